@@ -1,0 +1,63 @@
+"""The kernels of tinygen, and the one seam through which they are reached.
+
+`kernels(x)` gives the family of kernels that works on arrays of the type of `x`: Numba for NumPy
+arrays, CUDA for CuPy arrays. `using("reference")` swaps in the NumPy specification of each of them.
+Nothing here imports tinygen, and nothing is imported before it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["Kernels", "kernels", "using"]
+
+# Which file of a backend's folder defines which kernels: the table of contents of this package.
+FAMILIES = {
+    "activation": ("activate", "activation_grad", "bias_activate", "erf"),
+    "loss": ("loss", "loss_sum", "loss_grad"),
+    "optim": ("sgd", "rmsprop", "adam", "nadam", "ema", "sum_of_squares"),
+    "random": ("random_bits",),
+}
+FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}
+
+
+class Kernels:
+    """The kernels of one backend as attributes; a family is imported when one of it is asked for."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in FAMILY_OF:
+            raise AttributeError(f"tinygen_kernels has no kernel {name!r}; see FAMILIES")
+        module = importlib.import_module(f"tinygen_kernels.{self.backend}.{FAMILY_OF[name]}")
+        for each in FAMILIES[FAMILY_OF[name]]:
+            setattr(self, each, getattr(module, each))
+        kernel: Callable[..., Any] = getattr(module, name)
+        return kernel
+
+
+_REFERENCE, _CPU = Kernels("reference"), Kernels("cpu")
+_chosen: Kernels | None = None
+
+
+def kernels(x: object) -> Kernels:
+    """The kernels for arrays of the type of `x`."""
+    return _chosen or _CPU
+
+
+@contextmanager
+def using(backend: str) -> Iterator[None]:
+    """Within the block, every kernel comes from `backend`: "reference", or "auto" to undo that."""
+    global _chosen
+    choices = {"auto": None, "reference": _REFERENCE}
+    if backend not in choices:
+        raise ValueError(f"no kernels called {backend!r}: choose from {', '.join(choices)}")
+    before, _chosen = _chosen, choices[backend]
+    try:
+        yield
+    finally:
+        _chosen = before

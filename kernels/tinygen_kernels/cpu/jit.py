@@ -1,0 +1,142 @@
+"""One way to compile a kernel: Numba, with a cache that can be trusted.
+
+Numba's own `cache=True` keeps stale code when an imported helper changes, and stumbles over
+truncated files and over two processes that compile at once. So the machine code lives in a
+private folder named after a hash of all kernel sources and of Numba's version; it is read and
+written under a lock; and whatever cannot be read is compiled afresh.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core.caching import FunctionCache
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock, so two processes may both compile; each file is still whole
+    fcntl = None  # type: ignore[assignment]  # the name stands for "no locks here"
+
+# Reassociation lets loops vectorise; the flags that would delete NaN and infinity checks stay off.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+UNUSED_AFTER_DAYS = 30
+
+
+def jit(parallel: bool = False, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Decorator: compile a kernel at its first call, or load it from the cache.
+
+    `parallel` allows `prange`; `inline` marks a helper that is only called by other kernels (it
+    has no machine code of its own to keep).
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        if inline:
+            return numba.njit(fastmath=FASTMATH, error_model="numpy", inline="always")(function)
+        kernel = numba.njit(
+            fastmath=FASTMATH, error_model="numpy", parallel=parallel, nogil=True
+        )(function)
+        folder = cache_folder()
+        if folder is not None:
+            kernel._cache = _cache_in(folder, function)
+        return kernel
+
+    return decorate
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """The folder for this version of the kernels, made if need be; None where none can be written.
+
+    `TINYGEN_CACHE_DIR` moves it from its place in the user's cache folder.
+    """
+    home = os.environ.get("TINYGEN_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    base = Path(home) if home else Path("~/.cache").expanduser()
+    folder = base / "tinygen" / "numba" / _version_of_the_kernels()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # the cache is pickled code: nobody else may write here
+        if folder.stat().st_uid != os.getuid():
+            return None
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, AttributeError):
+        return None
+    _prune(folder)
+    return folder
+
+
+def _version_of_the_kernels() -> str:
+    """A hash of all that the machine code depends on."""
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _prune(current: Path) -> None:
+    """Mark `current` as used today and remove the folders that nobody used for a month."""
+    os.utime(current)
+    for folder in current.parent.iterdir():
+        if time.time() - folder.stat().st_mtime > UNUSED_AFTER_DAYS * 86_400:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cache_in(folder: Path, function: Callable[..., Any]) -> RecoveringCache:
+    """A cache for `function` in `folder`; Numba's setting is touched only while it is made."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        return RecoveringCache(function, folder)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+class RecoveringCache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
+    """Numba's cache of one kernel, locked between processes; what it cannot read it replaces."""
+
+    announced = False
+
+    def __init__(self, function: Callable[..., Any], folder: Path) -> None:
+        super().__init__(function)
+        self.folder = folder
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        with self.locked():
+            try:
+                found = super().load_overload(signature, target_context)
+            except Exception:  # a truncated or foreign file can raise anything at all
+                self.flush()
+                found = None
+        if found is None and not RecoveringCache.announced:
+            RecoveringCache.announced = True
+            print("tinygen: compiling CPU kernels (once; kept for the next run)", file=sys.stderr)
+        return found
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        try:
+            with self.locked():
+                super().save_overload(signature, data)
+        except Exception:  # a full disk, say: the kernel is compiled and works, only not kept
+            self.disable()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder's lock: one process at a time reads or writes it."""
+        if fcntl is None:
+            yield
+            return
+        with open(self.folder / "lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,142 @@
+"""Losses and their gradients in one pass, summed over fixed blocks in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+from numpy.typing import NDArray
+
+from .activation import SCALARS
+from .elementary import log
+from .jit import jit
+
+Array = NDArray[Any]
+BLOCK = 1024  # elements added up in their own type before the sum goes on in float64
+
+_softplus, _sigmoid = SCALARS["softplus"][0], SCALARS["sigmoid"][0]
+
+
+@register_jitable
+def _mse(p, t, a):  # type: ignore[no-untyped-def]
+    return (p - t) * (p - t)
+
+
+@register_jitable
+def _mse_grad(p, t, a):  # type: ignore[no-untyped-def]
+    return (p - t) + (p - t)
+
+
+@register_jitable
+def _clipped(p, a):  # type: ignore[no-untyped-def]
+    high = type(p)(1) - a
+    p = a if p < a else p  # NaN stays: it fails both comparisons
+    return high if p > high else p
+
+
+@register_jitable
+def _binary_cross_entropy(p, t, a):  # type: ignore[no-untyped-def]
+    p = _clipped(p, a)
+    one = type(p)(1)
+    return -(t * log(p) + (one - t) * log(one - p))
+
+
+@register_jitable
+def _binary_cross_entropy_grad(p, t, a):  # type: ignore[no-untyped-def]
+    q = _clipped(p, a)
+    g = (q - t) / (q * (type(p)(1) - q))
+    return type(p)(0) if p < a or p > type(p)(1) - a else g
+
+
+@register_jitable
+def _with_logits(x, t, a):  # type: ignore[no-untyped-def]
+    return _softplus(x, a) - x * t
+
+
+@register_jitable
+def _with_logits_grad(x, t, a):  # type: ignore[no-untyped-def]
+    return _sigmoid(x, a) - t
+
+
+@register_jitable
+def _huber(p, t, a):  # type: ignore[no-untyped-def]
+    e, half = abs(p - t), type(p)(0.5)
+    return half * e * e if e <= a else a * (e - half * a)
+
+
+@register_jitable
+def _huber_grad(p, t, a):  # type: ignore[no-untyped-def]
+    return max(min(p - t, a), -a)
+
+
+@register_jitable
+def _hinge(p, t, a):  # type: ignore[no-untyped-def]
+    return max(type(p)(1) - t * p, type(p)(0))
+
+
+@register_jitable
+def _hinge_grad(p, t, a):  # type: ignore[no-untyped-def]
+    return -t if t * p < type(p)(1) else type(p)(0)
+
+
+def _compile(f: Any, df: Any) -> tuple[Any, Any, Any]:
+    """The three loops for a loss `f` of single elements and its derivative `df`."""
+
+    @jit()
+    def each(p: Array, t: Array, out: Array, parameter: float) -> None:
+        a = p.dtype.type(parameter)
+        for i in range(p.size):
+            out[i] = f(p[i], t[i], a)
+
+    @jit()
+    def total(p: Array, t: Array, parameter: float) -> float:
+        a = p.dtype.type(parameter)
+        result = 0.0
+        for start in range(0, p.size, BLOCK):
+            part = type(a)(0)
+            for i in range(start, min(start + BLOCK, p.size)):
+                part += f(p[i], t[i], a)
+            result += part
+        return result
+
+    @jit()
+    def gradient(p: Array, t: Array, g: Array, out: Array, parameter: float) -> None:
+        a = p.dtype.type(parameter)
+        if g.size == 1:
+            for i in range(p.size):
+                out[i] = g[0] * df(p[i], t[i], a)
+        else:
+            for i in range(p.size):
+                out[i] = g[i] * df(p[i], t[i], a)
+
+    return each, total, gradient
+
+
+LOOPS = {
+    "mse": _compile(_mse, _mse_grad),
+    "binary_cross_entropy": _compile(_binary_cross_entropy, _binary_cross_entropy_grad),
+    "binary_cross_entropy_with_logits": _compile(_with_logits, _with_logits_grad),
+    "huber": _compile(_huber, _huber_grad),
+    "hinge": _compile(_hinge, _hinge_grad),
+}
+
+
+def loss(p: Array, t: Array, name: str, parameter: float) -> Array:
+    """The loss of each element."""
+    out = np.empty(p.shape, p.dtype)
+    LOOPS[name][0](p.ravel(), t.ravel(), out.ravel(), parameter)
+    return out
+
+
+def loss_sum(p: Array, t: Array, name: str, parameter: float) -> float:
+    """The sum over all elements."""
+    total: float = LOOPS[name][1](p.ravel(), t.ravel(), parameter)
+    return total
+
+
+def loss_grad(p: Array, t: Array, g: Array, name: str, parameter: float) -> Array:
+    """g dl/dp; g has the shape of p, or none."""
+    out = np.empty(p.shape, p.dtype)
+    LOOPS[name][2](p.ravel(), t.ravel(), g.ravel(), out.ravel(), parameter)
+    return out

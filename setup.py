@@ -1,0 +1,52 @@
+"""Metadata of tinygen; tools are configured in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = "0.1.0"  # tinygen.__version__ reads this from the installed metadata
+
+APP = ["tqdm>=4.60", "matplotlib>=3.8", "jinja2>=3.1", "scikit-learn>=1.4", "pooch>=1.8", "tomli-w>=1.0"]
+
+setup(
+    name="tinygen",
+    version=VERSION,
+    description="Autoencoders, GANs and StyleGAN from scratch in NumPy, with kernels that are fast",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=[
+        *find_packages(include=["tinygen", "tinygen.*"]),
+        *find_packages("kernels", include=["tinygen_kernels", "tinygen_kernels.*"]),
+    ],
+    package_dir={"tinygen": "tinygen", "tinygen_kernels": "kernels/tinygen_kernels"},
+    package_data={"tinygen": ["py.typed"], "tinygen_kernels": ["py.typed"]},
+    install_requires=[
+        "numpy>=2.0",
+        "numba>=0.61",
+        "safetensors>=0.5",
+        "pillow>=11.0",
+        "threadpoolctl>=3.5",
+    ],
+    extras_require={
+        "app": APP,
+        "cuda12": ["cupy-cuda12x>=14.0"],
+        "cuda13": ["cupy-cuda13x>=14.0"],
+        "test": [*APP, "pytest>=8", "hypothesis>=6.100", "ruff>=0.15", "mypy>=1.15", "build>=1.2"],
+        "bench": ["torch>=2.6"],
+    },
+    entry_points={"console_scripts": ["tinygen=tinygen.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)

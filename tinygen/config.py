@@ -1,0 +1,47 @@
+"""The switches of the process: gradient recording, debug level, hooks, threads. There are no others."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class State(threading.local):
+    """What every thread has of its own."""
+
+    grad_enabled: bool = True
+
+
+state = State()
+
+# Objects whose before() and after() run around every op's forward and backward; see tinygen.hooks.
+hooks: list[Any] = []
+
+
+def debug_level() -> int:
+    """0 to 3, from TINYGEN_DEBUG: 1 finds NaN, 2 also where each op was called, 3 prints each op."""
+    text = os.environ.get("TINYGEN_DEBUG", "0")
+    if text not in ("0", "1", "2", "3"):
+        raise ValueError(f"TINYGEN_DEBUG must be 0, 1, 2 or 3, not {text!r}")
+    return int(text)
+
+
+@contextmanager
+def grad_mode(enabled: bool) -> Iterator[None]:
+    """Record operations for backward within the block, or do not."""
+    before, state.grad_enabled = state.grad_enabled, enabled
+    try:
+        yield
+    finally:
+        state.grad_enabled = before
+
+
+def no_grad() -> Any:
+    """Within `with tinygen.no_grad():` operations are not recorded and keep no memory for backward.
+
+    The switch belongs to the thread.
+    """
+    return grad_mode(False)

@@ -1,0 +1,666 @@
+"""The engine: Tensor, Function and the backward pass, with gradients of any order.
+
+A Tensor is an array and, if it was computed from something that requires a gradient, the Function
+that made it. A Function is both the rule (forward, backward) and the node of the recorded graph:
+one object for each call. Its `edges` lead to where its inputs came from: (Function, output index),
+or (Tensor, 0) for a leaf. `backward` works on Tensors, so with `create_graph=True` the gradient
+computation is recorded like any other, and can itself be differentiated.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Self, TypeAlias, Union
+
+import numpy as np
+
+from .backend import Array, as_array, device_of, is_array, to_device, to_numpy
+from .config import grad_mode, hooks, state
+
+TensorLike: TypeAlias = Union["Tensor", Array, float]
+Edge: TypeAlias = tuple[Union["Function", "Tensor"], int]
+
+# What the operators and methods of Tensor call; tinygen.ops fills it.
+OPS: dict[str, Callable[..., Any]] = {}
+
+
+class Tensor:
+    """An array that gradients can flow through.
+
+    Args:
+        data: an array, which is shared and keeps its dtype; Python numbers become float32.
+        requires_grad: collect the gradient of this tensor in `.grad` at `backward()`.
+
+    >>> import tinygen
+    >>> x = tinygen.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2., 4.], dtype=float32)
+    """
+
+    __array_ufunc__ = None  # array * tensor comes to Tensor.__rmul__
+
+    array: Array  # what `data` shows
+    requires_grad: bool
+    grad: Tensor | None = None
+    edge: tuple[Function, int] | None = None  # what it was computed by; None for a leaf
+    version: int = 0  # how often the contents were replaced
+
+    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        self.array = data if is_array(data) else _from_python(data)
+        if requires_grad and self.array.dtype.kind != "f":
+            raise TypeError(f"a gradient needs a floating type, this tensor is {self.array.dtype}")
+        self.requires_grad = requires_grad
+
+    @property
+    def data(self) -> Array:
+        """The array. Giving it another one makes what was computed from the old one stale."""
+        return self.array
+
+    @data.setter
+    def data(self, array: Array) -> None:
+        self.array = array
+        self.version += 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.array.size
+
+    @property
+    def device(self) -> str:
+        """Where the array lives: "cpu" or "cuda"."""
+        return device_of(self.array)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was given, not computed from something that requires a gradient."""
+        return self.edge is None
+
+    def item(self) -> float:
+        """The one element as a Python number."""
+        value: float = self.array.item()
+        return value
+
+    def numpy(self) -> Array:
+        """The array, on the CPU; shared if it is there already."""
+        return to_numpy(self.array)
+
+    def detach(self) -> Tensor:
+        """The same array as a constant, without the graph."""
+        return Tensor(self.array)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def backward(
+        self,
+        grad: TensorLike | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the gradient of this tensor to `.grad` of every leaf that it was computed from.
+
+        Args:
+            grad: the gradient to start with, of this tensor's shape; 1 for a single element.
+            retain_graph: keep the graph for another backward; by default only if `create_graph`.
+            create_graph: record the computation of the gradients, so that they can be
+                differentiated. `.grad` then holds the graph, which holds this leaf: a cycle that
+                only the garbage collector frees. `tinygen.grad` returns gradients without one.
+        """
+        gradients = _run_backward([self], [grad], None, retain_graph, create_graph)
+        seen = {id(grad.data if isinstance(grad, Tensor) else grad)}
+        for (leaf, _), gradient in gradients.items():
+            assert isinstance(leaf, Tensor)
+            _deliver(leaf, gradient, seen, create_graph)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """See tinygen.ops.sum."""
+        return OPS["sum"](self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """See tinygen.ops.mean."""
+        return OPS["mean"](self, axis, keepdims)
+
+    def var(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """See tinygen.ops.var."""
+        return OPS["var"](self, axis, keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """See tinygen.ops.reshape; takes a tuple or the lengths one by one."""
+        return OPS["reshape"](self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """See tinygen.ops.transpose; without arguments reverses the axes."""
+        return OPS["transpose"](self, axes[0] if len(axes) == 1 else axes or None)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """See tinygen.ops.astype."""
+        return OPS["astype"](self, dtype)
+
+    def to(self, device: str | None = None, dtype: Any = None) -> Tensor:
+        """The tensor on another device or of another type; a constant if it has to move."""
+        x = self if device in (None, self.device) else Tensor(to_device(self.array, device))
+        return x if dtype is None else x.astype(dtype)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802  (NumPy's name)
+        """The axes in reverse order."""
+        return OPS["transpose"](self, None)
+
+    def __add__(self, other: TensorLike) -> Tensor:
+        return OPS["add"](self, other)
+
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return OPS["add"](other, self)
+
+    def __sub__(self, other: TensorLike) -> Tensor:
+        return OPS["subtract"](self, other)
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return OPS["subtract"](other, self)
+
+    def __mul__(self, other: TensorLike) -> Tensor:
+        return OPS["multiply"](self, other)
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return OPS["multiply"](other, self)
+
+    def __truediv__(self, other: TensorLike) -> Tensor:
+        return OPS["divide"](self, other)
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return OPS["divide"](other, self)
+
+    def __pow__(self, other: TensorLike) -> Tensor:
+        return OPS["power"](self, other)
+
+    def __rpow__(self, other: TensorLike) -> Tensor:
+        return OPS["power"](other, self)
+
+    def __matmul__(self, other: TensorLike) -> Tensor:
+        return OPS["matmul"](self, other)
+
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return OPS["matmul"](other, self)
+
+    def __neg__(self) -> Tensor:
+        return OPS["negative"](self)
+
+    def __abs__(self) -> Tensor:
+        return OPS["abs"](self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return OPS["getitem"](self, index)
+
+    def __lt__(self, other: TensorLike) -> Tensor:
+        return Tensor(as_array(self.array < data_of(other)))
+
+    def __le__(self, other: TensorLike) -> Tensor:
+        return Tensor(as_array(self.array <= data_of(other)))
+
+    def __gt__(self, other: TensorLike) -> Tensor:
+        return Tensor(as_array(self.array > data_of(other)))
+
+    def __ge__(self, other: TensorLike) -> Tensor:
+        return Tensor(as_array(self.array >= data_of(other)))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        text = np.array2string(to_numpy(self.array), separator=", ", prefix="Tensor(")
+        made_by = f", made by {self.edge[0].name}" if self.edge is not None else ""
+        grad = ", requires_grad=True" if self.requires_grad and self.is_leaf else made_by
+        return f"{type(self).__name__}({text}, dtype={self.dtype}{grad})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        if not self.is_leaf:
+            raise TypeError("only a leaf can be copied with its graph left behind: detach() first")
+        copied = type(self)(self.array.copy(), self.requires_grad)
+        memo[id(self)] = copied
+        if self.grad is not None:
+            copied.grad = Tensor(self.grad.array.copy())
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (to_numpy(self.array), self.requires_grad and self.is_leaf)
+
+
+class Parameter(Tensor):
+    """A leaf that a Module owns and an optimiser changes."""
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(data, requires_grad)
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A leaf tensor. Arrays keep their dtype and are shared; Python numbers become float32."""
+    array = data.data if isinstance(data, Tensor) else data
+    array = array if is_array(array) else _from_python(array)
+    return Tensor(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
+
+
+def data_of(x: TensorLike) -> Any:
+    """The array behind a Tensor; anything else is passed through."""
+    return x.array if isinstance(x, Tensor) else x
+
+
+def _from_python(data: Any) -> Array:
+    """NumPy scalars keep their type, Python numbers and lists of them become float32."""
+    if isinstance(data, np.generic):
+        return np.asarray(data)
+    try:
+        return np.asarray(data, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"cannot make a tensor of {type(data).__name__}: {error}") from error
+
+
+class Function:
+    """An operation: how to compute it and its gradient. One object is one call, and one node.
+
+    `forward` takes arrays and returns an array, or a tuple of them. What backward will need it
+    hands to `save` (inputs, or constants computed on the way) and `save_output`. `backward` takes
+    the gradient of each output and returns that of each input (None where there is none), as
+    Tensors; written with ops, it is differentiable in its turn. It may skip what is not `needed`.
+
+    >>> import tinygen
+    >>> class Cube(tinygen.Function):
+    ...     '''y = x^3,  gx = 3 x^2 gy.'''
+    ...
+    ...     def forward(self, x):
+    ...         self.save(x)
+    ...         return x**3
+    ...
+    ...     def backward(self, gy):
+    ...         (x,) = self.saved
+    ...         return 3 * x * x * gy
+    >>> x = tinygen.tensor(2.0, requires_grad=True)
+    >>> (gx,) = tinygen.grad(Cube()(x), x, create_graph=True)
+    >>> gx.item(), tinygen.grad(gx, x)[0].item()
+    (12.0, 12.0)
+    """
+
+    name: ClassVar[str] = "function"
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+
+    edges: Sequence[Edge | None] | None = None  # None before recording and once freed
+    needed: Sequence[Any] = ()  # true for the inputs whose gradient this backward pass asks for
+    sequence: int = 0
+    outputs: list[tuple[tuple[int, ...], Any]] | None = None  # shapes and dtypes, if several
+
+    _numbers = itertools.count(1)
+    _kept: tuple[Any, ...] | None = None  # arrays that forward saves; None: it need not
+    _saved: Sequence[Any] = ()  # Tensors; an output as (array, index), so that there is no cycle
+    _version: int = 0  # of all saved Tensors together: versions only grow
+
+    def __init_subclass__(cls) -> None:
+        if "name" not in cls.__dict__:
+            stem = cls.__name__.removesuffix("Function")
+            cls.name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", stem).lower()
+
+    def __call__(self, *inputs: TensorLike) -> Any:
+        """Run forward on the arrays of `inputs`, and record it if a gradient may be asked for."""
+        arrays: list[Any] = []
+        recording = False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.array)
+                if x.requires_grad:
+                    recording = True
+            else:
+                arrays.append(x if isinstance(x, (int, float)) else as_array(x))
+        if recording and not state.grad_enabled:
+            recording = False
+        if recording:
+            self._kept = ()
+            if len(arrays) > 2 or arrays[0] is arrays[-1]:
+                _tell_apart(arrays)
+        try:
+            result = self.forward(*arrays) if not hooks else _hooked(self, "forward", arrays)
+        except ValueError as error:
+            shapes = ", ".join(str(a.shape) if is_array(a) else repr(a) for a in arrays)
+            raise ValueError(f"{self.name} of shapes {shapes}: {error}") from error
+        if recording:
+            self.edges = edges = []
+            for x in inputs:
+                grad_wanted = isinstance(x, Tensor) and x.requires_grad
+                edges.append((x.edge or (x, 0)) if grad_wanted else None)
+            self.sequence = next(Function._numbers)
+            if self._kept:
+                self._resolve(inputs, arrays, result)
+        if type(result) is not tuple:
+            return _output(result, (self, 0) if recording else None)
+        self.outputs = [(y.shape, y.dtype) for y in result]
+        return tuple([_output(y, (self, i) if recording else None) for i, y in enumerate(result)])
+
+    def save(self, *arrays: Any) -> None:
+        """Keep arrays for backward. An input comes back on its own edge, all else as a constant."""
+        if self._kept is not None:
+            self._kept += arrays
+
+    def save_output(self, y: Array) -> Array:
+        """Keep an output for backward, where it comes back on its own edge."""
+        if self._kept is not None:
+            self._kept += (y,)
+        return y
+
+    def _resolve(self, inputs: Sequence[Any], arrays: Sequence[Any], result: Any) -> None:
+        """Find out for each array that forward saved which input or output it is."""
+        saved: list[Any] = []
+        version = 0
+        first, last = arrays[0], arrays[-1]
+        for array in self._kept or ():
+            if array is first:
+                x = inputs[0]
+            elif array is last:
+                x = inputs[-1]
+            else:
+                x = _as_saved(array, inputs, arrays, result)
+            if isinstance(x, Tensor):
+                version += x.version
+            saved.append(x)
+        self._saved = saved
+        self._version = version
+        self._kept = None
+
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """What `save` and `save_output` kept, in that order, as Tensors on their edges."""
+        saved = []
+        version = 0
+        for x in self._saved:
+            if isinstance(x, Tensor):
+                version += x.version
+                saved.append(x)
+            else:
+                saved.append(_output(x[0], (self, x[1])) if type(x) is tuple else x)
+        if version != self._version:
+            raise RuntimeError(
+                f"{self.name} saved a tensor that was changed before its backward: call backward "
+                "before the optimiser's step or load_state_dict, or run forward again"
+            )
+        return tuple(saved)
+
+    def free(self) -> None:
+        """Let go of the saved tensors and of the nodes behind this one."""
+        self.edges = None
+        self._saved = ()
+
+
+def _as_saved(array: Any, inputs: Sequence[Any], arrays: Sequence[Any], result: Any) -> Any:
+    """The input whose array it is; an output as (array, index); anything else as a constant."""
+    if array is result:
+        return array, 0
+    for x, a in zip(inputs, arrays, strict=True):
+        if a is array:
+            return x
+    for i, y in enumerate(result if type(result) is tuple else ()):
+        if array is y:
+            return array, i
+    return _output(array, None) if is_array(array) else array
+
+
+def _tell_apart(arrays: list[Any]) -> None:
+    """Give inputs that share one array a view each, so that `save` can tell which one it got."""
+    if len({id(a) for a in arrays}) < len(arrays):
+        for i in range(1, len(arrays)):
+            if is_array(arrays[i]) and any(arrays[i] is a for a in arrays[:i]):
+                arrays[i] = arrays[i].view()
+
+
+def _output(data: Any, edge: tuple[Function, int] | None) -> Tensor:
+    """A Tensor made by an operation; without an edge it is a constant."""
+    y = _new(Tensor)
+    y.array = data if type(data) is _ndarray else as_array(data)
+    y.requires_grad = edge is not None
+    y.edge = edge
+    return y
+
+
+_new, _ndarray = Tensor.__new__, np.ndarray
+
+
+def _hooked(op: Function, phase: str, inputs: Sequence[Any]) -> Any:
+    """Run forward or backward with every hook around it."""
+    around = tuple(hooks)
+    for hook in around:
+        hook.before(op, phase, inputs)
+    outputs = getattr(op, phase)(*inputs)
+    for hook in reversed(around):
+        hook.after(op, phase, inputs, outputs)
+    return outputs
+
+
+def grad(
+    outputs: Tensor | Iterable[Tensor],
+    inputs: Tensor | Iterable[Tensor],
+    grad_outputs: TensorLike | Iterable[TensorLike | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` is left alone.
+
+    Args:
+        outputs: one tensor or several, whose gradients are added up.
+        inputs: one tensor or several, leaves or not.
+        grad_outputs: the gradient of each output to start with; 1 for single elements.
+        retain_graph: keep the graph for another backward; by default only if `create_graph`.
+        create_graph: make the gradients differentiable.
+        allow_unused: give None, instead of an error, for an input that no output depends on.
+
+    An input that is reached, but only by a constant, gets zeros. A gradient of `create_graph`
+    counts as reaching all of `inputs`, even where it happens to be constant in one of them.
+    """
+    outs, ins = _listed(outputs), _listed(inputs)
+    for i, x in enumerate(ins):
+        if not x.requires_grad:
+            raise ValueError(f"grad: input {i} of shape {x.shape} does not require a gradient")
+    seeds = [None] * len(outs) if grad_outputs is None else _listed(grad_outputs)
+    reached = {x.edge or (x, 0): False for x in ins}
+    found = _run_backward(outs, seeds, reached, retain_graph, create_graph)
+    results: list[Tensor | None] = []
+    for i, x in enumerate(ins):
+        gradient = found.get(x.edge or (x, 0))
+        if gradient is None and reached[x.edge or (x, 0)]:
+            gradient = Tensor(np.zeros_like(x.array))
+        if gradient is None and not allow_unused:
+            raise ValueError(
+                f"grad: no output depends on input {i} of shape {x.shape}; "
+                "allow_unused=True gives None for such inputs"
+            )
+        if gradient is not None and create_graph:
+            gradient = GradientOf()(gradient, *ins)
+        results.append(gradient)
+    return tuple(results)
+
+
+class GradientOf(Function):
+    """y = g, a gradient that is a function of the inputs even where it is constant in them."""
+
+    def forward(self, g: Array, *inputs: Array) -> Array:
+        return g.view()
+
+    def backward(self, gy: Tensor) -> tuple[Tensor | None, ...]:
+        return (gy, *[None] * (len(self.needed) - 1))
+
+
+def _listed(tensors: Any) -> list[Any]:
+    """One tensor, or several, as a list."""
+    return [tensors] if isinstance(tensors, Tensor) or is_array(tensors) else list(tensors)
+
+
+def _run_backward(
+    outputs: Sequence[Tensor],
+    seeds: Sequence[TensorLike | None],
+    targets: dict[Edge, bool] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+) -> dict[Edge, Tensor]:
+    """Gradients by edge: of all leaves, or of `targets`, whose values become True where reached."""
+    gradients: dict[Edge, Tensor] = {}
+    for i, (y, seed) in enumerate(zip(outputs, seeds, strict=True)):
+        if not y.requires_grad:
+            raise RuntimeError(
+                f"backward: output {i} of shape {y.shape} does not depend on anything that "
+                "requires a gradient"
+            )
+        edge, gradient = y.edge or (y, 0), _seed(y, seed)
+        gradients[edge] = gradients[edge] + gradient if edge in gradients else gradient
+    nodes = _reachable(outputs)
+    if targets is not None:
+        nodes = _leading_to(targets, nodes, outputs)
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    with grad_mode(create_graph):
+        while nodes:
+            node = nodes.pop()
+            incoming = _incoming(node, gradients, targets)
+            if incoming is None:
+                continue
+            results = node.backward(*incoming) if not hooks else _hooked(node, "backward", incoming)
+            edges = node.edges or ()
+            if type(results) is not tuple:
+                results = (results,)
+            if len(results) != len(edges):
+                raise RuntimeError(
+                    f"{node.name}.backward gave {len(results)} gradients for {len(edges)} inputs"
+                )
+            for edge, gradient in zip(edges, results):  # noqa: B905  (checked above)
+                if edge is not None and gradient is not None:
+                    before = gradients.get(edge)  # add up, but never into an array of someone else
+                    gradients[edge] = gradient if before is None else before + gradient
+            if not retain_graph:
+                node.free()
+    return gradients
+
+
+def _seed(y: Tensor, seed: TensorLike | None) -> Tensor:
+    """The gradient that backward starts with at output `y`."""
+    if seed is None:
+        if y.size != 1:
+            raise ValueError(
+                f"backward: give the gradient of an output of shape {y.shape}; "
+                "only a single element has 1 as its default"
+            )
+        return Tensor(np.ones_like(y.array))
+    gradient = seed if isinstance(seed, Tensor) else Tensor(as_array(seed))
+    if gradient.shape != y.shape:
+        raise ValueError(f"backward: gradient of shape {gradient.shape} for output {y.shape}")
+    return gradient
+
+
+def _reachable(outputs: Sequence[Tensor]) -> list[Function]:
+    """The nodes behind `outputs`, oldest first.
+
+    Nodes are numbered as they are made and edges lead to smaller numbers, so this order is
+    topological; backward takes them from the end.
+    """
+    stack = [y.edge[0] for y in outputs if y.edge is not None]
+    found = set(stack)
+    while stack:
+        node = stack.pop()
+        if node.edges is None:
+            raise RuntimeError(
+                f"the graph behind {node.name} was freed by an earlier backward; "
+                "pass retain_graph=True to that one"
+            )
+        node.needed = node.edges
+        for edge in node.edges:
+            if edge is not None:
+                source = edge[0]
+                if source not in found and not isinstance(source, Tensor):
+                    found.add(source)
+                    stack.append(source)
+    return sorted(found, key=_by_sequence)
+
+
+_by_sequence = operator.attrgetter("sequence")
+
+
+def _leading_to(
+    targets: dict[Edge, bool], nodes: list[Function], outputs: Sequence[Tensor]
+) -> list[Function]:
+    """The nodes on a way to `targets`; each is told which of its gradients that takes."""
+    useful: set[Function | Tensor] = set()
+    targets.update({y.edge or (y, 0): True for y in outputs if (y.edge or (y, 0)) in targets})
+    for node in nodes:
+        edges = node.edges or ()
+        targets.update({edge: True for edge in edges if edge is not None and edge in targets})
+        node.needed = [e is not None and (e in targets or e[0] in useful) for e in edges]
+        if any(node.needed):
+            useful.add(node)
+    return [node for node in nodes if node in useful]
+
+
+def _incoming(
+    node: Function, gradients: dict[Edge, Tensor], targets: dict[Edge, bool] | None
+) -> Sequence[Tensor] | None:
+    """The gradients of the outputs of `node`, zeros for those not used; None if none is used."""
+    outputs = node.outputs
+    if outputs is None and targets is None:
+        gradient = gradients.pop((node, 0), None)
+        return None if gradient is None else (gradient,)
+    found = []
+    for edge in [(node, i) for i in range(len(outputs))] if outputs else ((node, 0),):
+        keep = targets is not None and edge in targets
+        found.append(gradients.get(edge) if keep else gradients.pop(edge, None))
+    if outputs is None:
+        return None if found[0] is None else found  # type: ignore[return-value]  # one, not None
+    like = next((g for g in found if g is not None), None)
+    if like is None:
+        return None
+    return [
+        Tensor(np.zeros_like(like.array, shape=shape, dtype=dtype)) if g is None else g
+        for g, (shape, dtype) in zip(found, outputs, strict=True)
+    ]
+
+
+def _deliver(leaf: Tensor, gradient: Tensor, seen: set[int], create_graph: bool) -> None:
+    """Add to `leaf.grad`. Without a graph the leaf gets an array that nobody else writes to."""
+    if gradient.shape != leaf.shape:
+        raise RuntimeError(
+            f"a backward gave a gradient of shape {gradient.shape} for a leaf of {leaf.shape}"
+        )
+    with grad_mode(create_graph):
+        if leaf.grad is not None:
+            leaf.grad = leaf.grad + gradient
+        elif create_graph:
+            leaf.grad = gradient
+        else:
+            array = gradient.array.astype(leaf.dtype, copy=False)
+            shared = array.base is not None or id(array) in seen or not array.flags.c_contiguous
+            seen.add(id(array))
+            leaf.grad = Tensor(array.copy() if shared else array)

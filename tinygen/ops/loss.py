@@ -1,0 +1,246 @@
+"""Losses: `loss(prediction, target, reduction)`. "mean" averages over all elements, "sum" adds
+them up, "none" gives every element's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..backend import Array, kernels
+from ..core import Function, Tensor, TensorLike, data_of
+from .activation import sigmoid
+from .elementwise import clip, exp, log
+from .reduce import logsumexp, mean, sum, sum_to
+from .shape import take_along_axis
+
+SMALLEST_PROBABILITY = 1e-7  # Keras's: probabilities are kept this far from 0 and 1
+
+
+class Derivatives(NamedTuple):
+    """What the second order needs of a loss l(p, t) with parameter a, beside dl/dp."""
+
+    target: Callable[[Tensor, Tensor, float], Tensor]  # dl/dt
+    curvature: Callable[[Tensor, Tensor, float], Tensor | float]  # d2l/dp2
+    mixed: Callable[[Tensor, Tensor, float], Tensor | float]  # d2l/dp dt
+
+
+def _inside(p: Tensor, limit: float) -> tuple[Tensor, Tensor]:
+    """The clipped probabilities, and 1 where they were not clipped."""
+    q = clip(p, limit, 1.0 - limit)
+    return q, Tensor((p.data == q.data).astype(p.dtype))
+
+
+def _cross_entropy_curvature(p: Tensor, t: Tensor, limit: float) -> Tensor:
+    q, inside = _inside(p, limit)
+    return inside * (t / (q * q) + (1.0 - t) / ((1.0 - q) * (1.0 - q)))
+
+
+def _cross_entropy_mixed(p: Tensor, t: Tensor, limit: float) -> Tensor:
+    q, inside = _inside(p, limit)
+    return -inside / (q * (1.0 - q))
+
+
+def _cross_entropy_target(p: Tensor, t: Tensor, limit: float) -> Tensor:
+    q, _ = _inside(p, limit)
+    return log(1.0 - q) - log(q)
+
+
+def _near(p: Tensor, t: Tensor, delta: float) -> Tensor:
+    """1 where |p - t| <= delta."""
+    return Tensor((np.abs(p.data - t.data) <= delta).astype(p.dtype))
+
+
+def _active(p: Tensor, t: Tensor) -> Tensor:
+    """1 where the hinge is not 0."""
+    return Tensor((p.data * t.data < 1).astype(p.dtype))
+
+
+def _sigmoid_slope(x: Tensor, t: Tensor, a: float) -> Tensor:
+    s = sigmoid(x)
+    return s * (1.0 - s)
+
+
+DERIVATIVES = {
+    "mse": Derivatives(
+        lambda p, t, a: 2.0 * (t - p), lambda p, t, a: 2.0, lambda p, t, a: -2.0
+    ),
+    "binary_cross_entropy": Derivatives(
+        _cross_entropy_target, _cross_entropy_curvature, _cross_entropy_mixed
+    ),
+    "binary_cross_entropy_with_logits": Derivatives(
+        lambda x, t, a: -x, _sigmoid_slope, lambda x, t, a: -1.0
+    ),
+    "huber": Derivatives(
+        lambda p, t, a: clip(t - p, -a, a), _near, lambda p, t, a: -_near(p, t, a)
+    ),
+    "hinge": Derivatives(
+        lambda p, t, a: -p * _active(p, t),
+        lambda p, t, a: 0.0,
+        lambda p, t, a: -_active(p, t),
+    ),
+}
+
+
+class LossFunction(Function):
+    """L = the sum or mean of l(p, t), or each,  gp = g dl/dp,  gt = g dl/dt."""
+
+    def __init__(self, name: str, parameter: float, reduction: str) -> None:
+        self.name = name  # type: ignore[misc]  # one class serves all losses
+        self.parameter, self.reduction = parameter, reduction
+
+    def forward(self, p: Array, t: Array) -> Array:
+        self.save(p, t)
+        if self.reduction == "none":
+            return kernels(p).loss(p, t, self.name, self.parameter)
+        total = kernels(p).loss_sum(p, t, self.name, self.parameter)
+        self.scale = 1.0 / max(p.size, 1) if self.reduction == "mean" else 1.0
+        return np.asarray(total * self.scale if p.size else np.nan, dtype=p.dtype)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
+        p, t = self.saved
+        if self.reduction == "mean":
+            g = g * self.scale
+        derivatives = DERIVATIVES[self.name]
+        return (
+            loss_grad(p, t, g, self.name, self.parameter) if self.needed[0] else None,
+            g * derivatives.target(p, t, self.parameter) if self.needed[1] else None,
+        )
+
+
+class LossGradFunction(Function):
+    """h = g dl/dp,  hp = gh g d2l/dp2,  ht = gh g d2l/dp dt,  hg = gh dl/dp."""
+
+    def __init__(self, name: str, parameter: float) -> None:
+        self.loss, self.parameter = name, parameter
+        self.name = name + "_grad"  # type: ignore[misc]  # one class serves all losses
+
+    def forward(self, p: Array, t: Array, g: Array) -> Array:
+        self.save(p, t, g)
+        return kernels(p).loss_grad(p, t, g, self.loss, self.parameter)
+
+    def backward(self, gh: Tensor) -> tuple[Tensor | None, ...]:
+        p, t, g = self.saved
+        derivatives = DERIVATIVES[self.loss]
+        hp = ht = hg = None
+        if self.needed[0]:
+            hp = gh * g * derivatives.curvature(p, t, self.parameter)
+        if self.needed[1]:
+            ht = gh * g * derivatives.mixed(p, t, self.parameter)
+        if self.needed[2]:
+            hg = sum_to(loss_grad(p, t, gh, self.loss, self.parameter), g.shape)
+        return hp, ht, hg
+
+
+def loss_grad(p: Tensor, t: Tensor, g: Tensor, name: str, parameter: float) -> Tensor:
+    """g dl/dp."""
+    return LossGradFunction(name, parameter)(p, t, g)
+
+
+def _loss(
+    name: str, prediction: TensorLike, target: TensorLike, parameter: float, reduction: str
+) -> Tensor:
+    """A loss of single elements, after checking that the two fit."""
+    _check_reduction(name, reduction)
+    p, t = data_of(prediction), data_of(target)
+    if p.shape != t.shape:
+        raise ValueError(f"{name}: prediction of shape {p.shape}, target of shape {t.shape}")
+    if t.dtype != p.dtype:
+        target = target.astype(p.dtype) if isinstance(target, Tensor) else t.astype(p.dtype)
+    return LossFunction(name, parameter, reduction)(prediction, target)
+
+
+def _check_reduction(name: str, reduction: str) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'{name}: reduction must be "mean", "sum" or "none", not {reduction!r}')
+
+
+def _reduced(losses: Tensor, reduction: str) -> Tensor:
+    """One loss a sample, as the reduction wants them."""
+    return losses if reduction == "none" else (mean if reduction == "mean" else sum)(losses)
+
+
+def mse(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """(prediction - target)^2; both of one shape."""
+    return _loss("mse", prediction, target, 0.0, reduction)
+
+
+def binary_cross_entropy(
+    prediction: TensorLike, target: TensorLike, reduction: str = "mean"
+) -> Tensor:
+    """-t log p - (1 - t) log(1 - p) of probabilities, clipped to [1e-7, 1 - 1e-7] as in Keras."""
+    return _loss("binary_cross_entropy", prediction, target, SMALLEST_PROBABILITY, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    prediction: TensorLike, target: TensorLike, reduction: str = "mean"
+) -> Tensor:
+    """Binary cross-entropy of sigmoid(prediction), without overflow or clipping."""
+    return _loss("binary_cross_entropy_with_logits", prediction, target, 0.0, reduction)
+
+
+def huber(
+    prediction: TensorLike, target: TensorLike, reduction: str = "mean", delta: float = 1.0
+) -> Tensor:
+    """e^2 / 2 where |e| = |prediction - target| <= delta, beyond that delta (|e| - delta / 2)."""
+    return _loss("huber", prediction, target, delta, reduction)
+
+
+def hinge(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """max(0, 1 - target * prediction), for targets of -1 and 1."""
+    return _loss("hinge", prediction, target, 0.0, reduction)
+
+
+def softmax_cross_entropy(
+    prediction: TensorLike, target: Any, reduction: str = "mean"
+) -> Tensor:
+    """-log softmax(prediction) at the target class; one loss a sample.
+
+    Args:
+        prediction: logits, (..., classes).
+        target: integer labels (...), or probabilities (..., classes).
+        reduction: over the samples.
+    """
+    _check_reduction("softmax_cross_entropy", reduction)
+    logits = data_of(prediction)
+    labels = np.asarray(data_of(target)) if not isinstance(target, Tensor) else target.data
+    if labels.dtype.kind in "iu":
+        if labels.shape != logits.shape[:-1]:
+            raise ValueError(
+                f"softmax_cross_entropy: logits of shape {logits.shape} need labels of shape "
+                f"{logits.shape[:-1]}, got {labels.shape}"
+            )
+        if labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[-1]:
+            raise ValueError(
+                f"softmax_cross_entropy: labels must be from 0 to {logits.shape[-1] - 1}, "
+                f"got {labels.min()} to {labels.max()}"
+            )
+        chosen = take_along_axis(prediction, labels[..., None], -1).reshape(labels.shape)
+        return _reduced(logsumexp(prediction, -1) - chosen, reduction)
+    if labels.shape != logits.shape:
+        raise ValueError(
+            f"softmax_cross_entropy: logits of shape {logits.shape} need probabilities of the "
+            f"same shape, got {labels.shape}"
+        )
+    losses = sum(target * (logsumexp(prediction, -1, keepdims=True) - prediction), -1)
+    return _reduced(losses, reduction)
+
+
+def kl_divergence(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """KL(target || prediction) = sum over the last axis of t log(t / p); one loss a sample.
+
+    Both are clipped to [1e-7, 1], as in Keras.
+    """
+    _check_reduction("kl_divergence", reduction)
+    p = clip(prediction, SMALLEST_PROBABILITY, 1.0)
+    t = clip(target, SMALLEST_PROBABILITY, 1.0)
+    return _reduced(sum(t * (log(t) - log(p)), -1), reduction)
+
+
+def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
+    """KL(N(mean, e^log_var) || N(0, 1)), summed over the last axis: (n, k), (n, k) -> (n,).
+
+    Source: Kingma & Welling 2014, appendix B.
+    """
+    return -0.5 * sum(1.0 + log_var - exp(log_var) - mean * mean, -1)

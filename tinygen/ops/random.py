@@ -1,0 +1,192 @@
+"""Random numbers that any slice of can be drawn anywhere, and the ops that add noise."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, array_module, empty, kernels
+from ..core import Function, Tensor, TensorLike, data_of
+from .elementwise import add
+
+Shape = int | tuple[int, ...]
+
+
+class Random:
+    """A stream of random numbers: Philox4x32-10 keyed by (seed, purpose), counted by (step, draw).
+
+    There is no hidden state beside the number of the next draw, so a training loop that asks for
+    `rng.at(step)` gets the same noise whether or not it was interrupted before. Within a draw,
+    number i belongs to place i: with `first=k`, row 0 of the result is row k of a longer draw.
+    That makes results independent of how a batch is split up.
+
+    Args:
+        seed: any integer from 0 to 2^64 - 1.
+        purpose: what the numbers are for; streams of different purposes are independent.
+        step: the training step, 0 to 2^64 - 1.
+        device: "cpu" or "cuda", where the arrays are made.
+
+    Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
+
+    >>> rng = Random(seed=7)
+    >>> whole, rest = rng.at(3).uniform((4, 2)), rng.at(3).uniform((2, 2), first=2)
+    >>> bool((whole[2:] == rest).all())
+    True
+    """
+
+    def __init__(
+        self, seed: int = 0, purpose: str = "", step: int = 0, *, device: str = "cpu"
+    ) -> None:
+        for name, value in (("seed", seed), ("step", step)):
+            if not 0 <= value < 2**64:
+                raise ValueError(f"Random: {name} must be from 0 to 2^64 - 1, not {value}")
+        self.seed, self.purpose, self.step, self.device = int(seed), purpose, int(step), device
+        self.draw = 0
+        digest = hashlib.blake2b(f"{self.seed}/{purpose}".encode(), digest_size=8).digest()
+        self._key = (int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little"))
+
+    def __repr__(self) -> str:
+        return f"Random(seed={self.seed}, purpose={self.purpose!r}, step={self.step})"
+
+    def stream(self, purpose: str) -> Random:
+        """An independent stream of the same seed, for another purpose."""
+        path = f"{self.purpose}/{purpose}" if self.purpose else purpose
+        return Random(self.seed, path, self.step, device=self.device)
+
+    def at(self, step: int) -> Random:
+        """The same stream at the start of training step `step`."""
+        return Random(self.seed, self.purpose, step, device=self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a checkpoint needs to go on with the next draw."""
+        return {"seed": self.seed, "purpose": self.purpose, "step": self.step, "draw": self.draw}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict()` was taken."""
+        self.__init__(state["seed"], state["purpose"], state["step"], device=self.device)  # type: ignore[misc]  # all fields anew
+        self.draw = int(state["draw"])
+
+    def bits(self, n: int, first: int = 0) -> Array:
+        """`n` random words (uint32), from word `first` of this draw."""
+        out = empty((n,), "uint32", self.device)
+        counter = (self.draw & 0xFFFFFFFF, self.step & 0xFFFFFFFF, self.step >> 32)
+        kernels(out).random_bits(out, self._key, counter, first)
+        self.draw += 1
+        return out
+
+    def uniform(
+        self,
+        shape: Shape = (),
+        low: float = 0.0,
+        high: float = 1.0,
+        *,
+        dtype: Any = np.float32,
+        first: int = 0,
+    ) -> Array:
+        """Numbers from [low, high), drawn with 24 bits; wider types get the same numbers."""
+        shape, size, row = _sizes(shape)
+        unit = (self.bits(size, first * row) >> 8) * np.float32(2**-24)
+        return (low + (high - low) * unit.astype(dtype, copy=False)).reshape(shape)
+
+    def normal(
+        self,
+        shape: Shape = (),
+        mean: float = 0.0,
+        std: float = 1.0,
+        *,
+        dtype: Any = np.float32,
+        first: int = 0,
+    ) -> Array:
+        """Gaussian numbers by Box and Muller's transform of pairs of words, in float32."""
+        shape, size, row = _sizes(shape)
+        start = first * row
+        odd = start % 2
+        words = self.bits((odd + size + 1) // 2 * 2, start - odd)
+        xp = array_module(words)
+        unit = (words[0::2] + np.float32(1.0)) * np.float32(2**-32)  # (0, 1]: log never meets 0
+        radius = xp.sqrt(np.float32(-2.0) * xp.log(unit))
+        angle = words[1::2] * np.float32(2 * math.pi * 2**-32)
+        pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
+        z = pairs.ravel()[odd : odd + size].astype(dtype, copy=False)
+        if (mean, std) != (0.0, 1.0):
+            z = mean + std * z
+        return z.reshape(shape)
+
+    def integers(self, low: int, high: int, shape: Shape = (), *, first: int = 0) -> Array:
+        """Integers from low to high - 1 (int64), by Lemire's multiply and shift.
+
+        The bias is at most (high - low) / 2^32.
+        """
+        if not 0 < high - low <= 2**32:
+            raise ValueError(f"integers: need low < high <= low + 2^32, got {low} and {high}")
+        shape, size, row = _sizes(shape)
+        words = self.bits(size, first * row).astype(np.uint64)
+        scaled = (words * np.uint64(high - low)) >> np.uint64(32)
+        return (scaled.astype(np.int64) + low).reshape(shape)
+
+    def permutation(self, n: int) -> Array:
+        """The integers 0 to n - 1 in random order (int64)."""
+        words = self.bits(2 * n).astype(np.uint64)
+        order: Array = ((words[0::2] << np.uint64(32)) | words[1::2]).argsort(kind="stable")
+        return order
+
+
+def _sizes(shape: Shape) -> tuple[tuple[int, ...], int, int]:
+    """The shape as a tuple, the numbers in all of it, and in one of its rows."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    return shape, math.prod(shape), math.prod(shape[1:])
+
+
+class DropoutFunction(Function):
+    """y = x m / (1 - rate), where m is 0 with probability `rate` and else 1."""
+
+    def __init__(self, rate: float, rng: Random) -> None:
+        self.rate, self.rng = rate, rng
+
+    def forward(self, x: Array) -> Array:
+        kept = self.rng.bits(x.size).reshape(x.shape) >= np.uint32(self.rate * 2**32)
+        mask = kept.astype(x.dtype) * (1.0 / (1.0 - self.rate))
+        self.save(mask)
+        return x * mask
+
+    def backward(self, gy: Tensor) -> Tensor:
+        (mask,) = self.saved
+        return gy * mask
+
+
+def dropout(x: TensorLike, rate: float = 0.5, *, rng: Random | None = None) -> Tensor:
+    """x with each element set to 0 with probability `rate`, the others scaled by 1 / (1 - rate).
+
+    Args:
+        x: any shape.
+        rate: from 0 up to, not including, 1.
+        rng: where the mask is drawn; by default the process's stream.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout: rate must be at least 0 and below 1, not {rate}")
+    return DropoutFunction(rate, rng or default_rng())(x)
+
+
+def gaussian_noise(x: TensorLike, std: float, *, rng: Random | None = None) -> Tensor:
+    """x plus Gaussian noise of standard deviation `std`."""
+    if std < 0:
+        raise ValueError(f"gaussian_noise: std must not be negative, got {std}")
+    data = data_of(x)
+    return add(x, (rng or default_rng()).normal(data.shape, 0.0, std, dtype=data.dtype))
+
+
+_default = Random(int.from_bytes(os.urandom(8), "little"))
+
+
+def default_rng() -> Random:
+    """The process's stream, for whatever is given no `rng`; seeded by chance or by `seed`."""
+    return _default
+
+
+def seed(n: int) -> None:
+    """Start the process's default stream anew from the integer `n`."""
+    _default.load_state_dict({"seed": n, "purpose": "", "step": 0, "draw": 0})

@@ -1,0 +1,195 @@
+"""Sums and their kin over axes. `axis` is None for all axes, an integer, or a tuple of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..backend import Array, array_module
+from ..core import Function, Tensor, TensorLike, data_of
+
+Axis = int | tuple[int, ...] | None
+
+
+class SumFunction(Function):
+    """y = sum of x over axes,  gx = gy spread over them."""
+
+    def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, x: Array) -> Array:
+        self.shape = x.shape
+        y: Array = x.sum(axis=self.axis, keepdims=self.keepdims, dtype=x.dtype)
+        return y
+
+    def backward(self, gy: Tensor) -> Tensor:
+        return broadcast_to(_with_axes(gy, self.shape, self.axis, self.keepdims), self.shape)
+
+
+class SumToFunction(Function):
+    """y = sum of x over the axes in which `shape` is shorter: the gradient of broadcasting."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, x: Array) -> Array:
+        self.x_shape = x.shape
+        extra = x.ndim - len(self.shape)
+        axes = tuple(i for i in range(x.ndim) if i < extra or self.shape[i - extra] != x.shape[i])
+        y: Array = x.sum(axis=axes, keepdims=True, dtype=x.dtype).reshape(self.shape)
+        return y
+
+    def backward(self, gy: Tensor) -> Tensor:
+        return broadcast_to(gy, self.x_shape)
+
+
+class BroadcastToFunction(Function):
+    """y = x repeated along axes of length 1,  gx = gy summed over them."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, x: Array) -> Array:
+        self.x_shape = x.shape
+        y: Array = array_module(x).broadcast_to(x, self.shape)
+        return y
+
+    def backward(self, gy: Tensor) -> Tensor:
+        return sum_to(gy, self.x_shape)
+
+
+class ExtremeFunction(Function):
+    """y = max or min of x over axes; the gradient is shared evenly by the places that tie."""
+
+    def __init__(self, name: str, axis: Axis, keepdims: bool) -> None:
+        self.name = name  # type: ignore[misc]  # one class serves both names
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, x: Array) -> Array:
+        y: Array = getattr(x, self.name)(axis=self.axis, keepdims=True)
+        chosen = (x == y).astype(x.dtype)
+        self.shape = x.shape
+        self.save(chosen / chosen.sum(axis=self.axis, keepdims=True))
+        return y if self.keepdims else y.reshape(_without_axes(x.shape, self.axis))
+
+    def backward(self, gy: Tensor) -> Tensor:
+        (share,) = self.saved
+        return _with_axes(gy, self.shape, self.axis, self.keepdims) * share
+
+
+class LogSumExpFunction(Function):
+    """y = log sum e^x,  gx = gy e^(x - y)."""
+
+    def __init__(self, axis: Axis, keepdims: bool) -> None:
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        self.save(x)
+        highest = x.max(axis=self.axis, keepdims=True)
+        highest = xp.where(xp.isfinite(highest), highest, 0)
+        y = xp.log(xp.exp(x - highest).sum(axis=self.axis, keepdims=True)) + highest
+        y = y if self.keepdims else y.reshape(_without_axes(x.shape, self.axis))
+        return self.save_output(y)
+
+    def backward(self, gy: Tensor) -> Tensor:
+        from .elementwise import exp
+
+        x, y = self.saved
+        gy, y = (_with_axes(t, x.shape, self.axis, self.keepdims) for t in (gy, y))
+        return gy * exp(x - y)
+
+
+class NormFunction(Function):
+    """y = sqrt(sum x^2),  gx = gy x / y  (0 where y is 0)."""
+
+    def __init__(self, axis: Axis, keepdims: bool) -> None:
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, x: Array) -> Array:
+        self.save(x)
+        y = array_module(x).sqrt((x * x).sum(axis=self.axis, keepdims=self.keepdims))
+        return self.save_output(y)
+
+    def backward(self, gy: Tensor) -> Tensor:
+        from .elementwise import where
+
+        x, y = self.saved
+        y = where(data_of(y) > 0, y, 1.0)
+        return _with_axes(gy / y, x.shape, self.axis, self.keepdims) * x
+
+
+def _axes(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """The axes as non-negative integers."""
+    if axis is None:
+        return tuple(range(len(shape)))
+    return tuple(a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def _without_axes(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """The shape that is left when `axis` is summed away."""
+    gone = _axes(shape, axis)
+    return tuple(n for i, n in enumerate(shape) if i not in gone)
+
+
+def _with_axes(y: Tensor, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Tensor:
+    """A result of reducing `shape` over `axis`, with those axes back at length 1."""
+    if keepdims or not shape:
+        return y
+    gone = _axes(shape, axis)
+    return y.reshape(tuple(1 if i in gone else n for i, n in enumerate(shape)))
+
+
+def _count(shape: tuple[int, ...], axis: Axis) -> int:
+    """How many elements go into one sum."""
+    return math.prod(shape[i] for i in _axes(shape, axis))
+
+
+def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The sum over `axis`."""
+    return SumFunction(axis, keepdims)(x)
+
+
+def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """x summed down to `shape`, to which it must be the result of broadcasting."""
+    return x if x.array.shape == shape else SumToFunction(shape)(x)
+
+
+def broadcast_to(x: TensorLike, shape: tuple[int, ...]) -> Tensor:
+    """x repeated to `shape`, without a copy."""
+    return BroadcastToFunction(shape)(x)
+
+
+def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean over `axis`."""
+    n = _count(data_of(x).shape, axis)
+    return sum(x, axis, keepdims) * (1.0 / n if n else math.nan)
+
+
+def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, correction: int = 0) -> Tensor:
+    """The variance over `axis`: the sum of squared deviations / (count - correction)."""
+    from .elementwise import square
+
+    n = _count(data_of(x).shape, axis) - correction
+    deviations = square(x - mean(x, axis, keepdims=True))
+    return sum(deviations, axis, keepdims) * (1.0 / n if n > 0 else math.nan)
+
+
+def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element over `axis`; those that tie share the gradient."""
+    return ExtremeFunction("max", axis, keepdims)(x)
+
+
+def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over `axis`; those that tie share the gradient."""
+    return ExtremeFunction("min", axis, keepdims)(x)
+
+
+def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(x))) over `axis`, without overflow."""
+    return LogSumExpFunction(axis, keepdims)(x)
+
+
+def norm(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The Euclidean norm over `axis`; its gradient at 0 is 0."""
+    return NormFunction(axis, keepdims)(x)
