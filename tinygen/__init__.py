@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import ops
+from . import nn, ops, optim
 from .config import no_grad
-from .core import Function, Parameter, Tensor, grad, tensor
+from .core import Buffer, Function, Parameter, Tensor, tensor
+from .gradients import grad
 from .ops.random import Random, seed

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -34,9 +34,16 @@ __all__ = [
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # CuPy's has the same methods
 
 
-def array_module(x: object) -> ModuleType:
+class ArrayModule(Protocol):
+    """NumPy or CuPy, seen as functions that make arrays."""
+
+    def __getattr__(self, name: str) -> Callable[..., Array]:
+        """The function of that name."""
+
+
+def array_module(x: object) -> ArrayModule:
     """NumPy: the module with the functions for arrays of the type of `x`."""
-    return np
+    return cast(ArrayModule, np)
 
 
 def is_array(x: object) -> bool:

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from numpy.typing import NDArray
+
 __all__ = ["Kernels", "kernels", "using"]
 
 # Which file of a backend's folder defines which kernels: the table of contents of this package.
 FAMILIES = {
     "activation": ("activate", "activation_grad", "bias_activate", "erf"),
     "loss": ("loss", "loss_sum", "loss_grad"),
-    "optim": ("sgd", "rmsprop", "adam", "nadam", "ema", "sum_of_squares"),
+    "optim": ("sgd", "rmsprop", "adam", "ema", "sum_of_squares"),
     "random": ("random_bits",),
 }
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}
@@ -30,13 +32,13 @@ class Kernels:
     def __init__(self, backend: str) -> None:
         self.backend = backend
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Callable[..., NDArray[Any]]:
         if name not in FAMILY_OF:
             raise AttributeError(f"tinygen_kernels has no kernel {name!r}; see FAMILIES")
         module = importlib.import_module(f"tinygen_kernels.{self.backend}.{FAMILY_OF[name]}")
         for each in FAMILIES[FAMILY_OF[name]]:
             setattr(self, each, getattr(module, each))
-        kernel: Callable[..., Any] = getattr(module, name)
+        kernel: Callable[..., NDArray[Any]] = getattr(module, name)
         return kernel
 
 

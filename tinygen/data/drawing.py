@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Plane: TypeAlias = NDArray[np.float32]  # a number a pixel, or a number a picture: (n, 1, 1)
-Colour: TypeAlias = NDArray[np.float32]  # red, green and blue of every picture: (3, n, 1, 1)
+Plane: TypeAlias = NDArray[Any]  # a number a pixel, or a number a picture: (n, 1, 1)
+Colour: TypeAlias = NDArray[Any]  # red, green and blue of every picture: (3, n, 1, 1)
 Number: TypeAlias = Plane | float
 
 
@@ -41,7 +41,7 @@ class Canvas:
         view: what the pictures show, in the coordinates of `blank`.
     """
 
-    pixels: NDArray[np.float32]
+    pixels: Plane
     x: Plane
     y: Plane
     pixel: Plane
@@ -74,7 +74,7 @@ class Canvas:
         )
         return Canvas(pixels, x, y, pixel, window)
 
-    def cut(self, plane: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+    def cut(self, plane: Plane, window: Window) -> Plane:
         """The rows and columns of a plane that meet the window: a view."""
         left, right, top, bottom = self.view
         rows = _span(window.top - top, window.bottom - top, bottom - top, plane.shape[-2])
@@ -83,15 +83,13 @@ class Canvas:
 
     def paint(self, shape: Plane, colour: Colour, opacity: Number = 1.0) -> None:
         """Lay `colour` over the inside of a shape."""
-        self.glaze(self.coverage(shape) * np.float32(opacity), colour)
+        self.glaze(self.coverage(shape) * opacity, colour)
 
-    def draw(
-        self, line: Plane, thickness: Number, colour: Colour, opacity: Number = 1.0
-    ) -> None:
-        """Draw a line, given the distance to it (never negative); it may be thinner than a pixel."""
+    def draw(self, line: Plane, thickness: Number, colour: Colour, opacity: Number = 1.0) -> None:
+        """Draw a line, given the distance to it (never negative); it may be finer than a pixel."""
         half = thickness / 2
         alpha = self.coverage(line - half) - self.coverage(line + half)
-        self.glaze(alpha * np.float32(opacity), colour)
+        self.glaze(alpha * opacity, colour)
 
     def coverage(self, shape: Plane) -> Plane:
         """How much of each pixel lies inside: a ramp from 0 to 1 across the edge, a pixel wide."""
@@ -100,7 +98,9 @@ class Canvas:
 
     def glaze(self, alpha: Plane, colour: Colour) -> None:
         """Mix `colour` into every pixel in the proportion `alpha`, from 0 to 1."""
-        self.pixels[...] += alpha * (colour - self.pixels)
+        change = colour - self.pixels
+        change *= alpha
+        self.pixels[...] += change
 
 
 def _span(low: float, high: float, extent: float, length: int) -> slice:
@@ -127,7 +127,8 @@ def ellipse(x: Plane, y: Plane, width: Number, height: Number) -> Plane:
     x, y = x / width, y / height
     level = length(x, y)
     slope = length(x / width, y / height) + np.float32(1e-6)
-    return level * (level - 1) / slope
+    shape: Plane = level * (level - 1) / slope
+    return shape
 
 
 def box(x: Plane, y: Plane, width: Number, height: Number, corner: Number) -> Plane:
@@ -144,7 +145,7 @@ def teardrop(x: Plane, y: Plane, long: Number, radius: Number, tip: Number) -> P
     The radii may differ by less than `long`.
     """
     narrowing = (radius - tip) / long  # the sine of the angle between a side and the axis
-    side = np.sqrt(1 - narrowing * narrowing)
+    side = (1 - narrowing * narrowing) ** 0.5
     x = np.abs(x)
     along = np.clip(y - x * (narrowing / side), 0, long)
     return length(x, y - along) - (radius - narrowing * along)
@@ -159,11 +160,12 @@ def stroke(
     tip: Number | None = None,
 ) -> Plane:
     """A straight stroke of the brush from start to end, its radius changing to that of its tip."""
-    dx, dy = (np.asarray(b - a, np.float32) for a, b in zip(start, end, strict=True))
-    long = length(dx, dy)
-    dx, dy = dx / long, dy / long
-    x, y = x - start[0], y - start[1]
-    return teardrop(x * dy - y * dx, x * dx + y * dy, long, radius, radius if tip is None else tip)
+    (x0, y0), (x1, y1) = start, end
+    long = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
+    right, down = (x1 - x0) / long, (y1 - y0) / long
+    x, y = x - x0, y - y0
+    across, along = x * down - y * right, x * right + y * down
+    return teardrop(across, along, long, radius, radius if tip is None else tip)
 
 
 def arc(x: Plane, y: Plane, width: Number, sag: Number) -> Plane:
@@ -204,8 +206,8 @@ def mix(a: Any, b: Any, share: Any) -> Any:
     return a + (b - a) * share
 
 
-def smooth_step(value: Plane, low: float, high: float) -> Plane:
-    """0 up to `low`, 1 from `high`, a smooth ramp between them."""
+def ramp(value: Plane, low: float, high: float) -> Plane:
+    """0 up to `low`, 1 from `high`, and smooth between them."""
     t = np.clip((value - low) / (high - low), 0, 1)
-    ramp: Plane = t * t * (3 - 2 * t)
-    return ramp
+    smooth: Plane = t * t * (3 - 2 * t)
+    return smooth

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ FACE_SHAPES = {
     "round": (0.485, 0.42, -0.09, 0.07, 0.00),
     "square": (0.30, 0.25, -0.26, 0.23, 0.15),
     "heart": (0.48, 0.14, -0.11, 0.32, 0.00),
-    "long": (0.38, 0.26, -0.20, 0.32, 0.00),
+    "long": (0.38, 0.26, -0.20, 0.30, 0.00),
 }
 # Half the width and height of a lens, the radius of its corners, how much its outer end is raised,
 # the thickness of the frame.
@@ -78,6 +78,7 @@ FRAME_COLOURS = {"none": 0, "round": 0x8A5A2E, "square": 0x262A33, "cat-eye": 0x
 EYES = ("round", "almond", "sleepy")
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
 OUTFITS = ("tee", "stripes", "collar", "hoodie")
+YOUNG, OLD = 18, 80  # years
 
 
 @dataclass(frozen=True)
@@ -115,39 +116,34 @@ class Factor:
     def check(self, values: Any) -> NDArray[Any]:
         """Values as an array (int64 or float32), names turned into indices; or a ValueError."""
         array = np.asarray(values)
-        if not self.values:
-            return self._check_numbers(array)
-        if array.dtype.kind in "UO":
-            array = np.array([self._index(name) for name in array.flat]).reshape(array.shape)
-        valid = array.dtype.kind in "iu" and np.all((array >= 0) & (array < len(self.values)))
-        if not valid:
-            raise ValueError(
-                f"factor '{self.name}': {_first(array)} is not an index from 0 to "
-                f"{len(self.values) - 1}. Give one, or a name: {', '.join(self.values)}."
-            )
-        return array.astype(np.int64)
+        if self.values and array.dtype.kind in "UO":
+            array = np.array([self._index(str(name)) for name in array.flat]).reshape(array.shape)
+        if array.dtype.kind not in ("iu" if self.values else "iuf"):
+            self._refuse(array)
+        low, high = (0, len(self.values) - 1) if self.values else (self.low, self.high)
+        outside = ~((array >= low) & (array <= high))  # NaN too
+        if outside.any():
+            self._refuse(array[outside])
+        return array.astype(np.int64 if self.values else np.float32)
 
-    def _check_numbers(self, array: NDArray[Any]) -> NDArray[Any]:
-        numeric = array.dtype.kind in "iuf"
-        outside = ~((array >= self.low) & (array <= self.high)) if numeric else array
-        if not numeric or outside.any():
-            worst = _first(array[outside] if numeric else array)
+    def _refuse(self, array: NDArray[Any]) -> NoReturn:
+        value = array.flat[0] if array.size else "nothing"
+        if self.values:
             raise ValueError(
-                f"factor '{self.name}': {worst} is not a number from {self.low:g} to {self.high:g}. "
-                f"Clip the values to that range."
+                f"factor '{self.name}': {value} is not an index from 0 to {len(self.values) - 1}. "
+                f"Give one, or a name: {', '.join(self.values)}."
             )
-        return array.astype(np.float32)
+        raise ValueError(
+            f"factor '{self.name}': {value} is not a number from {self.low:g} to {self.high:g}. "
+            f"Clip the values to that range."
+        )
 
-    def _index(self, name: object) -> int:
+    def _index(self, name: str) -> int:
         if name not in self.values:
             raise ValueError(
-                f"factor '{self.name}' has no value {name!r}. {_nearest(str(name), self.values)}"
+                f"factor '{self.name}' has no value '{name}'. {_nearest(name, self.values)}"
             )
-        return self.values.index(str(name))
-
-
-def _first(array: NDArray[Any]) -> str:
-    return repr(array.flat[0].item()) if array.size else "an empty array"
+        return self.values.index(name)
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
@@ -172,16 +168,14 @@ FACTORS: tuple[Factor, ...] = (
     Factor("pose"),
     Factor("tilt"),
     Factor("smile", default=0.4),
-    Factor("age", low=18, high=80, default=30),
+    Factor("age", low=YOUNG, high=OLD, default=30),
 )
 
 
 def sample_factors(n: int, seed: int, first: int) -> dict[str, NDArray[Any]]:
     """The factors of the faces first to first + n - 1: a stream of random numbers for each."""
     return {
-        factor.name: factor.sample(
-            Random(seed, f"faces/{factor.name}").uniform((n,), first=first)
-        )
+        factor.name: factor.sample(Random(seed, f"faces/{factor.name}").uniform((n,), first=first))
         for factor in FACTORS
     }
 
@@ -191,7 +185,7 @@ def complete_factors(factors: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     names = tuple(factor.name for factor in FACTORS)
     for name in factors:
         if name not in names:
-            raise ValueError(f"there is no factor {name!r}. {_nearest(str(name), names)}")
+            raise ValueError(f"there is no factor '{name}'. {_nearest(str(name), names)}")
     arrays = {
         factor.name: np.atleast_1d(factor.check(factors.get(factor.name, factor.default)))
         for factor in FACTORS

@@ -7,6 +7,7 @@ that it turns with it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -42,27 +43,21 @@ class Hair(NamedTuple):
     front: Plane | None
 
 
-def cap(head: Head, thickness: float, hem: float) -> Plane:
-    """Hair all over the skull, down to the height `hem`."""
-    return intersection(head.skull - thickness, head.y - hem)
-
-
 def opening(head: Head, hairline: float, width: float = 0.39) -> Plane:
     """The part of the face that hair leaves free: an ellipse that begins at the hairline."""
     middle = 0.30
     return ellipse(head.u, head.v - middle, width, middle - hairline)
 
 
-def cropped(head: Head, thickness: float, face: Plane, hem: float = 0.03) -> Plane:
-    """Hair all over the skull, save for the face and what lies below the ears."""
-    return intersection(head.skull - thickness, -blend(face, hem - head.y, softness=0.16))
+def trimmed(head: Head, hair: Plane, face: Plane, hem: float = 0.03) -> Plane:
+    """Hair cut away from the face and below the hem, and rounded where these meet."""
+    return intersection(hair, -blend(face, hem - head.y, softness=0.16))
 
 
 def around(head: Head, degrees: float, reach: float) -> tuple[Plane, Plane]:
     """A place at a distance from the skull, clockwise from the crown."""
-    angle = np.radians(degrees)
-    radius = head.width + reach
-    return radius * float(np.sin(angle)), head.top + head.width - radius * float(np.cos(angle))
+    angle, radius = math.radians(degrees), head.width + reach
+    return radius * math.sin(angle), head.top + head.width - radius * math.cos(angle)
 
 
 def bald(head: Head) -> Hair:
@@ -73,7 +68,7 @@ def bald(head: Head) -> Hair:
 def buzz(head: Head) -> Hair:
     """Cut to a few millimetres, with corners at the temples."""
     face = blend(opening(head, -0.37, 0.36), box(head.u, head.v, 0.37, 0.31, 0.1), softness=0.06)
-    return Hair(None, cropped(head, 0.012, face))
+    return Hair(None, trimmed(head, head.skull - 0.012, face))
 
 
 def side_part(head: Head) -> Hair:
@@ -82,12 +77,12 @@ def side_part(head: Head) -> Hair:
     face = intersection(opening(head, -0.37), sweep)
     top = ellipse(head.x - 0.03, head.y - head.top - 0.12, head.width, 0.21)
     locks = blend(head.skull - 0.04, top, softness=0.05)
-    return Hair(None, intersection(locks, -blend(face, 0.03 - head.y, softness=0.16)))
+    return Hair(None, trimmed(head, locks, face))
 
 
 def quiff(head: Head) -> Hair:
     """Short at the sides, a wave over the forehead."""
-    sides = cropped(head, 0.02, opening(head, -0.36))
+    sides = trimmed(head, head.skull - 0.02, opening(head, -0.36))
     x, y = head.x, head.y - head.top
     wave = ellipse(x - 0.06, y - 0.08, head.width * 0.86, 0.20)
     crest = circle(x - 0.24, y - 0.01, 0.17)
@@ -96,7 +91,7 @@ def quiff(head: Head) -> Hair:
 
 def spiky(head: Head) -> Hair:
     """Spikes all round and a jagged fringe."""
-    base = cropped(head, 0.03, opening(head, -0.34))
+    base = trimmed(head, head.skull - 0.03, opening(head, -0.34))
     spikes = [
         stroke(head.x, head.y, around(head, angle, -0.08), around(head, angle, 0.2), 0.15, 0.012)
         for angle in range(-81, 82, 27)
@@ -110,11 +105,13 @@ def spiky(head: Head) -> Hair:
 
 def curly(head: Head) -> Hair:
     """A cloud of curls."""
-    curls = [cap(head, 0.06, 0.0)]
+    curls = [intersection(head.skull - 0.06, head.y)]
     for angle in range(-112, 113, 28):
         x, y = around(head, angle, 0.07)
         curls.append(circle(head.x - x, head.y - y, 0.17))
-    fringe = [circle(head.u - u, head.v + 0.42 - u * u, 0.10) for u in (-0.32, -0.16, 0, 0.16, 0.32)]
+    fringe = [
+        circle(head.u - u, head.v + 0.42 - u * u, 0.10) for u in (-0.32, -0.16, 0, 0.16, 0.32)
+    ]
     return Hair(None, union(intersection(union(*curls), -opening(head, -0.36, 0.40)), *fringe))
 
 
@@ -122,14 +119,14 @@ def bob(head: Head) -> Hair:
     """Chin-long with a straight fringe."""
     back = box(head.x, head.y + 0.10, head.width + 0.11, 0.56, 0.40)
     face = box(head.u, head.v - 0.26, 0.36, 0.50, 0.14)
-    return Hair(back, cropped(head, 0.09, face, 0.36))
+    return Hair(back, trimmed(head, head.skull - 0.09, face, 0.36))
 
 
 def long(head: Head) -> Hair:
     """Over the shoulders, parted in the middle."""
     back = box(head.x, head.y - 0.15, head.width + 0.10, 0.82, 0.42)
     u, v = np.abs(head.u) - 0.16, head.v - 0.22
-    front = intersection(head.skull - 0.07, head.y - 0.35, -ellipse(u, v, 0.28, 0.60))
+    front = trimmed(head, head.skull - 0.07, ellipse(u, v, 0.28, 0.60), 0.35)
     x = np.abs(head.x) - head.width
     lock = blend(
         stroke(x, head.y, (0.02, -0.15), (0.03, 0.40), 0.05, 0.09),
@@ -142,7 +139,7 @@ def long(head: Head) -> Hair:
 def bun(head: Head) -> Hair:
     """Drawn back into a knot on the crown."""
     knot = circle(head.x, head.y - head.top + 0.10, 0.16)
-    return Hair(knot, cropped(head, 0.03, opening(head, -0.38, 0.40)))
+    return Hair(knot, trimmed(head, head.skull - 0.03, opening(head, -0.38, 0.40)))
 
 
 def ponytail(head: Head) -> Hair:
@@ -154,7 +151,7 @@ def ponytail(head: Head) -> Hair:
         stroke(x, y, (0.15, 0.50), (0.06, 0.90), 0.12, 0.015),
         softness=0.10,
     )
-    return Hair(tail, cropped(head, 0.035, opening(head, -0.38, 0.40)))
+    return Hair(tail, trimmed(head, head.skull - 0.035, opening(head, -0.38, 0.40)))
 
 
 def pigtails(head: Head) -> Hair:
@@ -166,7 +163,7 @@ def pigtails(head: Head) -> Hair:
         softness=0.08,
     )
     u, v = np.abs(head.u) - 0.15, head.v - 0.20
-    return Hair(tails, cropped(head, 0.035, ellipse(u, v, 0.29, 0.58), 0.10))
+    return Hair(tails, trimmed(head, head.skull - 0.035, ellipse(u, v, 0.29, 0.58), 0.10))
 
 
 Style: TypeAlias = Callable[[Head], Hair]

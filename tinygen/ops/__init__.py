@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..core import OPS
 from .activation import (
+    Activation,
     activate,
     elu,
     erf,
@@ -43,6 +44,7 @@ from .elementwise import (
     where,
 )
 from .loss import (
+    SMALLEST_PROBABILITY,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     gaussian_kl,
@@ -74,6 +76,8 @@ from .shape import (
 )
 
 __all__ = [
+    "SMALLEST_PROBABILITY",
+    "Activation",
     "abs",
     "activate",
     "add",
@@ -143,4 +147,4 @@ __all__ = [
     "where",
 ]
 
-OPS.update({name: globals()[name] for name in __all__})
+OPS.update({name: globals()[name] for name in __all__ if name[0].islower()})

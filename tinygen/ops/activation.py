@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from ..backend import Array, kernels
 from ..core import Function, Tensor, TensorLike, data_of
-from .elementwise import exp
+from .elementwise import exp, multiply, subtract
 from .reduce import logsumexp, sum
 
 Activation: TypeAlias = str | tuple[str, float] | None
@@ -142,8 +142,7 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
 
 def gelu(x: TensorLike) -> Tensor:
     """x times the normal distribution function of x (Hendrycks & Gimpel 2016), exact."""
-    half: Tensor = x * 0.5 if isinstance(x, Tensor) else Tensor(x) * 0.5
-    return half * (1.0 + erf(x * math.sqrt(0.5)))
+    return multiply(x, 0.5) * (1.0 + erf(multiply(x, math.sqrt(0.5))))
 
 
 def erf(x: TensorLike) -> Tensor:
@@ -168,11 +167,10 @@ def softplus(x: TensorLike) -> Tensor:
 
 def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
     """x - log(sum(exp(x))) over `axis`: the logarithm of softmax, without overflow."""
-    return x - logsumexp(x, axis, keepdims=True)
+    return subtract(x, logsumexp(x, axis, keepdims=True))
 
 
 def softmax(x: TensorLike, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) over `axis`, without overflow."""
-    shifted = x - data_of(x).max(axis=axis, keepdims=True)
-    e = exp(shifted)
+    e = exp(subtract(x, data_of(x).max(axis=axis, keepdims=True)))
     return e / sum(e, axis, keepdims=True)

@@ -87,7 +87,7 @@ def dense(
     f = parse_activation(activation)
     late = f[0] == "gelu"  # its gradient cannot be told from its output, so it is an op of its own
     function = DenseFunction(("identity", 0.0) if late else f)
-    y: Tensor = function(x, w) if b is None else function(x, w, b)
+    y = function(x, w) if b is None else function(x, w, b)
     if late:
         y = activate(y, activation)
     return y if len(shape) == 2 else reshape(y, (*shape[:-1], y.shape[-1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -109,7 +109,8 @@ class GetitemFunction(Function):
 
     def forward(self, x: Array) -> Array:
         self.x_shape = x.shape
-        return x[self.index_]
+        y: Array = x[self.index_]
+        return y
 
     def backward(self, gy: Tensor) -> Tensor:
         return scatter_add(gy, self.index_, self.x_shape)
@@ -122,7 +123,7 @@ class ScatterAddFunction(Function):
         self.index_, self.shape = index, shape
 
     def forward(self, x: Array) -> Array:
-        xp = array_module(x)
+        xp: Any = array_module(x)
         y: Array = xp.zeros(self.shape, x.dtype)
         if _is_basic(self.index_):
             y[self.index_] = x
@@ -182,8 +183,7 @@ def split(x: TensorLike, lengths: int | Sequence[int], axis: int = 0) -> tuple[T
         lengths = [n // lengths] * lengths
     if math.fsum(lengths) != n:
         raise ValueError(f"split: lengths {list(lengths)} do not add up to {n} (axis {axis})")
-    pieces: tuple[Tensor, ...] = SplitFunction(lengths, axis)(x)
-    return pieces
+    return cast(tuple[Tensor, ...], SplitFunction(lengths, axis)(x))
 
 
 def pad(x: TensorLike, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor:

@@ -56,4 +56,5 @@ def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Arr
 
 def erf(x: Array) -> Array:
     """The error function, to the last digit."""
-    return np.vectorize(math.erf, otypes=[x.dtype])(x)
+    y: Array = np.vectorize(math.erf, otypes=[x.dtype])(x)
+    return y

@@ -15,12 +15,14 @@ Array = NDArray[Any]
 
 def _clipped(p: Array, limit: float) -> Array:
     """Probabilities kept `limit` away from 0 and 1."""
-    return np.clip(p, p.dtype.type(limit), p.dtype.type(1) - p.dtype.type(limit))
+    q: Array = np.clip(p, p.dtype.type(limit), p.dtype.type(1) - p.dtype.type(limit))
+    return q
 
 
 def _cross_entropy(p: Array, t: Array, limit: float) -> Array:
     p = _clipped(p, limit)
-    return -(t * np.log(p) + (1 - t) * np.log(1 - p))
+    entropy: Array = t * np.log(p) + (1 - t) * np.log(1 - p)
+    return -entropy
 
 
 def _cross_entropy_grad(p: Array, t: Array, limit: float) -> Array:

@@ -1,0 +1,226 @@
+"""The backward pass: from outputs to gradients, by edges of the recorded graph."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .backend import Array, as_array, is_array
+from .config import grad_mode, hooks
+from .core import Edge, Function, Tensor, TensorLike, data_of, run_hooked
+
+
+def backward(
+    y: Tensor, grad: TensorLike | None, retain_graph: bool | None, create_graph: bool
+) -> None:
+    """What `Tensor.backward` does."""
+    gradients = _run_backward([y], [grad], None, retain_graph, create_graph)
+    seen = {id(data_of(grad))}
+    for (leaf, _), gradient in gradients.items():
+        assert isinstance(leaf, Tensor)
+        _deliver(leaf, gradient, seen, create_graph)
+
+
+def grad(
+    outputs: Tensor | Iterable[Tensor],
+    inputs: Tensor | Iterable[Tensor],
+    grad_outputs: TensorLike | Iterable[TensorLike | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` is left alone.
+
+    Args:
+        outputs: one tensor or several, whose gradients are added up.
+        inputs: one tensor or several, leaves or not.
+        grad_outputs: the gradient of each output to start with; 1 for single elements.
+        retain_graph: keep the graph for another backward; by default only if `create_graph`.
+        create_graph: make the gradients differentiable.
+        allow_unused: give None, instead of an error, for an input that no output depends on.
+
+    An input that is reached, but only by a constant, gets zeros. A gradient of `create_graph`
+    counts as reaching all of `inputs`, even where it happens to be constant in one of them.
+    """
+    outs, ins = _listed(outputs), _listed(inputs)
+    for i, x in enumerate(ins):
+        if not x.requires_grad:
+            raise ValueError(f"grad: input {i} of shape {x.shape} does not require a gradient")
+    seeds = [None] * len(outs) if grad_outputs is None else _listed(grad_outputs)
+    reached = {x.edge or (x, 0): False for x in ins}
+    found = _run_backward(outs, seeds, reached, retain_graph, create_graph)
+    results: list[Tensor | None] = []
+    for i, x in enumerate(ins):
+        gradient = found.get(x.edge or (x, 0))
+        if gradient is None and reached[x.edge or (x, 0)]:
+            gradient = Tensor(np.zeros_like(x.array))
+        if gradient is None and not allow_unused:
+            raise ValueError(
+                f"grad: no output depends on input {i} of shape {x.shape}; "
+                "allow_unused=True gives None for such inputs"
+            )
+        if gradient is not None and create_graph:
+            gradient = GradientOf()(gradient, *ins)
+        results.append(gradient)
+    return tuple(results)
+
+
+class GradientOf(Function):
+    """y = g, a gradient that is a function of the inputs even where it is constant in them."""
+
+    def forward(self, g: Array, *inputs: Array) -> Array:
+        return g.view()
+
+    def backward(self, gy: Tensor) -> tuple[Tensor | None, ...]:
+        return (gy, *[None] * (len(self.needed) - 1))
+
+
+def _listed(tensors: Any) -> list[Any]:
+    """One tensor, or several, as a list."""
+    return [tensors] if isinstance(tensors, Tensor) or is_array(tensors) else list(tensors)
+
+
+def _run_backward(
+    outputs: Sequence[Tensor],
+    seeds: Sequence[TensorLike | None],
+    targets: dict[Edge, bool] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+) -> dict[Edge, Tensor]:
+    """Gradients by edge: of all leaves, or of `targets`, whose values become True where reached."""
+    gradients: dict[Edge, Tensor] = {}
+    for i, (y, seed) in enumerate(zip(outputs, seeds, strict=True)):
+        if not y.requires_grad:
+            raise RuntimeError(
+                f"backward: output {i} of shape {y.shape} does not depend on anything that "
+                "requires a gradient"
+            )
+        start, gradient = y.edge or (y, 0), _seed(y, seed)
+        gradients[start] = gradients[start] + gradient if start in gradients else gradient
+    nodes = _reachable(outputs)
+    if targets is not None:
+        nodes = _leading_to(targets, nodes, outputs)
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    with grad_mode(create_graph):
+        while nodes:
+            node = nodes.pop()
+            incoming = _incoming(node, gradients, targets)
+            if incoming is None:
+                continue
+            results = node.backward(*incoming) if not hooks else run_hooked(node, "backward", incoming)
+            edges = node.edges or ()
+            if type(results) is not tuple:
+                results = (results,)
+            if len(results) != len(edges):
+                raise RuntimeError(
+                    f"{node.name}.backward gave {len(results)} gradients for {len(edges)} inputs"
+                )
+            for edge, gradient in zip(edges, results):  # noqa: B905  (checked above)
+                if edge is not None and gradient is not None:
+                    before = gradients.get(edge)  # add up, but never into an array of someone else
+                    gradients[edge] = gradient if before is None else before + gradient
+            if not retain_graph:
+                node.free()
+    return gradients
+
+
+def _seed(y: Tensor, seed: TensorLike | None) -> Tensor:
+    """The gradient that backward starts with at output `y`."""
+    if seed is None:
+        if y.size != 1:
+            raise ValueError(
+                f"backward: give the gradient of an output of shape {y.shape}; "
+                "only a single element has 1 as its default"
+            )
+        return Tensor(np.ones_like(y.array))
+    gradient = seed if isinstance(seed, Tensor) else Tensor(as_array(seed))
+    if gradient.shape != y.shape:
+        raise ValueError(f"backward: gradient of shape {gradient.shape} for output {y.shape}")
+    return gradient
+
+
+def _reachable(outputs: Sequence[Tensor]) -> list[Function]:
+    """The nodes behind `outputs`, oldest first.
+
+    Nodes are numbered as they are made and edges lead to smaller numbers, so this order is
+    topological; backward takes them from the end.
+    """
+    stack = [y.edge[0] for y in outputs if y.edge is not None]
+    found = set(stack)
+    while stack:
+        node = stack.pop()
+        if node.edges is None:
+            raise RuntimeError(
+                f"the graph behind {node.name} was freed by an earlier backward; "
+                "pass retain_graph=True to that one"
+            )
+        node.needed = node.edges
+        for edge in node.edges:
+            if edge is not None:
+                source = edge[0]
+                if source not in found and not isinstance(source, Tensor):
+                    found.add(source)
+                    stack.append(source)
+    return sorted(found, key=_by_sequence)
+
+
+_by_sequence = operator.attrgetter("sequence")
+
+
+def _leading_to(
+    targets: dict[Edge, bool], nodes: list[Function], outputs: Sequence[Tensor]
+) -> list[Function]:
+    """The nodes on a way to `targets`; each is told which of its gradients that takes."""
+    useful: set[Function | Tensor] = set()
+    targets.update({y.edge or (y, 0): True for y in outputs if (y.edge or (y, 0)) in targets})
+    for node in nodes:
+        edges = node.edges or ()
+        targets.update({edge: True for edge in edges if edge is not None and edge in targets})
+        node.needed = [e is not None and (e in targets or e[0] in useful) for e in edges]
+        if any(node.needed):
+            useful.add(node)
+    return [node for node in nodes if node in useful]
+
+
+def _incoming(
+    node: Function, gradients: dict[Edge, Tensor], targets: dict[Edge, bool] | None
+) -> Sequence[Tensor] | None:
+    """The gradients of the outputs of `node`, zeros for those not used; None if none is used."""
+    outputs = node.outputs
+    if outputs is None and targets is None:
+        gradient = gradients.pop((node, 0), None)
+        return None if gradient is None else (gradient,)
+    found = []
+    for edge in [(node, i) for i in range(len(outputs))] if outputs else ((node, 0),):
+        keep = targets is not None and edge in targets
+        found.append(gradients.get(edge) if keep else gradients.pop(edge, None))
+    if outputs is None:
+        return None if found[0] is None else found  # type: ignore[return-value]  # one, not None
+    like = next((g for g in found if g is not None), None)
+    if like is None:
+        return None
+    return [
+        Tensor(np.zeros_like(like.array, shape=shape, dtype=dtype)) if g is None else g
+        for g, (shape, dtype) in zip(found, outputs, strict=True)
+    ]
+
+
+def _deliver(leaf: Tensor, gradient: Tensor, seen: set[int], create_graph: bool) -> None:
+    """Add to `leaf.grad`. Without a graph the leaf gets an array that nobody else writes to."""
+    if gradient.shape != leaf.shape:
+        raise RuntimeError(
+            f"a backward gave a gradient of shape {gradient.shape} for a leaf of {leaf.shape}"
+        )
+    with grad_mode(create_graph):
+        if leaf.grad is not None:
+            leaf.grad = leaf.grad + gradient
+        elif create_graph:
+            leaf.grad = gradient
+        else:
+            array = gradient.array.astype(leaf.dtype, copy=False)
+            shared = array.base is not None or id(array) in seen or not array.flags.c_contiguous
+            seen.add(id(array))
+            leaf.grad = Tensor(array.copy() if shared else array)

@@ -1,0 +1,41 @@
+"""Module and the layers: thin objects that own parameters and call ops.
+
+A layer's arithmetic lives in `ops`, never here; a whole model lives in `models`.
+"""
+
+from __future__ import annotations
+
+from . import initializers
+from .layers import (
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    SELU,
+    Sigmoid,
+    Tanh,
+)
+from .module import Module, Sequential
+from .regularizers import ActivityRegularizer
+
+__all__ = [
+    "Activation",
+    "ActivityRegularizer",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GaussianNoise",
+    "LeakyReLU",
+    "Module",
+    "ReLU",
+    "Reshape",
+    "SELU",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "initializers",
+]
