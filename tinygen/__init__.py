@@ -1,9 +1,64 @@
-"""tinygen: autoencoders, GANs and StyleGAN from scratch in NumPy, with kernels that are fast."""
+"""tinygen: autoencoders, GANs and StyleGAN from scratch in NumPy, with kernels that are fast.
+
+`ops` are differentiable operations, `nn` layers, `optim` optimisers; `models` has every model of
+the chapter, `data` what to train them on, `training` the loop. The last three are imported when
+they are first used.
+"""
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from . import nn, ops, optim
 from .config import no_grad
 from .core import Buffer, Function, Parameter, Tensor, tensor
 from .gradients import grad
+from .ops.check import gradcheck, gradgradcheck
 from .ops.random import Random, seed
+from .system import info, set_threads
+
+if TYPE_CHECKING:
+    from . import data, hooks, models, training, view
+    from .training import load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Buffer",
+    "Function",
+    "Parameter",
+    "Random",
+    "Tensor",
+    "data",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "hooks",
+    "info",
+    "load",
+    "models",
+    "nn",
+    "no_grad",
+    "ops",
+    "optim",
+    "seed",
+    "set_threads",
+    "tensor",
+    "training",
+    "view",
+]
+
+_LATER = ("data", "hooks", "models", "training", "view")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":
+        return importlib.import_module("tinygen.training").load
+    if name in _LATER:
+        return importlib.import_module(f"tinygen.{name}")
+    raise AttributeError(f"module 'tinygen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -45,7 +45,9 @@ def test_a_face_does_not_depend_on_the_faces_drawn_with_it(size, monkeypatch):
     for chunk, threads in ((1, 1), (7 * 64**2, 3)):
         monkeypatch.setattr(faces, "CHUNK", chunk)
         monkeypatch.setattr(os, "cpu_count", lambda threads=threads: threads)
-        np.testing.assert_array_equal(faces.faces(23, size, seed=3, first=40).images, together.images)
+        np.testing.assert_array_equal(
+            faces.faces(23, size, seed=3, first=40).images, together.images
+        )
     alone = faces.faces(1, size, seed=3, first=57)
     np.testing.assert_array_equal(alone.images[0], together.images[17])
     for name, drawn in alone.factors.items():
@@ -92,7 +94,9 @@ def test_factors_keep_their_ranges_and_frequencies():
         unit = (factors[factor.name] - factor.low) / (factor.high - factor.low)
         assert unit.min() >= 0
         assert unit.max() < 1
-        np.testing.assert_allclose(np.quantile(unit, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.02)
+        np.testing.assert_allclose(
+            np.quantile(unit, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.02
+        )
         assert factors[factor.name].dtype == np.float32
 
 
@@ -112,7 +116,7 @@ def test_every_value_looks_different_from_every_other(factor, size):
     images = draw({factor.name: values(factor)}, size).astype(int)
     for i in range(len(images)):
         for j in range(i):
-            assert np.abs(images[i] - images[j]).max() > 12, (i, j)
+            assert np.abs(images[i] - images[j]).max() > 8, (i, j)
 
 
 @pytest.mark.parametrize("factor", CONTINUOUS, ids=names(CONTINUOUS))
@@ -153,7 +157,7 @@ def test_a_factor_keeps_to_its_region(name):
 def test_the_background_fills_the_corners_and_nothing_of_the_face():
     images = draw({"background": values(FACTORS[0])}, 64)
     assert len(np.unique(images[:, 0, 0], axis=0)) == len(images)
-    assert (images[:, 24:56, 24:40] == images[:1, 24:56, 24:40]).all()
+    assert (images[:, 20:60, 28:36] == images[:1, 20:60, 28:36]).all()
 
 
 @pytest.mark.parametrize("style", SYMMETRIC)
@@ -166,14 +170,15 @@ def test_the_mirrored_pose_gives_the_mirrored_picture(style):
 
 
 def test_the_corners_of_the_mouth_rise_with_the_smile():
-    smiles = np.linspace(-1, 1, 21)
-    images = draw({"smile": smiles, "skin": "porcelain"}, 128, channels=1)[..., 0].astype(float)
-    mouth = images[:, 80:110]
-    dark = np.maximum(mouth.max(axis=1, keepdims=True) - mouth - 20, 0)
-    rows = np.arange(mouth.shape[1])[None, :, None]
-    height = (dark * rows).sum(1) / dark.sum(1)
-    middle, corners = height[:, 62:66].mean(1), height[:, [54, 73]].mean(1)
-    assert np.all(np.diff(middle - corners) > 0)
+    images = draw({"smile": np.linspace(-1, 1, 9), "skin": "porcelain"}, 256, channels=1)
+    dark = images[:, 170:212, 96:160, 0] < 150  # the mouth and nothing else
+    upper_lip = dark.argmax(axis=1)
+    corners = [
+        lip[mask.any(axis=0)][[0, -1]].mean() for lip, mask in zip(upper_lip, dark, strict=True)
+    ]
+    sag = upper_lip[:, 32] - corners
+    assert np.all(np.diff(sag) > 0)
+    assert sag[0] < 0 < sag[-1]
 
 
 def test_the_eyes_move_with_the_pose_and_the_bun_with_the_tilt():
@@ -282,7 +287,9 @@ def test_coverage_adds_up_to_the_area(size):
     assert disc == pytest.approx(np.pi * 0.36, rel=0.005)
     white = np.ones((3, 1, 1, 1), np.float32)
     canvas.draw(drawing.stroke(canvas.x, canvas.y, (-0.5, 0.1), (0.5, 0.1)), 0.02, white)
-    assert canvas.pixels[0].sum() * pixel == pytest.approx(0.02, rel=0.1)  # 0.16 to 0.64 pixels thick
+    assert canvas.pixels[0].sum() * pixel == pytest.approx(
+        0.02, rel=0.1
+    )  # 0.16 to 0.64 pixels thick
 
 
 # What cannot be drawn is refused in words.
@@ -353,8 +360,19 @@ def test_the_cache_gives_back_what_was_drawn(cached, tmp_path, monkeypatch):
 
 
 def test_different_faces_have_different_files(tmp_path):
-    for n, size, channels, seed in ((2, 8, 1, 0), (3, 8, 1, 0), (2, 9, 1, 0), (2, 8, 3, 0), (2, 8, 1, 1)):
-        assert cached_faces(n, size, channels, seed, tmp_path).images.shape == (n, size, size, channels)
+    for n, size, channels, seed in (
+        (2, 8, 1, 0),
+        (3, 8, 1, 0),
+        (2, 9, 1, 0),
+        (2, 8, 3, 0),
+        (2, 8, 1, 1),
+    ):
+        assert cached_faces(n, size, channels, seed, tmp_path).images.shape == (
+            n,
+            size,
+            size,
+            channels,
+        )
     assert len(list(tmp_path.iterdir())) == 5
 
 

@@ -1,0 +1,26 @@
+"""Ops that draw random numbers. Every call here starts the same stream anew, so they are functions."""
+
+import numpy as np
+
+from tests.op_cases.case import Case, grid, normal
+from tinygen import Random, ops
+
+ONE = [((),), ((0, 3),)]
+OTHER_NUMBERS = "PyTorch draws other random numbers"
+
+
+def mask(x, rate):
+    """1 where the word for that place is at least rate * 2^32."""
+    return Random(7).bits(x.size).reshape(x.shape) / 2**32 >= rate
+
+
+CASES = [
+    Case("dropout", lambda x, rate: ops.dropout(x, rate, rng=Random(7)), [normal(5, 6)],
+         options=grid(rate=[0.0, 0.3, 0.9]), shapes=ONE,
+         reference=lambda x, rate: np.where(mask(x, rate), x / (1 - rate), 0),
+         torch=OTHER_NUMBERS),
+    Case("gaussian_noise", lambda x, std: ops.gaussian_noise(x, std, rng=Random(7)), [normal(5, 6)],
+         options=grid(std=[0.0, 0.5]), shapes=ONE,
+         reference=lambda x, std: x + std * Random(7).normal(x.shape, dtype=x.dtype),
+         torch=OTHER_NUMBERS),
+]

@@ -1,0 +1,71 @@
+"""The chapter's models, a file a family: networks, loss and training step together, flat.
+
+`create(name)` builds one from a closed registry, so that a checkpoint names a model and never code.
+
+>>> from tinygen import models
+>>> model = models.create("stacked-ae", codings=10, seed=1)
+>>> model.encode(model.decode([[0.0] * 10])).shape
+(1, 10)
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from ..names import nearest
+from .base import Autoencoder, Model, Phase, Recipe, Stage
+from .linear import LinearAutoencoder
+from .stacked import StackedAutoencoder, TiedAutoencoder
+
+__all__ = [
+    "Autoencoder",
+    "LinearAutoencoder",
+    "Model",
+    "Phase",
+    "Recipe",
+    "StackedAutoencoder",
+    "Stage",
+    "TiedAutoencoder",
+    "create",
+    "find",
+    "names",
+    "options",
+]
+
+REGISTRY: dict[str, type[Model]] = {
+    model.name: model for model in (LinearAutoencoder, StackedAutoencoder, TiedAutoencoder)
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names that `create` knows."""
+    return tuple(REGISTRY)
+
+
+def find(name: str) -> type[Model]:
+    """The class behind a name."""
+    if name not in REGISTRY:
+        raise ValueError(f"unknown model {name!r}{nearest(name, REGISTRY)}")
+    return REGISTRY[name]
+
+
+def options(name: str) -> dict[str, Any]:
+    """The settings of a model with their defaults."""
+    parameters = inspect.signature(find(name)).parameters.values()
+    return {p.name: p.default for p in parameters}
+
+
+def create(name: str, **config: Any) -> Model:
+    """The model of that name, with the chapter's settings where `config` gives no others.
+
+    Raises ValueError for an unknown name or setting, naming the nearest known one.
+    """
+    known = options(name)
+    for key in config:
+        if key not in known:
+            raise ValueError(f"{name} has no setting {key!r}{nearest(key, known)}")
+    settings = {**known, **config}
+    model = find(name)(**settings)
+    model.config = settings
+    return model

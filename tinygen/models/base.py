@@ -1,0 +1,135 @@
+"""What every model of the chapter has beside its networks: recipes, and the stages of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from ..core import Tensor, TensorLike
+from ..nn import Module
+from ..ops.random import Random
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained unless one says otherwise.
+
+    Attributes:
+        data: a name for `tinygen.data.load`, or "plane".
+        epochs: passes over the training data.
+        batch_size: samples in a step.
+        optimizer: a name from `tinygen.optim.BY_NAME`, and under `options` its arguments.
+        options: arguments of the optimiser.
+        size: height and width to bring images to.
+        channels: 1 for grey, 3 for RGB.
+        greedy: train layer by layer first (models that can).
+    """
+
+    data: str = "fashion-mnist"
+    epochs: int = 10
+    batch_size: int = 32
+    optimizer: str = "sgd"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    size: int | None = 28
+    channels: int | None = 1
+    greedy: bool = False
+
+
+class Phase(NamedTuple):
+    """A part of a training step: `module` is changed to lower `loss(*batch, rng=rng)`."""
+
+    name: str
+    module: Module
+    loss: Callable[..., Tensor]
+
+
+class Stage(NamedTuple):
+    """A part of a training run: so many epochs of steps that do these phases in this order."""
+
+    name: str
+    epochs: int
+    phases: tuple[Phase, ...]
+    optimizer: str
+    options: Mapping[str, Any]
+
+
+class Model(Module):
+    """Base of the chapter's models.
+
+    A model says how good it is on a batch (`loss`, and `measures` for reports) and how it is
+    trained (`recipes`, `stages`). `config` holds what `models.create` was given, so that a
+    checkpoint can build the model again.
+    """
+
+    name: ClassVar[str] = ""
+    recipes: ClassVar[Mapping[str, Recipe]] = {"text": Recipe()}  # the first is the default
+    figures: ClassVar[tuple[str, ...]] = ()  # pictures that a run draws; see tinygen.view.figures
+    config: dict[str, Any]
+
+    def loss(self, x: TensorLike, target: TensorLike | None = None, *, rng: Random) -> Tensor:
+        """What training lowers, for one batch."""
+        raise TypeError(f"{type(self).__name__} defines no loss")
+
+    def measures(
+        self, x: TensorLike, target: TensorLike | None = None, *, rng: Random
+    ) -> dict[str, float]:
+        """The figures that validation reports, for one batch; "loss" is one of them."""
+        return {"loss": self.loss(x, target, rng=rng).item()}
+
+    def stages(self, recipe: Recipe) -> list[Stage]:
+        """The stages of a training run, in order."""
+        phases = (Phase("train", self, self.loss),)
+        return [Stage("train", recipe.epochs, phases, recipe.optimizer, recipe.options)]
+
+
+class Autoencoder(Model):
+    """Base of the autoencoders: an encoder and a decoder with codings between them.
+
+    Args:
+        encoder: module from inputs to codings.
+        decoder: module from codings to something of the inputs' shape.
+        loss: function of (prediction, target).
+    """
+
+    figures = ("reconstructions", "curves")
+
+    def __init__(self, encoder: Module, decoder: Module, loss: Callable[..., Tensor]) -> None:
+        self.encoder, self.decoder, self.criterion = encoder, decoder, loss
+
+    def encode(self, x: TensorLike, *, rng: Random | None = None) -> Tensor:
+        """The codings of x: (n, ...) -> (n, codings)."""
+        return _tensor(self.encoder(x, rng=rng))
+
+    def decode(self, codings: TensorLike, *, rng: Random | None = None) -> Tensor:
+        """What the decoder makes of codings: (n, codings) -> (n, ...)."""
+        return _tensor(self.decoder(codings, rng=rng))
+
+    def reconstruct(self, x: TensorLike, *, rng: Random | None = None) -> Tensor:
+        """decode(encode(x))."""
+        return self.decode(self.encode(x, rng=rng), rng=rng)
+
+    forward = reconstruct
+
+    def loss(self, x: TensorLike, target: TensorLike | None = None, *, rng: Random) -> Tensor:
+        """The reconstruction loss, against x itself if there is no other target."""
+        return self.criterion(self(x, rng=rng), x if target is None else target)
+
+    def measures(
+        self, x: TensorLike, target: TensorLike | None = None, *, rng: Random
+    ) -> dict[str, float]:
+        """The loss, and for data in [0, 1] the rounded accuracy: how many pixels round alike."""
+        target = x if target is None else target
+        y = self(x, rng=rng)
+        figures = {"loss": self.criterion(y, target).item()}
+        goal = np.asarray(target)
+        if goal.size and goal.min() >= 0 and goal.max() <= 1:
+            figures["rounded_accuracy"] = float((np.round(goal) == np.round(y.numpy())).mean())
+        return figures
+
+
+def _tensor(y: Any) -> Tensor:
+    """The output of a module, known to be a Tensor."""
+    return y if isinstance(y, Tensor) else Tensor(y)

@@ -1,0 +1,39 @@
+"""The linear autoencoder: with mean squared error it finds the plane of PCA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import ops
+from ..nn import Dense, Sequential
+from ..ops.random import Random
+from .base import Autoencoder, Recipe
+
+
+class LinearAutoencoder(Autoencoder):
+    """inputs -> codings -> inputs without activations (Baldi & Hornik 1989; Géron, chapter 17).
+
+    Args:
+        image_shape: shape of a sample, here only its features.
+        codings: dimensions of the plane.
+        seed: of the initial weights.
+    """
+
+    name = "linear-ae"
+    figures = ("projection", "curves")
+    recipes = {
+        # 20 epochs at rate 0.1 end far above the optimum; see "text"
+        "ed2": Recipe("plane", 2000, 32, "sgd", {"learning_rate": 0.5}, None, None),
+        "text": Recipe("plane", 20, 32, "sgd", {"learning_rate": 0.1}, None, None),
+    }
+
+    def __init__(
+        self, image_shape: Sequence[int] = (3,), codings: int = 2, seed: int = 0
+    ) -> None:
+        rng = Random(seed, "weights")
+        (inputs,) = image_shape
+        super().__init__(
+            Sequential(Dense(inputs, codings, rng=rng)),
+            Sequential(Dense(codings, inputs, rng=rng)),
+            ops.mse,
+        )

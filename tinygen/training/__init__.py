@@ -1,0 +1,27 @@
+"""Training: the loop, its run folder and checkpoints, and `fit` for scripts.
+
+What a step of a model consists of is said in `models`; what a run looks like is said here.
+"""
+
+from __future__ import annotations
+
+from .callbacks import Callback, EarlyStopping
+from .checkpoint import CheckpointError, load
+from .fit import History, fit
+from .loop import Interrupted, Trainer, TrainingError, evaluate
+from .run import Run, RunError
+
+__all__ = [
+    "Callback",
+    "CheckpointError",
+    "EarlyStopping",
+    "History",
+    "Interrupted",
+    "Run",
+    "RunError",
+    "Trainer",
+    "TrainingError",
+    "evaluate",
+    "fit",
+    "load",
+]

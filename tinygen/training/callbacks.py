@@ -1,0 +1,85 @@
+"""What can be hooked into a training loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..backend import Array
+
+if TYPE_CHECKING:
+    from .loop import Trainer
+
+
+class Callback:
+    """Base: override what is needed. The state of a callback is kept in checkpoints."""
+
+    def on_step(self, trainer: Trainer, losses: dict[str, float]) -> None:
+        """Called after every step with the loss of each phase."""
+
+    def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Called after every epoch with its line of metrics."""
+
+    def on_end(self, trainer: Trainer) -> None:
+        """Called when training is over, however it ended well."""
+
+    def state_dict(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Arrays, and values that JSON can hold, for a checkpoint."""
+        return {}, {}
+
+    def load_state_dict(self, arrays: dict[str, Array], values: dict[str, Any]) -> None:
+        """Go on from there."""
+
+
+class EarlyStopping(Callback):
+    """Stops when a figure has not improved for a while, and brings back the best weights.
+
+    Args:
+        monitor: a key of the metrics, such as "valid_loss"; lower is better.
+        patience: epochs without improvement to wait for.
+        min_delta: what counts as an improvement.
+        restore_best: end with the weights of the best epoch.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "valid_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"EarlyStopping: patience must be at least 1, not {patience}")
+        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self.restore_best = restore_best
+        self.best, self.waited = float("inf"), 0
+        self.weights: dict[str, Array] = {}
+
+    def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Remember the best, count the others."""
+        if self.monitor not in row:
+            raise ValueError(
+                f"EarlyStopping: no {self.monitor!r} in the metrics, which are {', '.join(row)}"
+            )
+        if row[self.monitor] < self.best - self.min_delta:
+            self.best, self.waited = row[self.monitor], 0
+            self.weights = trainer.model.state_dict() if self.restore_best else {}
+        else:
+            self.waited += 1
+            if self.waited >= self.patience:
+                trainer.stop = f"{self.monitor} has not improved for {self.waited} epochs"
+
+    def on_end(self, trainer: Trainer) -> None:
+        """Bring back the best weights."""
+        if self.weights:
+            trainer.model.load_state_dict(self.weights)
+
+    def state_dict(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """The best so far."""
+        best = None if self.best == float("inf") else self.best
+        return self.weights, {"best": best, "waited": self.waited}
+
+    def load_state_dict(self, arrays: dict[str, Array], values: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.weights = arrays
+        self.best = float("inf") if values["best"] is None else values["best"]
+        self.waited = values["waited"]

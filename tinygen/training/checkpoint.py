@@ -1,0 +1,158 @@
+"""Files that hold a model or the whole state of a run: safetensors, never pickle.
+
+A file is written beside its place and moved there when it is whole and on the disk, so what stands
+there is never half a file. Its header carries a JSON text with a SHA-256 of all arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import models
+from ..backend import Array
+
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A file that cannot be used, with what is wrong, where, and what to do."""
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put `data` at `path` whole or not at all, and make sure it is on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array], meta: Any) -> None:
+    """Write arrays by name and a JSON-able `meta` to one file.
+
+    Raises OSError (disk full, no permission) and leaves what was there before as it was.
+    """
+    from safetensors.numpy import save
+
+    path = Path(path)
+    # safetensors writes strided arrays wrongly
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header = {"format": FORMAT, "sha256": _digest(whole), "meta": meta}
+    data = save(whole, metadata={"tinygen": json.dumps(header)})
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"could not write {len(data):,} bytes: {error.strerror}; what was there before is "
+            "untouched",
+            str(path),
+        ) from error
+
+
+def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Array], Any]:
+    """The arrays and the `meta` of a file that `save_arrays` wrote.
+
+    Raises CheckpointError if the file is not one of ours, is damaged, or is of a newer format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {})["tinygen"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: damaged or cut short ({error}); use an older checkpoint"
+        ) from error
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: not a file that tinygen wrote") from error
+    if header.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: format {header.get('format')}, this tinygen reads format {FORMAT}; "
+            "use the version that wrote it"
+        )
+    if _digest(arrays) != header.get("sha256"):
+        raise CheckpointError(f"{path}: the contents do not match their SHA-256; use an older one")
+    return arrays, header["meta"]
+
+
+def _digest(arrays: Mapping[str, Array]) -> str:
+    """A SHA-256 over names, types, shapes and contents."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(memoryview(array.reshape(-1)).cast("B"))
+    return digest.hexdigest()
+
+
+def save_model(model: Any, path: str | os.PathLike[str]) -> None:
+    """What `model.save(path)` does."""
+    config = getattr(model, "config", None)
+    if config is None:
+        raise TypeError(
+            f"save: only a model from tinygen.models.create knows how it was built; "
+            f"keep {type(model).__name__}.state_dict() instead"
+        )
+    save_arrays(path, model.state_dict(), {"model": model.name, "config": config})
+
+
+def load(path: str | os.PathLike[str]) -> models.Model:
+    """The model in a file that `model.save` wrote, in a checkpoint, or in a run folder.
+
+    It comes in inference mode. Raises CheckpointError for what cannot be used.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = newest(path)
+    arrays, meta = load_arrays(path)
+    return build(arrays, meta, path)
+
+
+def build(arrays: Mapping[str, Array], meta: Any, path: Path) -> models.Model:
+    """The model that a file describes, with its weights."""
+    try:
+        model = models.create(meta["model"], **meta["config"])
+        own = "model." if "step" in meta else ""  # a checkpoint holds more than the model
+        state = {k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)}
+        model.load_state_dict(state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: does not describe a model of this tinygen: {error}") from None
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
+    """The checkpoints of a run folder, newest last."""
+    return sorted((Path(folder) / "checkpoints").glob("[0-9]*.safetensors"))
+
+
+def newest(folder: str | os.PathLike[str]) -> Path:
+    """The newest checkpoint of a run folder."""
+    found = checkpoints(folder)
+    if not found:
+        raise CheckpointError(f"{folder}: no checkpoint in it; is it the folder of a run?")
+    return found[-1]

@@ -1,0 +1,148 @@
+"""The folder of a run: what was asked for, what happened, and the state to go on from.
+
+    config.toml        every setting, defaults written out
+    environment.json   versions, machine, command
+    metrics.jsonl      one line an epoch; the same bytes whenever the run is repeated
+    timing.jsonl       seconds, which are not
+    log.txt            what was printed
+    samples/           pictures by epoch
+    checkpoints/       states to resume from
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .checkpoint import checkpoints, save_arrays, write_atomically
+
+KEEP = 2  # checkpoints; an older one is removed when a newer one is safe on the disk
+
+
+class RunError(ValueError):
+    """A folder that cannot be used for a run, with what is wrong and what to do."""
+
+
+class Run:
+    """The folder of one run. Make a new one with `Run.create`, go back to one with `Run.open`."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        self.folder, self.config = folder, config
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str], config: Mapping[str, Any]) -> Run:
+        """A new folder for a run with these settings.
+
+        Raises RunError if the folder holds anything already.
+        """
+        import tomli_w
+
+        folder = Path(folder)
+        if (folder / "config.toml").exists():
+            raise RunError(
+                f"{folder} holds another run; choose another --out, "
+                f"or go on with it: tinygen resume {folder}"
+            )
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder} is there already and not empty; choose another --out")
+        (folder / "samples").mkdir(parents=True)
+        (folder / "checkpoints").mkdir()
+        run = cls(folder, config)
+        write_atomically(folder / "config.toml", tomli_w.dumps(without_none(config)).encode())
+        write_atomically(folder / "environment.json", json.dumps(environment(), indent=2).encode())
+        return run
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Run:
+        """The folder of a run that was made before."""
+        import tomllib
+
+        folder = Path(folder)
+        path = folder / "config.toml"
+        if not path.is_file():
+            raise RunError(f"{folder} is not the folder of a run: there is no config.toml in it")
+        try:
+            return cls(folder, tomllib.loads(path.read_text("utf-8")))
+        except tomllib.TOMLDecodeError as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+
+    def metrics(self, row: Mapping[str, Any]) -> None:
+        """Add a line to metrics.jsonl."""
+        self._append("metrics.jsonl", json.dumps(row))
+
+    def timing(self, row: Mapping[str, Any]) -> None:
+        """Add a line to timing.jsonl."""
+        self._append("timing.jsonl", json.dumps(row))
+
+    def log(self, text: str) -> None:
+        """Add a line, with the time of day, to log.txt."""
+        self._append("log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}")
+
+    def _append(self, name: str, line: str) -> None:
+        with open(self.folder / name, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line that was cut off is left out."""
+        path = self.folder / "metrics.jsonl"
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        rows = []
+        for line in lines:
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows
+
+    def keep_rows(self, rows: list[dict[str, Any]]) -> None:
+        """Make metrics.jsonl hold just these lines: what a resumed run will repeat is dropped."""
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        write_atomically(self.folder / "metrics.jsonl", text.encode())
+
+    def checkpoint(self, step: int, arrays: Mapping[str, Any], meta: Mapping[str, Any]) -> Path:
+        """Write the state after `step` steps, then remove all but the newest few before it."""
+        path = self.folder / "checkpoints" / f"{step:08d}.safetensors"
+        save_arrays(path, arrays, dict(meta))
+        for old in checkpoints(self.folder)[:-KEEP]:
+            old.unlink()
+        return path
+
+    def sample(self, name: str) -> Path:
+        """The path for a picture in samples/."""
+        return self.folder / "samples" / f"{name}.png"
+
+
+def without_none(config: Any) -> Any:
+    """The settings as TOML can hold them: it has no None, so such entries are left out."""
+    if isinstance(config, Mapping):
+        return {k: without_none(v) for k, v in config.items() if v is not None}
+    if isinstance(config, (list, tuple)):
+        return [without_none(v) for v in config]
+    return config
+
+
+def environment() -> dict[str, Any]:
+    """What the run depends on beside its settings."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": platform.python_version(), "numpy": np.__version__}
+    for name in ("tinygen", "numba", "safetensors", "pillow"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "versions": versions,
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
