@@ -1,11 +1,13 @@
 """Metadata of tinygen; tools are configured in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = "0.1.0"  # tinygen.__version__ reads this from the installed metadata
+INIT = (HERE / "tinygen" / "__init__.py").read_text(encoding="utf-8")
+VERSION = re.search(r'^__version__ = "(.+)"$', INIT, re.MULTILINE)[1]
 
 APP = ["tqdm>=4.60", "matplotlib>=3.8", "jinja2>=3.1", "scikit-learn>=1.4", "pooch>=1.8", "tomli-w>=1.0"]
 

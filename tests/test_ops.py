@@ -30,17 +30,17 @@ def listed(outputs):
     return [outputs] if isinstance(outputs, Tensor) else list(outputs)
 
 
-def cotangents(outputs):
+def cotangents(outputs, dtype="float64"):
     """The same ones each time, as numbers such as float32 can hold."""
     rng = np.random.default_rng(1)
-    return [rng.normal(size=y.shape).astype("float32").astype(y.dtype) for y in outputs]
+    return [np.asarray(rng.normal(size=tuple(y.shape)), "float32").astype(dtype) for y in outputs]
 
 
 def value_and_gradients(fn, inputs):
     """The outputs of fn, and the gradients of its inputs that require one, as arrays."""
     outputs = listed(fn(*inputs))
     moving = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
-    gradients = tinygen.grad(outputs, moving, cotangents(outputs))
+    gradients = tinygen.grad(outputs, moving, cotangents(outputs, outputs[0].dtype))
     return [y.data for y in outputs], [g.data for g in gradients]
 
 
@@ -57,11 +57,10 @@ def test_every_op_has_a_case():
 
 
 @pytest.mark.parametrize("name", sorted({case.name for case in CASES}))
-def test_every_op_is_tried_on_nothing_and_against_pytorch(name):
+def test_every_op_is_tried_on_zero_size_and_against_pytorch(name):
     cases = [case for case in CASES if case.name == name]
-    variants = [variant for case in cases for variant in case.variants()]
-    assert any(0 in shape for variant in variants for shape in variant.shapes)
-    assert all(callable(case.torch) or len(case.torch) > 10 for case in cases)
+    assert any(case.empty for case in cases)
+    assert all(callable(case.torch) or len(case.torch.split()) > 3 for case in cases)
 
 
 @every_backend

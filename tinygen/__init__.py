@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import nn, ops, optim
-from .config import no_grad
+from .config import debug_level, no_grad
 from .core import Buffer, Function, Parameter, Tensor, tensor
 from .gradients import grad
 from .ops.check import gradcheck, gradgradcheck
@@ -50,6 +50,9 @@ __all__ = [
 ]
 
 _LATER = ("data", "hooks", "models", "training", "view")
+
+if debug_level():
+    importlib.import_module("tinygen.hooks").switch_on(debug_level())
 
 
 def __getattr__(name: str) -> Any:

@@ -23,9 +23,12 @@ __all__ = [
     "Array",
     "array_module",
     "as_array",
+    "check_device",
+    "cuda_status",
     "device_of",
     "empty",
     "is_array",
+    "kernel_cache_folder",
     "kernels",
     "to_device",
     "to_numpy",
@@ -58,9 +61,28 @@ def as_array(x: object) -> Array:
 
 def empty(shape: tuple[int, ...], dtype: Any, device: str = "cpu") -> Array:
     """An array with arbitrary contents on `device`."""
-    if device != "cpu":
-        raise ValueError(f"device {device!r} is not available: only 'cpu' is")
+    check_device(device)
     return np.empty(shape, dtype)
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError, with the reason, if `device` cannot be used."""
+    if device == "cuda":
+        raise ValueError(f"device 'cuda' is {cuda_status()}; use device 'cpu'")
+    if device != "cpu":
+        raise ValueError(f"unknown device {device!r}: known are 'cpu' and 'cuda'")
+
+
+def cuda_status() -> str:
+    """Whether CUDA can be used, and if not, why."""
+    return "not available: this version has no CUDA kernels"
+
+
+def kernel_cache_folder() -> Path | None:
+    """Where compiled kernels are kept; None if nowhere."""
+    from tinygen_kernels.cpu.jit import cache_folder
+
+    return cache_folder()
 
 
 def device_of(x: object) -> str:
@@ -70,8 +92,7 @@ def device_of(x: object) -> str:
 
 def to_device(x: Array, device: str | None) -> Array:
     """`x` on `device`, copied if it is not there yet."""
-    if device not in (None, "cpu"):
-        raise ValueError(f"device {device!r} is not available: only 'cpu' is")
+    check_device(device or "cpu")
     return x
 
 

@@ -47,8 +47,9 @@ class Gathered:
         for name, p in parameters:
             if id(p) not in known:
                 known.add(id(p))
+                taken = name in self.names  # by a parameter of another module
+                self.names.append(f"{len(self.names)}.{name}" if taken else name)
                 self.parameters.append(p)
-                self.names.append(name)
         self._gather()
 
     def refresh(self) -> None:
@@ -108,12 +109,8 @@ class Optimizer:
         for name, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
             if value is not None and not value > 0:
                 raise ValueError(f"{type(self).__name__}: {name} must be positive, not {value}")
-        if not callable(learning_rate) and not learning_rate >= 0:
-            raise ValueError(
-                f"{type(self).__name__}: learning_rate must not be negative, got {learning_rate}"
-            )
+        self.learning_rate = learning_rate
         self.gathered = Gathered(_named(parameters), self.SLOTS)
-        self.schedule = learning_rate
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.steps = 0
 
@@ -129,6 +126,10 @@ class Optimizer:
 
     @learning_rate.setter
     def learning_rate(self, rate: float | Schedule) -> None:
+        if not callable(rate) and not rate >= 0:
+            raise ValueError(
+                f"{type(self).__name__}: learning_rate must not be negative, got {rate}"
+            )
         self.schedule = rate
 
     def add_parameters(self, parameters: Module | Iterable[Parameter]) -> None:
@@ -147,10 +148,16 @@ class Optimizer:
         chosen, gradients = [], []
         for i, p in enumerate(gathered.parameters):
             if p.grad is not None and p.requires_grad:
+                if p.grad.array.shape != p.array.shape:
+                    raise ValueError(
+                        f"{type(self).__name__}.step: {gathered.names[i]} has shape {p.shape}, "
+                        f"its gradient {p.grad.shape}: run backward again"
+                    )
                 chosen.append(i)
                 gradients.append(p.grad.array)
-                p.version += 1
         if gradients:
+            for i in chosen:
+                gathered.parameters[i].version += 1
             if self.clip_value is not None:
                 limit = self.clip_value
                 gradients = [array_module(g).clip(g, -limit, limit) for g in gradients]
@@ -189,7 +196,7 @@ class Optimizer:
         """
         own = self.state_dict()
         kind = type(self).__name__
-        for name in {*own, *state}:
+        for name in {**own, **state}:
             if name not in state:
                 raise ValueError(f"{kind}.load_state_dict: missing {name}")
             if name not in own:
@@ -199,14 +206,18 @@ class Optimizer:
                     f"{kind}.load_state_dict: {name} has shape {np.shape(own[name])}, "
                     f"the given one {np.shape(state[name])}"
                 )
+        steps = int(state["steps"])
+        given = {name: np.asarray(state[name], own[name].dtype) for name in own if name != "steps"}
         for slot, arrays in self.gathered.slots.items():
             for name, array in zip(self.gathered.names, arrays, strict=True):
-                array[...] = to_device(np.asarray(state[f"{slot}.{name}"], array.dtype), None)
-        self.steps = int(state["steps"])
+                array[...] = to_device(given[f"{slot}.{name}"], None)
+        self.steps = steps
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent:  p -= rate g,  or with momentum  v = momentum v - rate g,  p += v.
+    """Stochastic gradient descent:  p -= rate g.
+
+    With momentum:  v = momentum v - rate g,  p += v.
 
     Args:
         parameters: a Module, or parameters.
@@ -368,9 +379,11 @@ class Nadam(Adam):
     """Adam with Nesterov's look-ahead (Dozat 2016).
 
     With u_t = beta1 (1 - 0.96^(d t) / 2) and U_t their product up to t:
-    p -= rate (u_{t+1} m / (1 - U_{t+1}) + (1 - u_t) g / (1 - U_t)) / (sqrt(s / (1 - beta2^t)) + eps),
-    where d is 1 in Keras's convention and 0.004 in PyTorch's.
+    p -= rate (u_{t+1} m / (1 - U_{t+1}) + (1 - u_t) g / (1 - U_t)) / (sqrt(s_t) + epsilon),
+    where s_t is s / (1 - beta2^t), and d is 1 in Keras's convention and 0.004 in PyTorch's.
     """
+
+    _product: tuple[int, float] = (0, 1.0)  # t and U_t of the last step
 
     def update(
         self,
@@ -383,9 +396,13 @@ class Nadam(Adam):
         """One step for arrays without axes."""
         t = self.steps + 1
         decay = 1.0 if self.convention == "keras" else 0.004
-        u = [self.beta1 * (1.0 - 0.5 * 0.96 ** (decay * i)) for i in range(1, t + 2)]
-        now, ahead = math.prod(u[:t]), math.prod(u)
-        from_mean, from_gradient = rate * u[t] / (1.0 - ahead), rate * (1.0 - u[t - 1]) / (1.0 - now)
+        done, product = self._product if self._product[0] <= t else (0, 1.0)
+        for i in range(done + 1, t + 1):
+            product *= self._look_ahead(i, decay)
+        self._product = t, product
+        now, following = self._look_ahead(t, decay), self._look_ahead(t + 1, decay)
+        from_mean = rate * following / (1.0 - product * following)
+        from_gradient = rate * (1.0 - now) / (1.0 - product)
         root = 1.0 / math.sqrt(1.0 - self.beta2**t)
         keep = 1.0 - rate * self.weight_decay
         kernels(parameters[0]).adam(
@@ -401,6 +418,11 @@ class Nadam(Adam):
             keep,
             scale,
         )
+
+    def _look_ahead(self, t: int, decay: float) -> float:
+        """u_t."""
+        u: float = self.beta1 * (1.0 - 0.5 * 0.96 ** (decay * t))
+        return u
 
 
 class EMA:
@@ -427,17 +449,26 @@ class EMA:
 
     def update(self) -> None:
         """Move the average towards the parameters of now."""
+        self._follow()
         arrays = [p.data for p in self.parameters.values()]
-        kernels(arrays[0]).ema(list(self.averages.values()), arrays, self.decay)
+        if arrays:
+            kernels(arrays[0]).ema(list(self.averages.values()), arrays, self.decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the block the module has the averages for parameters."""
+        self._follow()
         self._swap()
         try:
             yield
         finally:
             self._swap()
+
+    def _follow(self) -> None:
+        """Start the average of a parameter that has grown anew."""
+        for name, p in self.parameters.items():
+            if self.averages[name].size != p.size:
+                self.averages[name] = p.data.ravel().copy()
 
     def _swap(self) -> None:
         for name, p in self.parameters.items():
@@ -460,8 +491,14 @@ class EMA:
             average[...] = to_device(np.asarray(state[name], average.dtype), None)
 
 
+def _check_steps(schedule: str, steps: int) -> None:
+    if not steps > 0:
+        raise ValueError(f"{schedule}: the number of steps must be positive, not {steps}")
+
+
 def exponential_decay(initial: float, factor: float, every: int) -> Schedule:
     """initial * factor^(step / every)."""
+    _check_steps("exponential_decay", every)
     return lambda step: initial * factor ** (step / every)
 
 
@@ -477,11 +514,13 @@ def piecewise_constant(boundaries: Sequence[int], values: Sequence[float]) -> Sc
 
 def linear_decay(initial: float, steps: int, final: float = 0.0) -> Schedule:
     """From initial to final in a straight line over `steps`, then final."""
+    _check_steps("linear_decay", steps)
     return lambda step: initial + (final - initial) * min(step / steps, 1.0)
 
 
 def cosine_decay(initial: float, steps: int, final: float = 0.0) -> Schedule:
     """Half a cosine wave from initial to final over `steps` (Loshchilov & Hutter 2017)."""
+    _check_steps("cosine_decay", steps)
     return lambda step: (
         final + (initial - final) * 0.5 * (1.0 + math.cos(math.pi * min(step / steps, 1.0)))
     )
@@ -527,7 +566,11 @@ def _named(parameters: Module | Iterable[Parameter]) -> Iterable[tuple[str, Para
     """Names and parameters of a module; parameters by themselves are numbered."""
     if isinstance(parameters, Module):
         return list(parameters.named_parameters())
-    return [(str(i), p) for i, p in enumerate(parameters)]
+    listed: list[Any] = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for p in listed:
+        if not isinstance(p, Tensor) or not p.is_leaf:
+            raise TypeError(f"parameters must be a Module or a list of leaf tensors, got {p!r:.80}")
+    return [(str(i), p) for i, p in enumerate(listed)]
 
 
 def _norm(gradients: Sequence[Array]) -> float:

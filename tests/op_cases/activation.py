@@ -39,16 +39,16 @@ TORCH = {
     "gelu": lambda x: torch.nn.functional.gelu(x),
 }
 
-ONE = [((),), ((0, 3),)]
-NORMALIZED = grid(axis=[-1, 0, 1])
+ONE = {"shapes": [((),)], "empty": [((0, 3),)]}
+AXES = {"options": grid(axis=[-1, 0]), "empty": [((0, 3),)], "empty_options": grid(axis=[-1, 1])}
 
 
-def softmax(x, axis=-1):
+def softmax(x, axis):
     return np.exp(x) / np.exp(x).sum(axis, keepdims=True)
 
 
 def by_name(name, sampler):
-    return Case(name, getattr(ops, name), [sampler], shapes=ONE,
+    return Case(name, getattr(ops, name), [sampler], **ONE,
                 reference=REFERENCE[name], torch=TORCH[name])  # fmt: skip
 
 
@@ -68,17 +68,13 @@ CASES = [
          label="alphas", reference=lambda x, alpha: np.where(x > 0, x, alpha * (np.exp(x) - 1)),
          torch=lambda x, alpha: torch.nn.functional.elu(x, alpha)),
     Case("activate", ops.activate, [away_from(0, 2, 3)], options=grid(activation=list(REFERENCE)),
-         shapes=[((0, 3),)], reference=lambda x, activation: REFERENCE[activation](x),
+         empty=[((0, 3),)], reference=lambda x, activation: REFERENCE[activation](x),
          torch=lambda x, activation: TORCH[activation](x)),
-    Case("erf", ops.erf, [normal(2, 3)], shapes=ONE,
+    Case("erf", ops.erf, [normal(2, 3)], **ONE,
          reference=erf, torch=lambda x: torch.erf(x)),
-    Case("softmax", ops.softmax, [normal(2, 3)], options=NORMALIZED,
+    Case("softmax", ops.softmax, [normal(2, 3)], **AXES,
          reference=softmax, torch=lambda x, axis: torch.softmax(x, axis)),
-    Case("softmax", ops.softmax, [normal(0, 3)], label="empty",
-         reference=softmax, torch=lambda x: torch.softmax(x, -1)),
-    Case("log_softmax", ops.log_softmax, [normal(2, 3)], options=NORMALIZED,
+    Case("log_softmax", ops.log_softmax, [normal(2, 3)], **AXES,
          reference=lambda x, axis: np.log(softmax(x, axis)),
          torch=lambda x, axis: torch.log_softmax(x, axis)),
-    Case("log_softmax", ops.log_softmax, [normal(0, 3)], label="empty",
-         reference=lambda x: np.log(softmax(x)), torch=lambda x: torch.log_softmax(x, -1)),
 ]

@@ -105,7 +105,9 @@ class Case:
         reference: the same in NumPy, from the definition, knowing nothing of the library.
         torch: the same in PyTorch, or, as a text, the reason why there is no such thing.
         options: dictionaries of keyword arguments, usually from `grid`.
-        shapes: more shapes to try, as tuples with a shape for each input; one of zero size.
+        shapes: more shapes to try, as tuples with a shape for each input.
+        empty: the same, of zero size.
+        empty_options: instead of `options`, where not all of them go with zero size.
         label: what sets this row apart from others of the same op.
         tolerance: how many times the usual rounding errors are allowed.
     """
@@ -117,13 +119,19 @@ class Case:
     torch: Callable[..., Any] | str
     options: Sequence[dict[str, Any]] = ({},)
     shapes: Sequence[Sequence[Shape]] = ()
+    empty: Sequence[Sequence[Shape]] = ()
+    empty_options: Sequence[dict[str, Any]] | None = None
     label: str = ""
     tolerance: float = 1.0
 
     def variants(self) -> Iterator[Variant]:
         """Each combination of shapes and options."""
+        empty_options = self.options if self.empty_options is None else self.empty_options
         for shapes in [tuple(s.shape for s in self.inputs), *self.shapes]:
             for i, options in enumerate(self.options):
+                yield Variant(self, shapes, options, i)
+        for shapes in self.empty:
+            for i, options in enumerate(empty_options):
                 yield Variant(self, shapes, options, i)
 
 

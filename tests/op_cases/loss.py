@@ -6,7 +6,11 @@ from tests.op_cases.case import Case, between, grid, labels, normal, steps, torc
 from tinygen import ops
 
 REDUCTIONS = grid(reduction=["mean", "sum", "none"])
-TWO = [((3,), (3,)), ((), ()), ((0, 3), (0, 3))]
+NO_MEAN = grid(reduction=["sum", "none"])  # of nothing: it would be NaN
+TWO = {
+    "options": REDUCTIONS, "shapes": [((3,), (3,)), ((), ())],
+    "empty": [((0, 3), (0, 3))], "empty_options": NO_MEAN,
+}  # fmt: skip
 
 
 def reduced(loss, reduction):
@@ -83,31 +87,33 @@ def torch_gaussian_kl(mean, log_var):
 
 
 CASES = [
-    Case("mse", ops.mse, [normal(4, 3), normal(4, 3)], options=REDUCTIONS, shapes=TWO,
+    Case("mse", ops.mse, [normal(4, 3), normal(4, 3)], **TWO,
          reference=mse, torch=by_torch("mse_loss")),
     Case("binary_cross_entropy", ops.binary_cross_entropy,
-         [between(0.1, 0.9, 4, 3), between(0.1, 0.9, 4, 3)], options=REDUCTIONS, shapes=TWO,
+         [between(0.1, 0.9, 4, 3), between(0.1, 0.9, 4, 3)], **TWO,
          tolerance=4, reference=binary_cross_entropy, torch=by_torch("binary_cross_entropy")),
     Case("binary_cross_entropy_with_logits", ops.binary_cross_entropy_with_logits,
-         [normal(4, 3), between(0, 1, 4, 3)], options=REDUCTIONS, shapes=TWO, tolerance=4,
+         [normal(4, 3), between(0, 1, 4, 3)], **TWO, tolerance=4,
          reference=with_logits, torch=by_torch("binary_cross_entropy_with_logits")),
-    Case("huber", ops.huber, [steps(0, 4, 3), steps(0.25, 4, 3)], options=REDUCTIONS, shapes=TWO,
+    Case("huber", ops.huber, [steps(0, 4, 3), steps(0.25, 4, 3)], **TWO,
          reference=huber, torch=by_torch("huber_loss")),
     Case("huber", ops.huber, [steps(0, 4, 3), steps(0.25, 4, 3)], options=grid(delta=[0.5, 2.0]),
          label="delta", reference=huber, torch=by_torch("huber_loss")),
-    Case("hinge", ops.hinge, [steps(0.3, 4, 3), steps(0.25, 4, 3)], options=REDUCTIONS, shapes=TWO,
+    Case("hinge", ops.hinge, [steps(0.3, 4, 3), steps(0.25, 4, 3)], **TWO,
          reference=hinge, torch=torch_hinge),
     Case("softmax_cross_entropy", ops.softmax_cross_entropy, [normal(4, 3), labels(3, 4)],
-         options=REDUCTIONS, shapes=[((2, 4, 3), (2, 4)), ((0, 3), (0,))], label="labels",
+         options=REDUCTIONS, shapes=[((2, 4, 3), (2, 4))],
+         empty=[((0, 3), (0,))], empty_options=NO_MEAN, label="labels",
          reference=cross_entropy_of_labels, torch=torch_cross_entropy),
     Case("softmax_cross_entropy", ops.softmax_cross_entropy, [normal(4, 3), between(0, 1, 4, 3)],
-         options=REDUCTIONS, shapes=[((2, 4, 3), (2, 4, 3)), ((0, 3), (0, 3))],
-         label="probabilities", tolerance=4,
+         options=REDUCTIONS, shapes=[((2, 4, 3), (2, 4, 3))],
+         empty=[((0, 3), (0, 3))], empty_options=NO_MEAN, label="probabilities", tolerance=4,
          reference=cross_entropy_of_probabilities, torch=torch_cross_entropy),
     Case("kl_divergence", ops.kl_divergence, [between(0.1, 0.9, 4, 3), between(0.1, 0.9, 4, 3)],
-         options=REDUCTIONS, shapes=[((3,), (3,)), ((0, 3), (0, 3))], tolerance=4,
+         options=REDUCTIONS, shapes=[((3,), (3,))],
+         empty=[((0, 3), (0, 3))], empty_options=NO_MEAN, tolerance=4,
          reference=kl_divergence, torch=torch_kl),
     Case("gaussian_kl", ops.gaussian_kl, [normal(4, 3), normal(4, 3)],
-         shapes=[((3,), (3,)), ((0, 3), (0, 3))], tolerance=4,
+         shapes=[((3,), (3,))], empty=[((0, 3), (0, 3))], tolerance=4,
          reference=gaussian_kl, torch=torch_gaussian_kl),
 ]

@@ -5,7 +5,7 @@ import numpy as np
 from tests.op_cases.case import Case, grid, normal
 from tinygen import Random, ops
 
-ONE = [((),), ((0, 3),)]
+ONE = {"shapes": [((),)], "empty": [((0, 3),)]}
 OTHER_NUMBERS = "PyTorch draws other random numbers"
 
 
@@ -16,11 +16,11 @@ def mask(x, rate):
 
 CASES = [
     Case("dropout", lambda x, rate: ops.dropout(x, rate, rng=Random(7)), [normal(5, 6)],
-         options=grid(rate=[0.0, 0.3, 0.9]), shapes=ONE,
+         options=grid(rate=[0.0, 0.3, 0.9]), **ONE,
          reference=lambda x, rate: np.where(mask(x, rate), x / (1 - rate), 0),
          torch=OTHER_NUMBERS),
     Case("gaussian_noise", lambda x, std: ops.gaussian_noise(x, std, rng=Random(7)), [normal(5, 6)],
-         options=grid(std=[0.0, 0.5]), shapes=ONE,
+         options=grid(std=[0.0, 0.5]), **ONE,
          reference=lambda x, std: x + std * Random(7).normal(x.shape, dtype=x.dtype),
          torch=OTHER_NUMBERS),
 ]

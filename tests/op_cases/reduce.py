@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.op_cases.case import Case, distinct, grid, normal, torch
+from tests.op_cases.case import Case, away_from, distinct, grid, normal, torch
 from tinygen import ops
 
 AXES = grid(axis=[None, 0, -1, (0, 1)], keepdims=[False, True])
@@ -31,6 +31,11 @@ def logsumexp(x, axis, keepdims):
     return np.log(np.exp(x).sum(axis, keepdims=keepdims))
 
 
+def sum_to(x, shape):
+    x = x.sum(tuple(range(x.ndim - len(shape))))
+    return x.sum(tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True)
+
+
 def every(x, axis):
     """PyTorch's way to say all axes."""
     return tuple(range(x.ndim)) if axis is None else axis
@@ -55,34 +60,29 @@ LOGSUMEXP = {
     "torch": lambda x, axis, keepdims: torch.logsumexp(x, every(x, axis), keepdims),
 }
 
+EMPTY = {"empty": [((0, 3),)], "empty_options": LAST}  # where the axis itself is not empty
+
 CASES = [
-    Case("sum", ops.sum, [normal(2, 3, 4)], options=AXES, shapes=[((0, 3),)], **SUM),
+    Case("sum", ops.sum, [normal(2, 3, 4)], options=AXES, empty=[((0, 3),)], **SUM),
     Case("sum", ops.sum, [normal()], options=ALL, label="of one", **SUM),
-    Case("mean", ops.mean, [normal(2, 3, 4)], options=AXES, shapes=[((0, 3),)], **MEAN),
+    Case("mean", ops.mean, [normal(2, 3, 4)], options=AXES, **EMPTY, **MEAN),
     Case("mean", ops.mean, [normal()], options=ALL, label="of one", **MEAN),
-    Case("var", ops.var, [normal(2, 3, 4)], options=AXES, shapes=[((0, 3),)], **VAR),
+    Case("var", ops.var, [normal(2, 3, 4)], options=AXES, **EMPTY, **VAR),
     Case("var", ops.var, [normal(2, 3)], label="unbiased",
          options=grid(axis=[None, 0, 1], keepdims=[False], correction=[1]), **VAR),
-    Case("max", ops.max, [distinct(2, 3, 4)], options=AXES, **MAX),
-    Case("max", ops.max, [distinct(0, 3)], options=LAST, label="empty", **MAX),
+    Case("max", ops.max, [distinct(2, 3, 4)], options=AXES, **EMPTY, **MAX),
     Case("max", ops.max, [normal()], options=ALL, label="of one", **MAX),
-    Case("min", ops.min, [distinct(2, 3, 4)], options=AXES, **MIN),
-    Case("min", ops.min, [distinct(0, 3)], options=LAST, label="empty", **MIN),
+    Case("min", ops.min, [distinct(2, 3, 4)], options=AXES, **EMPTY, **MIN),
     Case("min", ops.min, [normal()], options=ALL, label="of one", **MIN),
-    Case("norm", ops.norm, [normal(2, 3, 4)], options=AXES, shapes=[((0, 3),)], **NORM),
-    Case("logsumexp", ops.logsumexp, [normal(2, 3, 4)], options=AXES, **LOGSUMEXP),
-    Case("logsumexp", ops.logsumexp, [normal(0, 3)], options=LAST, label="empty", **LOGSUMEXP),
+    Case("norm", ops.norm, [normal(2, 3, 4)], options=AXES, empty=[((0, 3),)], **NORM),
+    Case("norm", ops.norm, [away_from(0)], options=ALL, label="of one", **NORM),
+    Case("logsumexp", ops.logsumexp, [normal(2, 3, 4)], options=AXES, **EMPTY, **LOGSUMEXP),
     Case("logsumexp", ops.logsumexp, [normal()], options=ALL, label="of one", **LOGSUMEXP),
     Case("broadcast_to", ops.broadcast_to, [normal(2, 1)], options=grid(shape=[(3, 2, 4), (2, 1)]),
-         shapes=[((),), ((1, 1),)],
+         shapes=[((),), ((1, 1),)], empty=[((1, 3),), ((0, 1),)],
+         empty_options=grid(shape=[(0, 3), (2, 0, 3)]),
          reference=np.broadcast_to, torch=lambda x, shape: x.expand(shape)),
-    Case("broadcast_to", ops.broadcast_to, [normal(1, 3)], options=grid(shape=[(0, 3), (2, 0, 3)]),
-         label="empty", reference=np.broadcast_to, torch=lambda x, shape: x.expand(shape)),
     Case("sum_to", ops.sum_to, [normal(3, 2, 4)], options=grid(shape=[(2, 1), (), (3, 2, 4)]),
-         shapes=[((3, 2, 4),)],
-         reference=lambda x, shape: {
-             (2, 1): x.sum((0, 2))[..., None], (): x.sum(), (3, 2, 4): x}[shape],
-         torch=lambda x, shape: x.sum_to_size(shape)),
-    Case("sum_to", ops.sum_to, [normal(0, 3)], options=grid(shape=[(1, 3), (3,)]), label="empty",
-         reference=lambda x, shape: np.zeros(shape), torch=lambda x, shape: x.sum_to_size(shape)),
+         empty=[((5, 0, 2, 4),)], empty_options=grid(shape=[(2, 1), (0, 1, 4)]),
+         reference=sum_to, torch=lambda x, shape: x.sum_to_size(shape)),
 ]

@@ -14,7 +14,7 @@ from .errors import DataError
 from .idx import read_idx
 from .images import as_floats, list_folder, read_images, read_npz
 from .loader import Loader
-from .registry import Source, describe, fetch, names, verify
+from .registry import Source, describe, fetch, is_here, names, verify
 
 __all__ = [
     "DataError",
@@ -25,6 +25,7 @@ __all__ = [
     "as_floats",
     "describe",
     "fetch",
+    "is_here",
     "list_folder",
     "load",
     "names",

@@ -212,6 +212,12 @@ def verify(name: str) -> tuple[Path, ...]:
     return tuple(paths)
 
 
+def is_here(name: str) -> bool:
+    """Whether data set `name` can be loaded without the network."""
+    source = describe(name)
+    return all(find(source, file) for file in source.sha256)
+
+
 def find(source: Source, file: str) -> Path | None:
     """Where a file of the data set lies: in the user's own folder, in the cache, or nowhere."""
     for folder in _folders(source):

@@ -2,9 +2,10 @@
 
 `create(name)` builds one from a closed registry, so that a checkpoint names a model and never code.
 
+>>> import numpy as np
 >>> from tinygen import models
 >>> model = models.create("stacked-ae", codings=10, seed=1)
->>> model.encode(model.decode([[0.0] * 10])).shape
+>>> model.encode(np.zeros((1, 28, 28), np.float32)).shape
 (1, 10)
 """
 

@@ -48,20 +48,20 @@ class StackedAutoencoder(Autoencoder):
             raise ValueError(f"{self.name}: unknown loss {loss!r}{nearest(loss, LOSSES)}")
         rng = Random(seed, "weights")
         sizes = [math.prod(image_shape), *widths, codings]
-        self.down = [Dense(a, b, activation, rng=rng) for a, b in pairwise(sizes)]
-        self.up = self.mirrored(activation, rng)
+        down = [Dense(a, b, activation, rng=rng) for a, b in pairwise(sizes)]
+        up = self.mirrored(down, activation, rng)
         super().__init__(
-            Sequential(Flatten(), *self.down),
-            Sequential(*self.up, Reshape(*image_shape)),
-            LOSSES[loss],
+            Sequential(Flatten(), *down), Sequential(*up, Reshape(*image_shape)), LOSSES[loss]
         )
+        self.down, self.up = down, up
 
-    def mirrored(self, activation: str, rng: Random) -> Sequence[Module]:
+    @staticmethod
+    def mirrored(down: Sequence[Dense], activation: str, rng: Random) -> Sequence[Module]:
         """The decoder's layers: the sizes of the encoder's in reverse, a sigmoid at the end."""
-        sizes = [dense.weight.shape for dense in reversed(self.down)]
+        activations = [activation] * (len(down) - 1) + ["sigmoid"]
         return [
-            Dense(b, a, activation if i < len(sizes) - 1 else "sigmoid", rng=rng)
-            for i, (a, b) in enumerate(sizes)
+            Dense(*reversed(dense.weight.shape), f, rng=rng)
+            for dense, f in zip(reversed(down), activations, strict=True)
         ]
 
     def stages(self, recipe: Recipe) -> list[Stage]:
@@ -105,11 +105,13 @@ class TiedAutoencoder(StackedAutoencoder):
     name = "tied-ae"
     recipes = {"text": Recipe(epochs=10, options={"learning_rate": 1.5})}
 
-    def mirrored(self, activation: str, rng: Random) -> Sequence[Module]:
+    @staticmethod
+    def mirrored(down: Sequence[Dense], activation: str, rng: Random) -> Sequence[Module]:
         """The encoder's layers in reverse, transposed; a sigmoid at the end."""
+        activations = [activation] * (len(down) - 1) + ["sigmoid"]
         return [
-            DenseTransposed(dense, activation if i < len(self.down) - 1 else "sigmoid", rng=rng)
-            for i, dense in enumerate(reversed(self.down))
+            DenseTransposed(dense, f, rng=rng)
+            for dense, f in zip(reversed(down), activations, strict=True)
         ]
 
 

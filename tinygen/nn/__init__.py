@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import initializers
 from .layers import (
+    SELU,
     Activation,
     Dense,
     Dropout,
@@ -15,7 +16,6 @@ from .layers import (
     LeakyReLU,
     ReLU,
     Reshape,
-    SELU,
     Sigmoid,
     Tanh,
 )
@@ -23,6 +23,7 @@ from .module import Module, Sequential
 from .regularizers import ActivityRegularizer
 
 __all__ = [
+    "SELU",
     "Activation",
     "ActivityRegularizer",
     "Dense",
@@ -33,7 +34,6 @@ __all__ = [
     "Module",
     "ReLU",
     "Reshape",
-    "SELU",
     "Sequential",
     "Sigmoid",
     "Tanh",

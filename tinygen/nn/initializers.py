@@ -28,7 +28,7 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _truncated_normal(shape: tuple[int, ...], std: float, rng: Random) -> Array:
-    """Normal numbers redrawn until they are within two standard deviations, then scaled to `std`."""
+    """Normal numbers redrawn until they are within two standard deviations, scaled to `std`."""
     x = rng.normal(shape)
     while (outside := np.abs(x) > 2).any():
         x = array_module(x).where(outside, rng.normal(shape), x)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 from .. import ops
 from ..core import Parameter, Tensor, TensorLike, data_of
 from ..ops.activation import parse_activation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
@@ -116,8 +117,9 @@ class Module:
                     f"{type(self).__name__}.load_state_dict: {name} has shape {t.shape}, "
                     f"the given one {shape}"
                 )
+        arrays = {name: np.asarray(state[name], t.dtype) for name, t in own.items()}
         for name, t in own.items():
-            t.data[...] = to_device(np.asarray(state[name], t.dtype), t.device)
+            t.data[...] = to_device(arrays[name], t.device)
             t.version += 1
 
     def train(self, mode: bool = True) -> Self:
@@ -193,6 +195,7 @@ class Module:
             setattr(copied, name, copy.deepcopy(value, memo))
         return copied
 
+    @reprlib.recursive_repr("...")  # a part may point back to the whole
     def __repr__(self) -> str:
         below = [(k, m) for k, m in _held(self) if isinstance(m, Module)]
         lines = [f"{k}: {c!r}".replace("\n", "\n  ") for k, c in below]
@@ -224,14 +227,15 @@ def _held(node: Any) -> Iterator[tuple[str, Any]]:
 def _summary(model: Module, input_shape: tuple[int, ...]) -> str:
     """The table that `Module.summary` prints."""
     shapes: dict[int, tuple[int, ...]] = {}
-    was_training = model.training
+    modes = [(m, m.training) for m in model.modules()]
     _watchers.append(lambda m, y: shapes.setdefault(id(m), getattr(y, "shape", ())))
     try:
         with no_grad():
             model.eval()(Tensor(np.zeros((1, *input_shape), model.dtype)))
     finally:
         _watchers.pop()
-        model.train(was_training)
+        for m, training in modes:
+            m.training = training
     rows = [("layer", "output", "parameters")]
     for name, m in model.named_modules():
         own = sum(p.size for _, p in _held(m) if isinstance(p, Parameter))

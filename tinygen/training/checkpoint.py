@@ -137,12 +137,16 @@ def build(arrays: Mapping[str, Array], meta: Any, path: Path) -> models.Model:
     """The model that a file describes, with its weights."""
     try:
         model = models.create(meta["model"], **meta["config"])
-        own = "model." if "step" in meta else ""  # a checkpoint holds more than the model
-        state = {k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)}
-        model.load_state_dict(state)
+        model.load_state_dict(model_state(arrays, meta))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: does not describe a model of this tinygen: {error}") from None
-    return model.eval()  # type: ignore[no-any-return]
+    return model.eval()
+
+
+def model_state(arrays: Mapping[str, Array], meta: Any) -> dict[str, Array]:
+    """The model's own arrays: all of a model's file, some of a checkpoint of a run."""
+    own = "model." if "step" in meta else ""
+    return {k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)}
 
 
 def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:

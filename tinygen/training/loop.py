@@ -96,8 +96,11 @@ class Trainer:
 
     @property
     def epochs(self) -> int:
-        """How many epochs all stages have together."""
-        return sum(stage.epochs for stage in self.stages)
+        """How many epochs there will be, of all stages together."""
+        total = self._epochs_before(len(self.stages))
+        if self.max_steps is not None:
+            total = min(total, math.ceil(self.max_steps / len(self.loader)))
+        return total
 
     def train(self) -> list[dict[str, Any]]:
         """Run to the end, from wherever it is; returns a line of metrics for each epoch.
@@ -113,8 +116,6 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_end(self)
         self.progress.close(self.stop)
-        if self.run:
-            self.save()
         return self.rows
 
     def _done(self) -> bool:
@@ -210,15 +211,19 @@ class Trainer:
         if self.valid:
             measured = evaluate(self.model, *self.valid, seed=self.rng.seed)
             row.update({f"valid_{name}": value for name, value in measured.items()})
-        self.epoch, self.batch, self.sums, self.samples = self.epoch + 1, 0, {}, 0
-        self.rows.append(row)
+        complete = self.batch == len(self.loader)  # or max_steps came first
+        if complete:
+            self.epoch, self.batch, self.sums, self.samples = self.epoch + 1, 0, {}, 0
+            self.rows.append(row)
         for callback in self.callbacks:
             callback.on_epoch(self, row)
         self.progress.end(row, seconds)
         if self.run:
             self.run.metrics(row)
-            self.run.timing({"epoch": self.epoch, "steps": steps, "seconds": round(seconds, 3)})
+            self.run.timing({"step": self.step, "steps": steps, "seconds": round(seconds, 3)})
             self.save()
+        if not complete:
+            self.rows.append(row)  # not in what was saved: a resumed run finishes the epoch
         if self.signal_number is not None:
             self._interrupt()
 
@@ -281,6 +286,7 @@ class Trainer:
             "rows": self.rows,
             "optimizer_steps": steps,
             "callbacks": [values for _, values in kept],
+            "stop": self.stop,
         }
         return arrays, meta
 
@@ -291,7 +297,7 @@ class Trainer:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
         self.stage, self.epoch, self.batch = meta["stage"], meta["epoch"], meta["batch"]
-        self.step, self.samples = meta["step"], meta["samples"]
+        self.step, self.samples, self.stop = meta["step"], meta["samples"], meta["stop"]
         self.sums, self.rows = dict(meta["sums"]), list(meta["rows"])
         self.model.load_state_dict(part("model."))
         if self.stage < len(self.stages):

@@ -43,9 +43,18 @@ class Run:
 
         Raises RunError if the folder holds anything already.
         """
-        import tomli_w
-
         folder = Path(folder)
+        cls.check_free(folder)
+        (folder / "samples").mkdir(parents=True)
+        (folder / "checkpoints").mkdir()
+        run = cls(folder, config)
+        run._write_config()
+        write_atomically(folder / "environment.json", json.dumps(environment(), indent=2).encode())
+        return run
+
+    @staticmethod
+    def check_free(folder: Path) -> None:
+        """Raise RunError if a new run cannot have this folder."""
         if (folder / "config.toml").exists():
             raise RunError(
                 f"{folder} holds another run; choose another --out, "
@@ -53,12 +62,17 @@ class Run:
             )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} is there already and not empty; choose another --out")
-        (folder / "samples").mkdir(parents=True)
-        (folder / "checkpoints").mkdir()
-        run = cls(folder, config)
-        write_atomically(folder / "config.toml", tomli_w.dumps(without_none(config)).encode())
-        write_atomically(folder / "environment.json", json.dumps(environment(), indent=2).encode())
-        return run
+
+    def _write_config(self) -> None:
+        import tomli_w
+
+        text = tomli_w.dumps(without_none(self.config))
+        write_atomically(self.folder / "config.toml", text.encode())
+
+    def change(self, part: str, key: str, value: Any) -> None:
+        """Change one of the settings, here and in config.toml."""
+        self.config = {**self.config, part: {**self.config[part], key: value}}
+        self._write_config()
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Run:

@@ -11,18 +11,20 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import pickle
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import llvmlite
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.serialize import dumps
 
 try:
     import fcntl
@@ -62,16 +64,16 @@ def cache_folder() -> Path | None:
     `TINYGEN_CACHE_DIR` moves it from its place in the user's cache folder.
     """
     home = os.environ.get("TINYGEN_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
-    base = Path(home) if home else Path("~/.cache").expanduser()
-    folder = base / "tinygen" / "numba" / _version_of_the_kernels()
     try:
+        base = Path(home) if home else Path("~/.cache").expanduser()
+        folder = base / "tinygen" / "numba" / _version_of_the_kernels()
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)  # the cache is pickled code: nobody else may write here
         if folder.stat().st_uid != os.getuid():
             return None
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, RuntimeError):  # RuntimeError: the user has no home
         return None
     _prune(folder)
     return folder
@@ -80,8 +82,9 @@ def cache_folder() -> Path | None:
 def _version_of_the_kernels() -> str:
     """A hash of all that the machine code depends on."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+    package = Path(__file__).parent.parent  # all of it: constants come from the reference too
+    for path in sorted(package.rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -89,8 +92,9 @@ def _prune(current: Path) -> None:
     """Mark `current` as used today and remove the folders that nobody used for a month."""
     os.utime(current)
     for folder in current.parent.iterdir():
-        if time.time() - folder.stat().st_mtime > UNUSED_AFTER_DAYS * 86_400:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # another process may be pruning too
+            if time.time() - folder.stat().st_mtime > UNUSED_AFTER_DAYS * 86_400:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _cache_in(folder: Path, function: Callable[..., Any]) -> RecoveringCache:
@@ -103,9 +107,26 @@ def _cache_in(folder: Path, function: Callable[..., Any]) -> RecoveringCache:
         numba.config.CACHE_DIR = before
 
 
+class CheckedCode(CompileResultCacheImpl):  # type: ignore[misc]  # Numba is untyped
+    """How a kernel is kept: pickled, with a checksum, since damaged machine code would just crash."""
+
+    def reduce(self, result: Any) -> tuple[bytes, bytes]:
+        """What goes to the file."""
+        code = dumps(super().reduce(result))
+        return hashlib.sha256(code).digest(), code
+
+    def rebuild(self, target_context: Any, kept: tuple[bytes, bytes]) -> Any:
+        """The kernel again."""
+        checksum, code = kept
+        if hashlib.sha256(code).digest() != checksum:
+            raise ValueError("the cached machine code is damaged")
+        return super().rebuild(target_context, pickle.loads(code))
+
+
 class RecoveringCache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
     """Numba's cache of one kernel, locked between processes; what it cannot read it replaces."""
 
+    _impl_class = CheckedCode
     announced = False
 
     def __init__(self, function: Callable[..., Any], folder: Path) -> None:
@@ -113,18 +134,20 @@ class RecoveringCache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
         self.folder = folder
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        with self.locked():
+        """The kernel for argument types `signature`, or None."""
+        found = None
+        with suppress(OSError), self.locked():  # OSError: the folder is gone, or cannot be written
             try:
                 found = super().load_overload(signature, target_context)
             except Exception:  # a truncated or foreign file can raise anything at all
                 self.flush()
-                found = None
         if found is None and not RecoveringCache.announced:
             RecoveringCache.announced = True
             print("tinygen: compiling CPU kernels (once; kept for the next run)", file=sys.stderr)
         return found
 
     def save_overload(self, signature: Any, data: Any) -> None:
+        """Keep a kernel that was just compiled."""
         try:
             with self.locked():
                 super().save_overload(signature, data)

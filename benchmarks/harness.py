@@ -1,0 +1,225 @@
+"""Workers that take turns, and what can be said about their times.
+
+Two libraries in one process disturb each other: the idle threads of one spin while the other
+works. So each has a process of its own, and only one works at a time:
+
+    for each of the blocks:  for each contestant:
+        wait until no other worker takes CPU time any more, then let this one repeat for a moment
+
+Times that are compared lie a fraction of a second apart, so that slow drifts of the machine cancel
+in the ratio; the spread over the blocks says how far it can be trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from .libraries import ROOT, environment, interpreter
+
+ANSWER_WITHIN = 600.0  # seconds; a worker that takes longer is ended
+IDLE_WINDOW = 0.01  # seconds over which idleness is judged
+IDLE_SHARE = 0.02  # of one core: less than this is idle
+IDLE_WITHIN = 2.0  # seconds to wait for it; threads spin 0.2 s at most after their work
+
+
+class WorkerDiedError(RuntimeError):
+    """A worker ended, or did not answer; the message holds what it wrote to its standard error."""
+
+
+class Worker:
+    """A process that a library runs in; see `benchmarks.worker` for what it understands.
+
+    Args:
+        library: its name in `LIBRARIES`.
+        threads: of the library.
+        python: the interpreter; by default the one that `interpreter` finds.
+        paths: folders to import from, beside the checkout.
+    """
+
+    def __init__(
+        self, library: str, threads: int, python: str | None = None, paths: tuple[Path, ...] = ()
+    ) -> None:
+        self.library = library
+        self.errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (see close)
+        self.process = subprocess.Popen(
+            [interpreter(library, python), "-m", "benchmarks.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            cwd=ROOT,
+            env=environment(threads, paths),
+            text=True,
+        )
+
+    def ask(self, **command: Any) -> dict[str, Any]:
+        """Send a command and wait for the answer."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        overdue = threading.Timer(ANSWER_WITHIN, self.process.kill)
+        overdue.start()
+        try:
+            self.process.stdin.write(json.dumps(command) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        finally:
+            overdue.cancel()
+        if not line:
+            raise WorkerDiedError(self._last_words(command["do"]))
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _last_words(self, doing: str) -> str:
+        code = self.process.wait()
+        self.errors.seek(0)
+        return (
+            f"the worker of {self.library} ended with code {code} in {doing!r}; "
+            f"its standard error was:\n{self.errors.read()[-4000:]}"
+        )
+
+    def cpu(self) -> float:
+        """The CPU seconds of all its threads up to now; 0 where the system does not tell."""
+        if sys.platform != "linux" or self.process.poll() is not None:
+            return 0.0
+        return time.clock_gettime((~self.process.pid << 3) | 2)  # see clock_getcpuclockid(3)
+
+    def close(self) -> None:
+        """End the process: its input ends, so it does."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AbsentError(LookupError):
+    """The library has no such subject; the message says which."""
+
+
+@dataclass
+class Contestant:
+    """A subject loaded in a worker, and the blocks that it has run."""
+
+    label: str
+    worker: Worker
+    key: int
+    loading: dict[str, Any]  # the worker's answer to "load"
+    warming: dict[str, Any] = field(default_factory=dict)
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, label: str, worker: Worker, module: str, name: str, **options: Any) -> Contestant:
+        """Let the worker import `module` and make the subject `name` there."""
+        answer = worker.ask(do="load", module=module, name=name, options=options)
+        if "absent" in answer:
+            raise AbsentError(answer["absent"])
+        return cls(label, worker, answer["key"], answer)
+
+    def losses(self, steps: int) -> list[float]:
+        """The losses of its next training steps."""
+        losses: list[float] = self.worker.ask(do="losses", key=self.key, steps=steps)["losses"]
+        return losses
+
+    def times(self, part: str = "total") -> list[float]:
+        """The seconds of one repetition in each block."""
+        return [block["times"][part] for block in self.blocks]
+
+    def time(self, part: str = "total") -> float:
+        """The median of them."""
+        return statistics.median(self.times(part))
+
+    def cores(self) -> float:
+        """How many cores it kept busy while it ran."""
+        return statistics.median(block["cpu"] / block["seconds"] for block in self.blocks)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything measured."""
+        return {"load": self.loading, "warm": self.warming, "blocks": self.blocks}
+
+
+class Spread(NamedTuple):
+    """The middle of many measurements, and the range that holds half of them."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Median and quartiles."""
+    if len(values) == 1:
+        return Spread(values[0], values[0], values[0])
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(median, low, high)
+
+
+def ratio(ours: Contestant, theirs: Contestant, part: str = "total") -> Spread:
+    """Our time divided by theirs, block by block."""
+    pairs = zip(ours.times(part), theirs.times(part), strict=True)
+    return spread([a / b for a, b in pairs])
+
+
+def wait_until_idle(workers: Sequence[Worker]) -> float:
+    """Wait until the workers take no CPU time; gives the seconds that it took."""
+    start = time.perf_counter()
+    while True:
+        before, began = sum(w.cpu() for w in workers), time.perf_counter()
+        time.sleep(IDLE_WINDOW)
+        now = time.perf_counter()
+        used = sum(w.cpu() for w in workers) - before
+        if used < IDLE_SHARE * (now - began) or now - start > IDLE_WITHIN:
+            return now - start
+
+
+def take_turns(
+    contestants: Sequence[Contestant], blocks: int, seconds: float, warm_up: float = 20.0
+) -> None:
+    """Warm every contestant up, then let them take turns; the blocks are noted in each of them.
+
+    A block's `disturbed` is the share of a core that the other workers took while it ran.
+    """
+    workers = list({id(c.worker): c.worker for c in contestants}.values())
+    for c in contestants:
+        wait_until_idle(workers)
+        c.warming = c.worker.ask(do="warm", key=c.key, seconds=warm_up)
+    for _ in range(blocks):
+        for c in contestants:
+            waited = wait_until_idle(workers)
+            others = [w for w in workers if w is not c.worker]
+            before, start = sum(w.cpu() for w in others), time.perf_counter()
+            block = c.worker.ask(do="block", key=c.key, seconds=seconds)
+            used = sum(w.cpu() for w in others) - before
+            block["disturbed"] = used / (time.perf_counter() - start)
+            block["waited"] = waited
+            c.blocks.append(block)
+
+
+def disturbance(contestants: Sequence[Contestant]) -> float:
+    """The largest share of a core that idle workers took during any block."""
+    return max(block["disturbed"] for c in contestants for block in c.blocks)

@@ -1,0 +1,73 @@
+"""What every library is given: the sizes of a model, its initial weights, its batches, its FLOPs.
+
+Written with NumPy alone, because every library's interpreter has that. A recipe is what one of the
+functions in `peers/*_steps.py` builds a training step from; the weights are drawn here, so all of
+them start from the same and must report the same losses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
+
+POOL = 64  # batches that a benchmark goes round: too many to stay in the inner caches
+SEED = 42
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model's training.
+
+    Attributes:
+        batch: samples in a step.
+        optimizer: in words, for the table.
+        tolerance: how far losses of different libraries may be apart, relatively.
+    """
+
+    name: str
+    batch: int
+    optimizer: str
+    tolerance: float = 1e-4
+
+    def batches(self) -> list[Array]:
+        """A pool of random images, (batch, 28, 28) each, between 0 and 1."""
+        rng = np.random.default_rng(SEED)
+        return [rng.random((self.batch, 28, 28), np.float32) for _ in range(POOL)]
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of the matrix products and convolutions of one step."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class DenseAutoencoder(Recipe):
+    """Dense layers 784-...-784, SELU inside and a sigmoid at the end, cross-entropy, plain SGD."""
+
+    sizes: tuple[int, ...] = (784, 100, 30, 100, 784)
+    learning_rate: float = 1.5
+
+    def weights(self) -> list[tuple[Array, Array]]:
+        """(in, out) weights by Glorot's rule, and biases of 0, layer by layer."""
+        rng = np.random.default_rng(SEED + 1)
+        layers = []
+        for n, m in zip(self.sizes, self.sizes[1:], strict=False):
+            limit = (6 / (n + m)) ** 0.5
+            w = rng.uniform(-limit, limit, (n, m)).astype(np.float32)
+            layers.append((w, np.zeros(m, np.float32)))
+        return layers
+
+    @property
+    def flops(self) -> float:
+        """Forward, gradients of the weights, and of the inputs of all layers but the first."""
+        products = [n * m for n, m in zip(self.sizes, self.sizes[1:], strict=False)]
+        return 2.0 * self.batch * (3 * sum(products) - products[0])
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (DenseAutoencoder("stacked-ae", 32, "SGD 1.5"),)
+}

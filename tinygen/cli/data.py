@@ -1,0 +1,64 @@
+"""tinygen data list, fetch, show."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ._parts import add_command, positive
+
+EXAMPLE = """examples:
+  tinygen data list
+  tinygen data fetch fashion-mnist
+  tinygen data show faces --size 64 --out faces.png
+"""
+
+
+def add_to(commands: Any) -> None:
+    """The command and its three parts."""
+    command = add_command(commands, "data", "List, fetch and show data sets.", EXAMPLE, run_list)
+    parts = command.add_subparsers(dest="part", required=True, metavar="list|fetch|show")
+    add_command(parts, "list", "What there is, and whether it is here.", "", run_list)
+    fetch = add_command(parts, "fetch", "Download a data set and check it.", "", run_fetch)
+    fetch.add_argument("name", metavar="NAME")
+    show = add_command(parts, "show", "Draw a plate of its first images.", "", run_show)
+    show.add_argument("name", metavar="NAME", help="a data set, a folder or an .npz file")
+    show.add_argument("-n", type=positive, default=64, help="how many (default 64)")
+    show.add_argument("--size", type=positive, help="height and width in pixels")
+    show.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB")
+    show.add_argument("--out", metavar="FILE", help="a .png (default NAME.png)")
+
+
+def run_list(options: argparse.Namespace) -> int:
+    """A line a data set."""
+    from .. import data
+
+    for name in data.names():
+        source = data.describe(name)
+        images = f"{sum(source.splits.values()):,} of {' x '.join(map(str, source.shape))}"
+        here = "here" if data.is_here(name) else f"tinygen data fetch {name}"
+        print(f"{name:16}{images:24}{source.description}  [{here}]")
+    print("\nAlso a folder of images, or an .npz file with an array `images`.")
+    return 0
+
+
+def run_fetch(options: argparse.Namespace) -> int:
+    """Download and check."""
+    from .. import data
+
+    for path in data.fetch(options.name, progress=True):
+        print(path)
+    return 0
+
+
+def run_show(options: argparse.Namespace) -> int:
+    """A plate of images."""
+    from .. import data
+    from ..view import plate, save_png
+
+    dataset = data.load(options.name, size=options.size, channels=options.channels)
+    path = Path(options.out or f"{dataset.name}.png")
+    print(dataset)
+    print(save_png(plate(dataset.images[: options.n]), path))
+    return 0
