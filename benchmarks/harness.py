@@ -50,7 +50,7 @@ class Worker:
     def __init__(
         self, library: str, threads: int, python: str | None = None, paths: tuple[Path, ...] = ()
     ) -> None:
-        self.library = library
+        self.library, self.threads = library, threads
         self.errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (see close)
         self.process = subprocess.Popen(
             [interpreter(library, python), "-m", "benchmarks.worker"],
@@ -136,6 +136,7 @@ class Contestant:
     @classmethod
     def load(cls, label: str, worker: Worker, module: str, name: str, **options: Any) -> Contestant:
         """Let the worker import `module` and make the subject `name` there."""
+        options["threads"] = worker.threads
         answer = worker.ask(do="load", module=module, name=name, options=options)
         if "absent" in answer:
             raise AbsentError(answer["absent"])

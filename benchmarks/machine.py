@@ -108,7 +108,7 @@ def measure(threads: int) -> dict[str, Any]:
     """The ceilings, from a worker of their own."""
     with Worker("tinygen", threads) as worker:
         wait_until_idle([worker])
-        subject = Contestant.load("ceilings", worker, "benchmarks.machine", "ceilings", threads=threads)
+        subject = Contestant.load("ceilings", worker, "benchmarks.machine", "ceilings")
         facts: dict[str, Any] = subject.loading["facts"]
         return facts
 

@@ -4,7 +4,7 @@ One JSON object a line, in and out. While it waits it is blocked in `readline`, 
 it takes is a library's idle threads. Whatever fails is left to fail: the traceback goes to the
 standard error and the process ends, which the harness reports.
 
-    {"do": "load", "module": "benchmarks.peers.torch_steps", "name": "stacked-ae", "options": {}}
+    {"do": "load", "module": "benchmarks.peers.torch_steps", "name": "stacked-ae", "options": {"threads": 2}}
     {"do": "losses", "key": 0, "steps": 5}
     {"do": "warm", "key": 0, "seconds": 10}
     {"do": "block", "key": 0, "seconds": 0.3}

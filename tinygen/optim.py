@@ -491,11 +491,6 @@ class EMA:
             average[...] = to_device(np.asarray(state[name], average.dtype), None)
 
 
-def _check_steps(schedule: str, steps: int) -> None:
-    if not steps > 0:
-        raise ValueError(f"{schedule}: the number of steps must be positive, not {steps}")
-
-
 def exponential_decay(initial: float, factor: float, every: int) -> Schedule:
     """initial * factor^(step / every)."""
     _check_steps("exponential_decay", every)
@@ -585,3 +580,8 @@ def _check(optimizer: Optimizer, convention: str, **fractions: float) -> None:
     for name, value in fractions.items():
         if not 0 <= value < 1:
             raise ValueError(f"{kind}: {name} must be at least 0 and below 1, not {value}")
+
+
+def _check_steps(schedule: str, steps: int) -> None:
+    if not steps > 0:
+        raise ValueError(f"{schedule}: the number of steps must be positive, not {steps}")

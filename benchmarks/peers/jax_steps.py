@@ -42,8 +42,8 @@ def stacked_ae(recipe: DenseAutoencoder) -> TrainingStep:
 MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
 
 
-def load(name: str) -> TrainingStep:
-    """The step of that model."""
+def load(name: str, threads: int) -> TrainingStep:
+    """The step of that model; XLA takes its number of threads from the environment alone."""
     if name not in MODELS:
         raise LookupError(f"{name} is not written for JAX yet")
     step: TrainingStep = MODELS[name](RECIPES[name])

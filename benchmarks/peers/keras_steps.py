@@ -33,14 +33,30 @@ def stacked_ae(recipe: DenseAutoencoder, jit: bool | str) -> Any:
     return net
 
 
-class Fit(TrainingStep):
+class TrainOnBatch(TrainingStep):
+    """`train_on_batch`, which returns a number and so has finished."""
+
+    def __init__(self, net: Any, batches: list[Any]) -> None:
+        super().__init__(lambda x: net.train_on_batch(x, x), batches)
+        self.net = net
+
+    def losses(self, steps: int) -> list[float]:
+        """The losses of the first steps; Keras reports an average until it is told to forget."""
+        losses = []
+        for x in self.batches[:steps]:
+            self.net.reset_metrics()
+            losses.append(float(self.step(x)))
+        return losses
+
+
+class Fit(TrainOnBatch):
     """Epochs of `fit` over the pool; its batches are drawn by Keras, as a user would let it."""
 
     chunk = EPOCH
 
     def __init__(self, net: Any, batches: list[Any]) -> None:
-        super().__init__(lambda x: _train(net, x), batches)
-        self.net, self.images = net, np.concatenate(batches * (EPOCH // len(batches)))
+        super().__init__(net, batches)
+        self.images = np.concatenate(batches * (EPOCH // len(batches)))
 
     def run(self, count: int) -> None:
         """As many epochs as hold that many steps."""
@@ -49,26 +65,17 @@ class Fit(TrainingStep):
             self.net.fit(self.images, self.images, size, epochs=1, verbose=0)
 
 
-def _train(net: Any, x: Any) -> Any:
-    loss = net.train_on_batch(x, x)
-    net.reset_metrics()  # else the next loss is averaged with this one
-    return loss
-
-
-def train_on_batch(net: Any, batches: list[Any]) -> TrainingStep:
-    """`train_on_batch`, which returns a number and so has finished."""
-    return TrainingStep(lambda x: _train(net, x), batches)
-
-
 MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
 
 
-def load(name: str, variant: str) -> TrainingStep:
+def load(name: str, threads: int, variant: str) -> TrainingStep:
     """The step of that model, compiled by XLA or not, whichever is faster."""
     if name not in MODELS:
         raise LookupError(f"{name} is not written for Keras yet")
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
     recipe = RECIPES[name]
-    make = {"fit": Fit, "train_on_batch": train_on_batch}[variant]
+    make = {"fit": Fit, "train_on_batch": TrainOnBatch}[variant]
     batches = recipe.batches()
     candidates = {
         setting: functools.partial(lambda jit: make(MODELS[name](recipe, jit), batches), jit)

@@ -35,8 +35,11 @@ def stacked_ae(recipe: DenseAutoencoder) -> TrainingStep:
 MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
 
 
-def load(name: str) -> TrainingStep:
+def load(name: str, threads: int) -> TrainingStep:
     """The step of that model."""
+    set_threads = getattr(tinygen, "set_threads", None)
+    if set_threads is not None:
+        set_threads(threads)
     if name not in MODELS:
         raise LookupError(f"{name} is not written for tinygen yet")
     step: TrainingStep = MODELS[name](RECIPES[name])

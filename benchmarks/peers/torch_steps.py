@@ -54,10 +54,10 @@ def forward(loss_of: Callable[[Any], Any], variant: str) -> Callable[[Any], Any]
 MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
 
 
-def load(name: str, variant: str = "eager") -> TrainingStep:
+def load(name: str, threads: int, variant: str) -> TrainingStep:
     """The step of that model, with whichever way to update is fastest."""
     if name not in MODELS:
         raise LookupError(f"{name} is not written for PyTorch yet")
-    torch.set_num_threads(int(torch.get_num_threads()))
+    torch.set_num_threads(threads)
     make = functools.partial(MODELS[name], RECIPES[name], variant)
     return fastest({k: functools.partial(make, update) for k, update in UPDATES.items()})

@@ -1,4 +1,4 @@
-"""Losses, written out from their definitions: each element's own, or each sample's, then reduced."""
+"""Losses, written out from their definitions, of each element or sample; then reduced."""
 
 import numpy as np
 
@@ -82,8 +82,9 @@ def gaussian_kl(mean, log_var):
 
 
 def torch_gaussian_kl(mean, log_var):
-    posterior = torch.distributions.Normal(mean, torch.exp(log_var / 2))
-    return torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(-1)
+    Normal = torch.distributions.Normal
+    posterior, prior = Normal(mean, torch.exp(log_var / 2)), Normal(0.0, 1.0)
+    return torch.distributions.kl_divergence(posterior, prior).sum(-1)
 
 
 CASES = [

@@ -28,8 +28,8 @@ CASES = [
          tolerance=4, reference=dense, torch=torch_dense),
     Case("dense", ops.dense, [normal(4, 3), normal(3, 2)], options=ACTIVATIONS,
          label="without bias", tolerance=4, reference=dense, torch=torch_dense),
-    Case("dense", ops.dense, [normal(3), normal(3, 2), normal(2)], options=grid(activation=["tanh"]),
-         shapes=[((2, 3, 3), (3, 2), (2,))], label="shapes",
+    Case("dense", ops.dense, [normal(3), normal(3, 2), normal(2)],
+         options=grid(activation=["tanh"]), shapes=[((2, 3, 3), (3, 2), (2,))], label="shapes",
          empty=[((0, 3), (3, 2), (2,)), ((2, 0, 3), (3, 2), (2,)), ((4, 0), (0, 2), (2,))],
          tolerance=4, reference=dense, torch=torch_dense),
 ]

@@ -160,5 +160,3 @@ class Tanh(Activation):
 
     def __init__(self) -> None:
         super().__init__("tanh")
-
-

@@ -167,7 +167,8 @@ def softplus(x: TensorLike) -> Tensor:
 
 def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
     """x - log(sum(exp(x))) over `axis`: the logarithm of softmax, without overflow."""
-    return subtract(x, logsumexp(x, axis, keepdims=True))
+    shifted = subtract(x, data_of(x).max(axis=axis, keepdims=True))  # so large logits keep digits
+    return shifted - logsumexp(shifted, axis, keepdims=True)
 
 
 def softmax(x: TensorLike, axis: int = -1) -> Tensor:

@@ -91,10 +91,11 @@ class PowerFunction(Function):
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
         x, y, z = self.saved
         gx = gy = None
-        if self.needed[0]:
+        constant = isinstance(y, (int, float)) and y == 0  # x^0 is 1, even at 0
+        if self.needed[0] and not constant:
             gx = sum_to(gz * (y * power(x, y - 1)), x.shape)
         if self.needed[1]:
-            safe = where(data_of(x) > 0, x, 1.0)
+            safe = where(data_of(x) > 0, x, 1.0).astype(z.dtype)
             gy = sum_to(gz * z * log(safe), y.shape)
         return gx, gy
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..backend import Array, kernels
 from ..core import Function, Tensor, TensorLike, data_of
-from .activation import sigmoid
+from .activation import log_softmax, sigmoid
 from .elementwise import clip, exp, log
-from .reduce import logsumexp, mean, sum, sum_to
+from .reduce import mean, sum, sum_to
 from .shape import take_along_axis
 
 SMALLEST_PROBABILITY = 1e-7  # Keras's: probabilities are kept this far from 0 and 1
@@ -29,7 +29,7 @@ class Derivatives(NamedTuple):
 def _inside(p: Tensor, limit: float) -> tuple[Tensor, Tensor]:
     """The clipped probabilities, and 1 where they were not clipped."""
     q = clip(p, limit, 1.0 - limit)
-    return q, Tensor((p.data == q.data).astype(p.dtype))
+    return q, Tensor((data_of(p) == q.data).astype(p.dtype))
 
 
 def _cross_entropy_curvature(p: Tensor, t: Tensor, limit: float) -> Tensor:
@@ -49,12 +49,12 @@ def _cross_entropy_target(p: Tensor, t: Tensor, limit: float) -> Tensor:
 
 def _near(p: Tensor, t: Tensor, delta: float) -> Tensor:
     """1 where |p - t| <= delta."""
-    return Tensor((np.abs(p.data - t.data) <= delta).astype(p.dtype))
+    return Tensor((abs(data_of(p) - data_of(t)) <= delta).astype(p.dtype))
 
 
 def _active(p: Tensor, t: Tensor) -> Tensor:
     """1 where the hinge is not 0."""
-    return Tensor((p.data * t.data < 1).astype(p.dtype))
+    return Tensor((data_of(p) * data_of(t) < 1).astype(p.dtype))
 
 
 def _sigmoid_slope(x: Tensor, t: Tensor, a: float) -> Tensor:
@@ -96,7 +96,8 @@ class LossFunction(Function):
             return kernels(p).loss(p, t, self.name, self.parameter)
         total = kernels(p).loss_sum(p, t, self.name, self.parameter)
         self.scale = 1.0 / max(p.size, 1) if self.reduction == "mean" else 1.0
-        return np.asarray(total * self.scale if p.size else np.nan, dtype=p.dtype)
+        undefined = self.reduction == "mean" and not p.size
+        return np.asarray(np.nan if undefined else total * self.scale, dtype=p.dtype)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         p, t = self.saved
@@ -146,9 +147,12 @@ def _loss(
     p, t = data_of(prediction), data_of(target)
     if p.shape != t.shape:
         raise ValueError(f"{name}: prediction of shape {p.shape}, target of shape {t.shape}")
-    if t.dtype != p.dtype:
-        target = target.astype(p.dtype) if isinstance(target, Tensor) else t.astype(p.dtype)
-    return LossFunction(name, parameter, reduction)(prediction, target)
+    return LossFunction(name, parameter, reduction)(prediction, _in_type(target, p.dtype))
+
+
+def _in_type(target: Any, dtype: Any) -> Any:
+    """The target in the type of the prediction, so that the loss keeps it."""
+    return target if target.dtype == dtype else target.astype(dtype)
 
 
 def _check_reduction(name: str, reduction: str) -> None:
@@ -216,14 +220,14 @@ def softmax_cross_entropy(
                 f"softmax_cross_entropy: labels must be from 0 to {logits.shape[-1] - 1}, "
                 f"got {labels.min()} to {labels.max()}"
             )
-        chosen = take_along_axis(prediction, labels[..., None], -1).reshape(labels.shape)
-        return _reduced(logsumexp(prediction, -1) - chosen, reduction)
+        chosen = take_along_axis(log_softmax(prediction), labels[..., None], -1)
+        return _reduced(-chosen.reshape(labels.shape), reduction)
     if labels.shape != logits.shape:
         raise ValueError(
             f"softmax_cross_entropy: logits of shape {logits.shape} need probabilities of the "
             f"same shape, got {labels.shape}"
         )
-    losses = sum(target * (logsumexp(prediction, -1, keepdims=True) - prediction), -1)
+    losses = -sum(_in_type(target, logits.dtype) * log_softmax(prediction), -1)
     return _reduced(losses, reduction)
 
 
@@ -233,8 +237,13 @@ def kl_divergence(prediction: TensorLike, target: TensorLike, reduction: str = "
     Both are clipped to [1e-7, 1], as in Keras.
     """
     _check_reduction("kl_divergence", reduction)
+    if data_of(prediction).shape != data_of(target).shape:
+        raise ValueError(
+            f"kl_divergence: prediction of shape {data_of(prediction).shape}, "
+            f"target of shape {data_of(target).shape}"
+        )
     p = clip(prediction, SMALLEST_PROBABILITY, 1.0)
-    t = clip(target, SMALLEST_PROBABILITY, 1.0)
+    t = clip(_in_type(target, p.dtype), SMALLEST_PROBABILITY, 1.0)
     return _reduced(sum(t * (log(t) - log(p)), -1), reduction)
 
 

@@ -31,6 +31,8 @@ class DenseFunction(Function):
         self.activation = activation
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:  # (n, i), (i, o), (o,)
+        if w.ndim != 2 or (b is not None and b.shape != w.shape[1:]):
+            raise ValueError("the weights must be (in, out), the bias (out,)")
         self.save(x, w)
         y = x @ w
         return self.save_output(kernels(x).bias_activate(y, b, *self.activation))
@@ -41,7 +43,7 @@ class DenseFunction(Function):
         return (
             gz @ transpose(w) if self.needed[0] else None,
             transpose(x) @ gz if self.needed[1] else None,
-            sum(gz, axis=0) if self.needed[-1] else None,
+            sum(gz, axis=0) if len(self.needed) == 3 and self.needed[2] else None,
         )[: len(self.needed)]
 
 

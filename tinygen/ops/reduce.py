@@ -67,7 +67,7 @@ class ExtremeFunction(Function):
 
     def forward(self, x: Array) -> Array:
         y: Array = getattr(x, self.name)(axis=self.axis, keepdims=True)
-        chosen = (x == y).astype(x.dtype)
+        chosen = ((x == y) | (x != x)).astype(x.dtype)  # NaN is chosen, and not equal to itself
         self.shape = x.shape
         self.save(chosen / chosen.sum(axis=self.axis, keepdims=True))
         return y if self.keepdims else y.reshape(_without_axes(x.shape, self.axis))

@@ -141,6 +141,13 @@ def _is_basic(index: Any) -> bool:
     return all(isinstance(p, (int, np.integer, slice, type(None), type(Ellipsis))) for p in parts)
 
 
+def _axis(op: str, axis: int, ndim: int) -> int:
+    """The axis as a non-negative integer."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{op}: there is no axis {axis} among {ndim} axes")
+    return axis % ndim
+
+
 def reshape(x: TensorLike, shape: int | tuple[int, ...]) -> Tensor:
     """x in another shape with as many elements; one length may be -1."""
     return ReshapeFunction((shape,) if isinstance(shape, int) else tuple(shape))(x)
@@ -152,7 +159,9 @@ def transpose(x: TensorLike, axes: tuple[int, ...] | None = None) -> Tensor:
 
 
 def astype(x: TensorLike, dtype: Any) -> Tensor:
-    """x in another floating type."""
+    """x in another type; a type that is not a floating one carries no gradient."""
+    if np.dtype(dtype).kind != "f":
+        return Tensor(data_of(x).astype(dtype))
     return AstypeFunction(dtype)(x)
 
 
@@ -176,7 +185,7 @@ def split(x: TensorLike, lengths: int | Sequence[int], axis: int = 0) -> tuple[T
 
     Unlike NumPy's, `lengths` are lengths, not the places where to cut.
     """
-    n = data_of(x).shape[axis]
+    n = data_of(x).shape[_axis("split", axis, data_of(x).ndim)]
     if isinstance(lengths, int):
         if lengths < 1 or n % lengths:
             raise ValueError(f"split: axis {axis} of length {n} has no {lengths} equal pieces")
@@ -188,6 +197,8 @@ def split(x: TensorLike, lengths: int | Sequence[int], axis: int = 0) -> tuple[T
 
 def pad(x: TensorLike, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor:
     """x with `value` around it; `widths` are (before, after) for each axis."""
+    if len(widths) != data_of(x).ndim:
+        raise ValueError(f"pad: {len(widths)} widths for an input of shape {data_of(x).shape}")
     return PadFunction(tuple((int(a), int(b)) for a, b in widths), value)(x)
 
 
@@ -208,15 +219,20 @@ def scatter_add(x: TensorLike, index: Any, shape: tuple[int, ...]) -> Tensor:
 
 def take(x: TensorLike, indices: Any, axis: int = 0) -> Tensor:
     """The slices of x at the integers `indices` along `axis`: a gather."""
-    axis %= data_of(x).ndim
+    axis = _axis("take", axis, data_of(x).ndim)
     return getitem(x, (*[slice(None)] * axis, np.asarray(data_of(indices))))
 
 
 def take_along_axis(x: TensorLike, indices: Any, axis: int) -> Tensor:
-    """Elements of x picked along `axis` by an array of integers with as many axes as x."""
-    indices = data_of(indices)
-    axis %= indices.ndim
-    grid = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
+    """Elements of x picked along `axis` by an array of integers with as many axes as x.
+
+    The other axes broadcast.
+    """
+    indices, shape = data_of(indices), data_of(x).shape
+    if indices.ndim != len(shape):
+        raise ValueError(f"take_along_axis: indices of shape {indices.shape} for {shape}")
+    axis = _axis("take_along_axis", axis, len(shape))
+    grid = list(np.ogrid[tuple(slice(n) for n in shape)])
     grid[axis] = indices
     return getitem(x, tuple(grid))
 
@@ -224,7 +240,7 @@ def take_along_axis(x: TensorLike, indices: Any, axis: int) -> Tensor:
 def expand_dims(x: TensorLike, axis: int) -> Tensor:
     """x with a new axis of length 1 at place `axis`."""
     shape = data_of(x).shape
-    at = axis % (len(shape) + 1)
+    at = _axis("expand_dims", axis, len(shape) + 1)
     return reshape(x, (*shape[:at], 1, *shape[at:]))
 
 
@@ -233,15 +249,16 @@ def squeeze(x: TensorLike, axis: int | None = None) -> Tensor:
     shape = data_of(x).shape
     if axis is None:
         return reshape(x, tuple(n for n in shape if n != 1))
-    if shape[axis] != 1:
-        raise ValueError(f"squeeze: axis {axis} of shape {shape} has length {shape[axis]}, not 1")
-    return reshape(x, tuple(n for i, n in enumerate(shape) if i != axis % len(shape)))
+    at = _axis("squeeze", axis, len(shape))
+    if shape[at] != 1:
+        raise ValueError(f"squeeze: axis {axis} of shape {shape} has length {shape[at]}, not 1")
+    return reshape(x, (*shape[:at], *shape[at + 1 :]))
 
 
 def repeat(x: TensorLike, repeats: int, axis: int) -> Tensor:
     """x with every slice along `axis` repeated `repeats` times in a row."""
     shape = data_of(x).shape
-    axis %= len(shape)
+    axis = _axis("repeat", axis, len(shape))
     wide = (*shape[: axis + 1], repeats, *shape[axis + 1 :])
     long = (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :])
     return reshape(broadcast_to(expand_dims(x, axis + 1), wide), long)
@@ -251,5 +268,5 @@ def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """x with the order along `axis` reversed; by default along all axes."""
     ndim = data_of(x).ndim
     axes = range(ndim) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
-    turned = {a % ndim for a in axes}
+    turned = {_axis("flip", a, ndim) for a in axes}
     return getitem(x, tuple(slice(None, None, -1 if i in turned else 1) for i in range(ndim)))

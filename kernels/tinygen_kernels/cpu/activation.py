@@ -30,7 +30,7 @@ def _one(y, a):  # type: ignore[no-untyped-def]
 
 @register_jitable
 def _relu(x, a):  # type: ignore[no-untyped-def]
-    return x if x > 0 else type(x)(0)
+    return type(x)(0) if x <= 0 else x  # NaN stays
 
 
 @register_jitable

@@ -108,7 +108,7 @@ def _cache_in(folder: Path, function: Callable[..., Any]) -> RecoveringCache:
 
 
 class CheckedCode(CompileResultCacheImpl):  # type: ignore[misc]  # Numba is untyped
-    """How a kernel is kept: pickled, with a checksum, since damaged machine code would just crash."""
+    """How a kernel is kept: with a checksum, since damaged machine code would crash, not raise."""
 
     def reduce(self, result: Any) -> tuple[bytes, bytes]:
         """What goes to the file."""

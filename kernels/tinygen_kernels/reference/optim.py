@@ -1,5 +1,6 @@
 """The optimisers' updates. Each takes lists of arrays, one of each kind for every parameter, and
-changes all but the gradients in place. `scale` multiplies the gradients first."""
+changes all but the gradients in place. What is changed has one axis, and what is only read may
+have any shape of that size. `scale` multiplies the gradients first."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def sgd(
     Without velocities:  p += from_gradient g.
     """
     for i, (p, g) in enumerate(zip(parameters, gradients, strict=True)):
-        g = g * p.dtype.type(scale)
+        g = g.ravel() * p.dtype.type(scale)
         p += p.dtype.type(from_gradient) * g
         if velocities:
             v = velocities[i]
@@ -49,7 +50,7 @@ def rmsprop(
     """s = rho s + (1 - rho) g^2,  p -= rate g / (sqrt(s + inside) + outside)."""
     for p, g, s in zip(parameters, gradients, squares, strict=True):
         t = p.dtype.type
-        g = g * t(scale)
+        g = g.ravel() * t(scale)
         s[...] = t(rho) * s + t(1 - rho) * g * g
         p -= t(rate) * g / (np.sqrt(s + t(inside)) + t(outside))
 
@@ -72,7 +73,7 @@ def adam(
     p = keep p - (from_mean m + from_gradient g) / (root sqrt(s) + epsilon)."""
     for p, g, m, s in zip(parameters, gradients, means, squares, strict=True):
         t = p.dtype.type
-        g = g * t(scale)
+        g = g.ravel() * t(scale)
         m[...] = t(beta1) * m + t(1 - beta1) * g
         s[...] = t(beta2) * s + t(1 - beta2) * g * g
         step = (t(from_mean) * m + t(from_gradient) * g) / (t(root) * np.sqrt(s) + t(epsilon))
@@ -82,7 +83,7 @@ def adam(
 def ema(averages: Arrays, parameters: Arrays, decay: float) -> None:
     """a = decay a + (1 - decay) p."""
     for a, p in zip(averages, parameters, strict=True):
-        a += a.dtype.type(1 - decay) * (p - a)
+        a += a.dtype.type(1 - decay) * (p.ravel() - a)
 
 
 def sum_of_squares(arrays: Arrays) -> float:

@@ -1,0 +1,183 @@
+"""Training step of a model: tinygen against PyTorch, torch.compile, JAX and Keras.
+
+    python -m benchmarks.steps [MODEL ...]
+
+All start from the same weights and see the same batches; before anything is timed, the losses of
+the first steps must agree, or the table says so and the command ends with 1. Where a library offers
+several settings (fused updates, XLA), its fastest counts. Compilation is over before timing starts.
+Takes 20 blocks of 0.3 s for each peer, with the waiting about a minute and a half for each model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import libraries, machine, report
+from .harness import AbsentError, Contestant, Worker, WorkerDiedError, ratio, take_turns
+from .recipes import RECIPES, Recipe
+
+STEPS_COMPARED = 5
+
+# label -> library, options of its load()
+PEERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "tinygen": ("tinygen", {}),
+    "torch eager": ("torch", {"variant": "eager"}),
+    "torch.compile": ("torch", {"variant": "compile"}),
+    "jax jit": ("jax", {}),
+    "keras train_on_batch": ("keras", {"variant": "train_on_batch"}),
+    "keras fit": ("keras", {"variant": "fit"}),
+}
+
+
+@dataclass
+class Outcome:
+    """What came of one model."""
+
+    recipe: Recipe
+    contestants: list[Contestant] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)  # peer -> why
+    disagreement: dict[str, float] = field(default_factory=dict)  # of losses, relative to tinygen's
+    failed: bool = False
+    others: float = 0.0  # share of a core that processes outside of the benchmark took
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything measured, with the ratios."""
+        by_label = {c.label: c.as_json() for c in self.contestants}
+        for c in self.contestants[1:]:
+            if c.blocks:
+                by_label[c.label]["ratio"] = ratio(self.contestants[0], c)._asdict()
+        return {
+            "batch": self.recipe.batch,
+            "flops": self.recipe.flops,
+            "libraries": by_label,
+            "left out": self.left_out,
+            "disagreement": self.disagreement,
+            "failed": self.failed,
+            "other processes": self.others,
+        }
+
+
+def measure(recipe: Recipe, chosen: argparse.Namespace) -> Outcome:
+    """Load every library's step, compare their losses, let them take turns."""
+    outcome = Outcome(recipe)
+    with contextlib.ExitStack() as stack:
+        for label, (library, options) in PEERS.items():
+            if chosen.only and library not in ("tinygen", *chosen.only):
+                outcome.left_out[label] = "not asked for"
+                continue
+            try:
+                python = getattr(chosen, f"{library}_python", None)
+                worker = stack.enter_context(Worker(library, chosen.threads, python))
+                module = f"benchmarks.peers.{library}_steps"
+                c = Contestant.load(label, worker, module, recipe.name, **options)
+                compare(outcome, c)
+            except (libraries.NotInstalledError, AbsentError) as error:
+                if library == "tinygen":
+                    raise
+                outcome.left_out[label] = str(error)
+            except WorkerDiedError as error:
+                outcome.left_out[label], outcome.failed = "failed, see above", True
+                print(error, file=sys.stderr)
+        busy, start = machine.busy_seconds(), time.perf_counter()
+        ours = sum(c.worker.cpu() for c in outcome.contestants) + time.process_time()
+        take_turns(outcome.contestants, chosen.blocks, chosen.seconds)
+        ours = sum(c.worker.cpu() for c in outcome.contestants) + time.process_time() - ours
+        busy = machine.busy_seconds() - busy
+        outcome.others = max(0.0, busy - ours) / (time.perf_counter() - start)
+        for c in outcome.contestants:
+            if not all(map(math.isfinite, c.losses(1))):
+                outcome.failed = True
+                print(f"{c.label}: the loss is not finite after the run", file=sys.stderr)
+    return outcome
+
+
+def compare(outcome: Outcome, c: Contestant) -> None:
+    """Take a contestant in; note how far its first losses are from tinygen's, the first one's."""
+    c.loading["losses"] = losses = c.losses(STEPS_COMPARED)
+    outcome.contestants.append(c)
+    reference = outcome.contestants[0].loading["losses"]
+    far = max(abs(a - b) / abs(a) for a, b in zip(reference, losses, strict=True))
+    outcome.disagreement[c.label] = far
+    if not far <= outcome.recipe.tolerance:
+        outcome.failed = True
+
+
+def show(outcome: Outcome, ceiling: float) -> str:
+    """The table of one model, and what has to be said about it."""
+    recipe, ours = outcome.recipe, outcome.contestants[0]
+    rows = []
+    for label in PEERS:
+        c = next((c for c in outcome.contestants if c.label == label), None)
+        if c is None:
+            continue
+        rows.append(
+            [
+                label,
+                report.seconds(c.time()),
+                "" if c is ours else report.spread(ratio(ours, c)),
+                f"{recipe.flops / c.time() / ceiling:.0%}",
+                f"{c.cores():.1f}",
+                report.seconds(c.loading["seconds"]),
+                c.loading["facts"].get("setting", ""),
+            ]
+        )
+    header = ["", "step", "tinygen / it", "of peak", "cores", "import, build", "setting"]
+    lines = [
+        f"{recipe.name}: batch {recipe.batch}, {recipe.optimizer}, "
+        f"{recipe.flops / 1e6:.1f} MFLOP a step",
+        report.table(header, rows),
+    ]
+    lines += [f"left out: {label}: {why}" for label, why in outcome.left_out.items()]
+    for label, far in outcome.disagreement.items():
+        if not far <= recipe.tolerance:
+            lines.append(
+                f"DISAGREES: the first losses of {label} are {far:.1e} from tinygen's "
+                f"(allowed: {recipe.tolerance:.0e}); its time is of something else"
+            )
+    worst = max(outcome.disagreement.values())
+    lines.append(f"the losses of the first {STEPS_COMPARED} steps agree to {worst:.1e}")
+    lines.append(report.quietness(outcome.contestants, outcome.others))
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure the models named, or all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.steps",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(RECIPES))
+    parser.add_argument("--only", nargs="+", metavar="LIBRARY", help="peers, such as torch jax")
+    libraries.add_arguments(parser)
+    chosen = parser.parse_args(arguments)
+    for name in chosen.models:
+        if name not in RECIPES:
+            parser.error(f"no model {name!r}: choose from {', '.join(RECIPES)}")
+    description, ceilings = machine.description(), machine.measure(chosen.threads)
+    print(machine.describe(description, ceilings), f"{chosen.threads} threads", sep="\n")
+    outcomes = []
+    for name in chosen.models or RECIPES:
+        outcome = measure(RECIPES[name], chosen)
+        outcomes.append(outcome)
+        print("\n" + show(outcome, ceilings["flops"]), flush=True)
+    print("\n" + report.versions([c for o in outcomes for c in o.contestants]))
+    if chosen.json:
+        contents = {
+            "machine": description,
+            "ceilings": ceilings,
+            "threads": chosen.threads,
+            "models": {o.recipe.name: o.as_json() for o in outcomes},
+        }
+        report.write_json(chosen.json, f"python -m benchmarks.steps {' '.join(sys.argv[1:])}", contents)
+    return int(any(o.failed for o in outcomes))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
