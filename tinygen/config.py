@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 
@@ -29,17 +27,22 @@ def debug_level() -> int:
     return int(text)
 
 
-@contextmanager
-def grad_mode(enabled: bool) -> Iterator[None]:
-    """Record operations for backward within the block, or do not."""
-    before, state.grad_enabled = state.grad_enabled, enabled
-    try:
-        yield
-    finally:
-        state.grad_enabled = before
+class grad_mode:  # noqa: N801  (used like a function)
+    """Within the block, record operations for backward, or do not."""
+
+    __slots__ = ("before", "enabled")
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+
+    def __enter__(self) -> None:
+        self.before, state.grad_enabled = state.grad_enabled, self.enabled
+
+    def __exit__(self, *error: object) -> None:
+        state.grad_enabled = self.before
 
 
-def no_grad() -> Any:
+def no_grad() -> grad_mode:
     """Within `with tinygen.no_grad():` operations are not recorded and keep no memory for backward.
 
     The switch belongs to the thread.

@@ -22,6 +22,8 @@ from .config import hooks, state
 TensorLike: TypeAlias = Union["Tensor", Array, float]
 Edge: TypeAlias = tuple[Union["Function", "Tensor"], int]
 
+_ndarray = np.ndarray
+
 # What the operators and methods of Tensor call; tinygen.ops fills it.
 OPS: dict[str, Callable[..., Tensor]] = {}
 
@@ -49,7 +51,7 @@ class Tensor:
     version: int = 0  # how often the contents were replaced
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        self.array = data if is_array(data) else _from_python(data)
+        self.array = data if type(data) is _ndarray or is_array(data) else _from_python(data)
         if requires_grad and self.array.dtype.kind != "f":
             raise TypeError(f"a gradient needs a floating type, this tensor is {self.array.dtype}")
         self.requires_grad = requires_grad
@@ -459,7 +461,7 @@ def _output(data: Any, edge: tuple[Function, int] | None) -> Tensor:
     return y
 
 
-_new, _ndarray = Tensor.__new__, np.ndarray
+_new = Tensor.__new__
 
 
 def run_hooked(op: Function, phase: str, inputs: Sequence[Any]) -> Any:

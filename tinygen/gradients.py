@@ -214,13 +214,13 @@ def _deliver(leaf: Tensor, gradient: Tensor, seen: set[int], create_graph: bool)
         raise RuntimeError(
             f"a backward gave a gradient of shape {gradient.shape} for a leaf of {leaf.shape}"
         )
-    with grad_mode(create_graph):
-        if leaf.grad is not None:
+    if leaf.grad is not None:
+        with grad_mode(create_graph):
             leaf.grad = leaf.grad + gradient
-        elif create_graph:
-            leaf.grad = gradient
-        else:
-            array = gradient.array.astype(leaf.dtype, copy=False)
-            shared = array.base is not None or id(array) in seen or not array.flags.c_contiguous
-            seen.add(id(array))
-            leaf.grad = Tensor(array.copy() if shared else array)
+    elif create_graph:
+        leaf.grad = gradient
+    else:
+        array = gradient.array.astype(leaf.dtype, copy=False)
+        shared = is_array(array.base) or id(array) in seen or not array.flags.c_contiguous
+        seen.add(id(array))
+        leaf.grad = Tensor(array.copy() if shared else array)

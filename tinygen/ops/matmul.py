@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..backend import Array, array_module, kernels
+from ..backend import Array, kernels
+from ..config import state
 from ..core import Function, Tensor, TensorLike, data_of
 from .activation import Activation, activate, activation_grad, parse_activation
 from .reduce import sum, sum_to
@@ -14,7 +15,7 @@ class MatmulFunction(Function):
 
     def forward(self, x: Array, y: Array) -> Array:
         self.save(x, y)
-        return x @ y
+        return kernels(x).matmul(x, y)
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
         x, y = self.saved
@@ -31,20 +32,28 @@ class DenseFunction(Function):
         self.activation = activation
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:  # (n, i), (i, o), (o,)
-        if w.ndim != 2 or (b is not None and b.shape != w.shape[1:]):
-            raise ValueError("the weights must be (in, out), the bias (out,)")
         self.save(x, w)
-        y = x @ w
-        return self.save_output(kernels(x).bias_activate(y, b, *self.activation))
+        return self.save_output(kernels(x).dense(x, w, b, *self.activation))
 
     def backward(self, gy: Tensor) -> tuple[Tensor | None, ...]:
         x, w, y = self.saved
-        gz = activation_grad(y, gy, self.activation)
-        return (
-            gz @ transpose(w) if self.needed[0] else None,
-            transpose(x) @ gz if self.needed[1] else None,
-            sum(gz, axis=0) if len(self.needed) == 3 and self.needed[2] else None,
-        )[: len(self.needed)]
+        needed = (*self.needed, False)[:3]  # there may be no bias
+        if state.grad_enabled:
+            gz = activation_grad(y, gy, self.activation)
+            gradients = (
+                gz @ transpose(w) if needed[0] else None,
+                transpose(x) @ gz if needed[1] else None,
+                sum(gz, axis=0) if needed[2] else None,
+            )
+        else:
+            arrays = x.array, w.array, y.array, gy.array
+            gx, gw, gb = kernels(x.array).dense_grad(*arrays, *self.activation, needed)
+            gradients = (
+                None if gx is None else Tensor(gx),
+                None if gw is None else Tensor(gw),
+                None if gb is None else Tensor(gb),
+            )
+        return gradients[: len(self.needed)]
 
 
 def _swap(x: Tensor) -> Tensor:

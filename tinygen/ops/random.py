@@ -87,7 +87,10 @@ class Random:
         dtype: Any = np.float32,
         first: int = 0,
     ) -> Array:
-        """Numbers from [low, high), drawn with 24 bits; wider types get the same numbers."""
+        """Numbers from [low, high), drawn with 24 bits; wider types get the same numbers.
+
+        In float32 rounding may give `high` itself, unless low is 0 or -high.
+        """
         shape, size, row = _sizes(shape)
         unit = (self.bits(size, first * row) >> 8) * np.float32(2**-24)
         return (low + (high - low) * unit.astype(dtype, copy=False)).reshape(shape)
@@ -105,7 +108,7 @@ class Random:
         shape, size, row = _sizes(shape)
         start = first * row
         odd = start % 2
-        words = self.bits((odd + size + 1) // 2 * 2, start - odd)
+        words = self.bits((odd + size + 1) // 2 * 2, start - odd).astype(np.float32)
         xp = array_module(words)
         unit = (words[0::2] + np.float32(1.0)) * np.float32(2**-32)  # (0, 1]: log never meets 0
         radius = xp.sqrt(np.float32(-2.0) * xp.log(unit))

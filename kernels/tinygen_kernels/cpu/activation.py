@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
+from numba import prange
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ..reference.activation import SELU_ALPHA, SELU_SCALE
 from .elementary import exp, expm1, log1p
-from .jit import jit
+from .jit import Loop, jit
+from .memory import empty
 
 Array = NDArray[Any]
 
@@ -117,22 +118,22 @@ SCALARS = {
 def _compile(f: Any, df: Any) -> tuple[Any, Any, Any]:
     """The three loops for the scalar function `f` and its derivative `df`."""
 
-    @jit()
+    @Loop
     def forward(x: Array, out: Array, parameter: float) -> None:
         a = x.dtype.type(parameter)
-        for i in range(x.size):
+        for i in prange(x.size):
             out[i] = f(x[i], a)
 
-    @jit()
+    @Loop
     def backward(y: Array, gy: Array, out: Array, parameter: float) -> None:
         a = y.dtype.type(parameter)
-        for i in range(y.size):
+        for i in prange(y.size):
             out[i] = gy[i] * df(y[i], a)
 
-    @jit()
+    @Loop
     def with_bias(z: Array, b: Array, parameter: float) -> None:
         a = z.dtype.type(parameter)
-        for i in range(z.shape[0]):
+        for i in prange(z.shape[0]):
             for j in range(z.shape[1]):
                 z[i, j] = f(z[i, j] + b[j], a)
 
@@ -144,25 +145,25 @@ LOOPS = {name: _compile(*scalars) for name, scalars in SCALARS.items()}
 
 def activate(x: Array, name: str, parameter: float) -> Array:
     """f(x) in a new array."""
-    y = np.empty(x.shape, x.dtype)
-    LOOPS[name][0](x.ravel(), y.ravel(), parameter)
+    y = empty(x.shape, x.dtype)
+    LOOPS[name][0].over(x.size)(x.ravel(), y.ravel(), parameter)
     return y
 
 
 def activation_grad(y: Array, gy: Array, name: str, parameter: float) -> Array:
     """gy f'(x), told from y = f(x), in a new array."""
-    gx = np.empty(y.shape, y.dtype)
-    LOOPS[name][1](y.ravel(), gy.ravel(), gx.ravel(), parameter)
+    gx = empty(y.shape, y.dtype)
+    LOOPS[name][1].over(y.size)(y.ravel(), gy.ravel(), gx.ravel(), parameter)
     return gx
 
 
 def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Array:
     """f(z + b), in place; b holds one number for each place on the last axis."""
     if b is not None:
-        LOOPS[name][2](z, b, parameter)
+        LOOPS[name][2].over(z.size)(z, b, parameter)
     elif name != "identity":
         flat = z.ravel()
-        LOOPS[name][0](flat, flat, parameter)
+        LOOPS[name][0].over(z.size)(flat, flat, parameter)
     return z
 
 
@@ -174,6 +175,6 @@ def _erf(x: Array, out: Array) -> None:
 
 def erf(x: Array) -> Array:
     """The error function."""
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     _erf(x.ravel(), y.ravel())
     return y

@@ -57,6 +57,24 @@ def jit(parallel: bool = False, inline: bool = False) -> Callable[[Callable[...,
     return decorate
 
 
+SHARED_FROM = 1 << 14  # elements; below this a second thread costs more than it saves
+
+
+class Loop:
+    """A kernel that is one loop over elements, compiled twice: for one thread and for all.
+
+    It is written with `prange`, and called as `loop.over(size)(arguments)`.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.alone, self.shared = jit()(function), jit(parallel=True)(function)
+
+    def over(self, size: int) -> Callable[..., Any]:
+        """The one for so many elements."""
+        chosen: Callable[..., Any] = self.shared if size >= SHARED_FROM else self.alone
+        return chosen
+
+
 @functools.cache
 def cache_folder() -> Path | None:
     """The folder for this version of the kernels, made if need be; None where none can be written.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import prange
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from .activation import SCALARS
 from .elementary import log
-from .jit import jit
+from .jit import Loop
+from .memory import empty
 
 Array = NDArray[Any]
 BLOCK = 1024  # elements added up in their own type before the sum goes on in float64
@@ -83,31 +85,34 @@ def _hinge_grad(p, t, a):  # type: ignore[no-untyped-def]
 def _compile(f: Any, df: Any) -> tuple[Any, Any, Any]:
     """The three loops for a loss `f` of single elements and its derivative `df`."""
 
-    @jit()
+    @Loop
     def each(p: Array, t: Array, out: Array, parameter: float) -> None:
         a = p.dtype.type(parameter)
-        for i in range(p.size):
+        for i in prange(p.size):
             out[i] = f(p[i], t[i], a)
 
-    @jit()
+    @Loop
     def total(p: Array, t: Array, parameter: float) -> float:
         a = p.dtype.type(parameter)
-        result = 0.0
-        for start in range(0, p.size, BLOCK):
+        sums = np.zeros((p.size + BLOCK - 1) // BLOCK)
+        for block in prange(sums.size):
             part = type(a)(0)
-            for i in range(start, min(start + BLOCK, p.size)):
+            for i in range(block * BLOCK, min((block + 1) * BLOCK, p.size)):
                 part += f(p[i], t[i], a)
+            sums[block] = part
+        result = 0.0
+        for part in sums:
             result += part
         return result
 
-    @jit()
+    @Loop
     def gradient(p: Array, t: Array, g: Array, out: Array, parameter: float) -> None:
         a = p.dtype.type(parameter)
         if g.size == 1:
-            for i in range(p.size):
+            for i in prange(p.size):
                 out[i] = g[0] * df(p[i], t[i], a)
         else:
-            for i in range(p.size):
+            for i in prange(p.size):
                 out[i] = g[i] * df(p[i], t[i], a)
 
     return each, total, gradient
@@ -124,19 +129,19 @@ LOOPS = {
 
 def loss(p: Array, t: Array, name: str, parameter: float) -> Array:
     """The loss of each element."""
-    out = np.empty(p.shape, p.dtype)
-    LOOPS[name][0](p.ravel(), t.ravel(), out.ravel(), parameter)
+    out = empty(p.shape, p.dtype)
+    LOOPS[name][0].over(p.size)(p.ravel(), t.ravel(), out.ravel(), parameter)
     return out
 
 
 def loss_sum(p: Array, t: Array, name: str, parameter: float) -> float:
     """The sum over all elements."""
-    total: float = LOOPS[name][1](p.ravel(), t.ravel(), parameter)
+    total: float = LOOPS[name][1].over(p.size)(p.ravel(), t.ravel(), parameter)
     return total
 
 
 def loss_grad(p: Array, t: Array, g: Array, name: str, parameter: float) -> Array:
     """g dl/dp; g has the shape of p, or none."""
-    out = np.empty(p.shape, p.dtype)
-    LOOPS[name][2](p.ravel(), t.ravel(), g.ravel(), out.ravel(), parameter)
+    out = empty(p.shape, p.dtype)
+    LOOPS[name][2].over(p.size)(p.ravel(), t.ravel(), g.ravel(), out.ravel(), parameter)
     return out

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from numba import prange
 from numpy.typing import NDArray
 
-from .jit import jit
+from .jit import Loop, jit
 
 Array = NDArray[Any]
 Arrays = Sequence[Array]
 BLOCK = 1024  # elements added up in their own type before the sum goes on in float64
 
 
-@jit()
+@Loop
 def _sgd_plain(p: Array, g: Array, from_gradient: float) -> None:
     c = p.dtype.type(from_gradient)
-    for i in range(p.size):
+    for i in prange(p.size):
         p[i] += c * g[i]
 
 
-@jit()
+@Loop
 def _sgd(
     p: Array,
     g: Array,
@@ -33,7 +34,7 @@ def _sgd(
 ) -> None:
     t = p.dtype.type
     m, a, b, c = t(momentum), t(into_velocity), t(from_velocity), t(from_gradient)
-    for i in range(p.size):
+    for i in prange(p.size):
         v[i] = m * v[i] + a * g[i]
         p[i] += b * v[i] + c * g[i]
 
@@ -52,13 +53,13 @@ def sgd(
     into_velocity, from_gradient = into_velocity * scale, from_gradient * scale
     if velocities:
         for p, g, v in zip(parameters, gradients, velocities, strict=True):
-            _sgd(p, g.ravel(), v, momentum, into_velocity, from_velocity, from_gradient)
+            _sgd.over(p.size)(p, g.ravel(), v, momentum, into_velocity, from_velocity, from_gradient)
     else:
         for p, g in zip(parameters, gradients, strict=True):
-            _sgd_plain(p, g.ravel(), from_gradient)
+            _sgd_plain.over(p.size)(p, g.ravel(), from_gradient)
 
 
-@jit()
+@Loop
 def _rmsprop(
     p: Array,
     g: Array,
@@ -72,7 +73,7 @@ def _rmsprop(
     t = p.dtype.type
     one_minus_rho, rate_, rho_ = t(1.0 - rho), t(rate), t(rho)
     inside_, outside_, scale_ = t(inside), t(outside), t(scale)
-    for i in range(p.size):
+    for i in prange(p.size):
         gradient = scale_ * g[i]
         s[i] = rho_ * s[i] + one_minus_rho * gradient * gradient
         p[i] -= rate_ * gradient / ((s[i] + inside_) ** t(0.5) + outside_)
@@ -90,10 +91,10 @@ def rmsprop(
 ) -> None:
     """See the reference."""
     for p, g, s in zip(parameters, gradients, squares, strict=True):
-        _rmsprop(p, g.ravel(), s, rate, rho, inside, outside, scale)
+        _rmsprop.over(p.size)(p, g.ravel(), s, rate, rho, inside, outside, scale)
 
 
-@jit()
+@Loop
 def _adam(
     p: Array,
     g: Array,
@@ -112,7 +113,7 @@ def _adam(
     b1, b2, rest1, rest2 = t(beta1), t(beta2), t(1.0 - beta1), t(1.0 - beta2)
     c1, c2, r, e = t(from_mean), t(from_gradient), t(root), t(epsilon)
     keep_, scale_ = t(keep), t(scale)
-    for i in range(p.size):
+    for i in prange(p.size):
         gradient = scale_ * g[i]
         m[i] = b1 * m[i] + rest1 * gradient
         s[i] = b2 * s[i] + rest2 * gradient * gradient
@@ -135,23 +136,23 @@ def adam(
 ) -> None:
     """See the reference."""
     for p, g, m, s in zip(parameters, gradients, means, squares, strict=True):
-        _adam(
+        _adam.over(p.size)(
             p, g.ravel(), m, s,
             beta1, beta2, from_mean, from_gradient, root, epsilon, keep, scale,
         )  # fmt: skip
 
 
-@jit()
+@Loop
 def _ema(a: Array, p: Array, decay: float) -> None:
     rest = a.dtype.type(1.0 - decay)
-    for i in range(a.size):
+    for i in prange(a.size):
         a[i] += rest * (p[i] - a[i])
 
 
 def ema(averages: Arrays, parameters: Arrays, decay: float) -> None:
     """See the reference."""
     for a, p in zip(averages, parameters, strict=True):
-        _ema(a, p.ravel(), decay)
+        _ema.over(a.size)(a, p.ravel(), decay)
 
 
 @jit()

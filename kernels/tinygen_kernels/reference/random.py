@@ -22,13 +22,13 @@ def random_bits(
 ) -> None:
     """Fill `out` (1-D, uint32) with the words first, first + 1, ... of a stream.
 
-    Word i is word i % 4 of the block whose 128-bit counter is (i // 4, *counter).
+    Word i is word i % 4 of the block whose 128-bit counter is (i // 4, *counter), modulo 2^32.
     """
     last_block = (first + out.size + 3) // 4
-    c0 = np.arange(first // 4, last_block, dtype=np.uint64)
+    low = np.uint64(0xFFFFFFFF)
+    c0 = np.arange(first // 4, last_block, dtype=np.uint64) & low
     c1, c2, c3 = (np.full_like(c0, word) for word in counter)
     k0, k1 = key
-    low = np.uint64(0xFFFFFFFF)
     for _ in range(ROUNDS):
         p0, p1 = c0 * np.uint64(MULTIPLIERS[0]), c2 * np.uint64(MULTIPLIERS[1])
         c0, c1, c2, c3 = (

@@ -1,0 +1,61 @@
+"""Large results without page faults: memory that is used again and again.
+
+A fresh array of more than about 100 KB comes from the operating system as pages that are zeroed
+one by one at first touch, which takes longer than most kernels need to fill them. So kernels make
+their results with `empty`: when the last array that looks into a block of memory is gone, the
+block waits here for the next result of its size.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections import defaultdict
+from pickle import PickleBuffer
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SMALLEST = 1 << 16  # bytes; below this the C library does well by itself
+MOST_KEPT = 1 << 28  # bytes that wait at most; what is given back beyond that is freed
+
+_waiting: dict[int, list[NDArray[Any]]] = defaultdict(list)
+_bytes_waiting = 0
+_in_use: dict[int, tuple[weakref.ref[PickleBuffer], NDArray[Any]]] = {}
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """A new C-ordered array with arbitrary contents."""
+    global _bytes_waiting
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if size < SMALLEST:
+        return np.empty(shape, dtype)
+    size = _rounded(size)
+    try:
+        block = _waiting[size].pop()
+        _bytes_waiting -= size
+    except IndexError:
+        block = np.empty(size, np.uint8)
+    # The standard library's lightest object that NumPy keeps as the base of an array (it looks
+    # through a memoryview) and that can be watched: it lives as long as any array on the block.
+    owner = PickleBuffer(block)
+    watch = weakref.ref(owner, _give_back)
+    _in_use[id(watch)] = watch, block
+    return np.ndarray(shape, dtype, owner)
+
+
+def _rounded(size: int) -> int:
+    """Up to one of eight sizes between two powers of two, so that similar results share blocks."""
+    step = 1 << (size.bit_length() - 4)
+    return -(-size // step) * step
+
+
+def _give_back(watch: weakref.ref[PickleBuffer]) -> None:
+    """The last array on a block is gone."""
+    global _bytes_waiting
+    _, block = _in_use.pop(id(watch))
+    if _bytes_waiting + block.nbytes <= MOST_KEPT:
+        _bytes_waiting += block.nbytes
+        _waiting[block.nbytes].append(block)

@@ -1,0 +1,163 @@
+"""Every compiled kernel against its twin in NumPy, and against what is known of the function."""
+
+import math
+
+import numpy as np
+import pytest
+from tinygen_kernels import FAMILIES, Kernels
+from tinygen_kernels.reference.activation import ACTIVATIONS
+from tinygen_kernels.reference.loss import LOSSES
+
+FAST, SLOW = Kernels("cpu"), Kernels("reference")
+TINY = np.finfo(np.float32).tiny  # the smallest normal number
+
+every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+every_size = pytest.mark.parametrize("size", [0, 1, 7, 16, 1000, 2500])
+every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
+every_loss = pytest.mark.parametrize("name", LOSSES)
+both = pytest.mark.parametrize("kernels", [FAST, SLOW], ids=["cpu", "reference"])
+
+
+def normal(shape, dtype, seed=0):
+    return 3 * np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def assert_same(found, expected, times=1):
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    error = times * (1e-6 if found.dtype == np.float32 else 1e-14)
+    np.testing.assert_allclose(found, expected, rtol=error, atol=error)
+
+
+def test_every_kernel_is_there_twice():
+    for names in FAMILIES.values():
+        for name in names:
+            assert callable(getattr(FAST, name))
+            assert callable(getattr(SLOW, name))
+    with pytest.raises(AttributeError, match="no kernel 'conv9d'"):
+        FAST.conv9d  # noqa: B018  (it must fail)
+
+
+@every_activation
+@every_dtype
+@every_size
+def test_activations(name, dtype, size):
+    x, gy = normal(size, dtype), normal(size, dtype, seed=1)
+    y = SLOW.activate(x, name, 0.3)
+    assert_same(FAST.activate(x, name, 0.3), y)
+    expected = SLOW.activation_grad(y, gy, name, 0.3)
+    assert_same(FAST.activation_grad(y, gy, name, 0.3), expected, times=10)
+
+
+@every_activation
+@every_dtype
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (7, 16), (100, 13)], ids=str)
+def test_bias_and_activation_in_place(name, dtype, shape):
+    b = normal(shape[1], dtype, seed=1)
+    for bias in (b, np.repeat(b, 2)[::2], None):
+        z = normal(shape, dtype)
+        expected = SLOW.bias_activate(z.copy(), bias, name, 0.3)
+        assert FAST.bias_activate(z, bias, name, 0.3) is z
+        assert_same(z, expected)
+
+
+@both
+def test_bias_and_activation_in_place_in_a_part_of_an_array(kernels):
+    for bias in (np.zeros(2), None):
+        whole = np.full((3, 4), -1.0)
+        kernels.bias_activate(whole[:, ::2], bias, "relu", 0.0)
+        np.testing.assert_array_equal(whole, [[0, -1, 0, -1]] * 3)
+
+
+@both
+def test_kernels_take_arrays_of_any_layout(kernels):
+    x, gy = normal((4, 6), "float64"), normal((4, 6), "float64", seed=1)
+    expected = SLOW.activation_grad(x, gy, "tanh", 0.0)
+    locked = x.copy()
+    locked.flags.writeable = False
+    for other in (x.copy("F"), np.repeat(x, 2, 1)[:, ::2], locked):
+        assert_same(kernels.activation_grad(other, gy, "tanh", 0.0), expected)
+
+
+# --- How accurate the float32 forms of exp, expm1, log and log1p are -----------------------------
+
+EXACT = {
+    "elu": np.expm1,
+    "selu": lambda x: 1.0507009873554805 * 1.6732632423543772 * np.expm1(x),
+    "sigmoid": lambda x: np.exp(x) / (1 + np.exp(x)),
+    "tanh": np.tanh,
+    "softplus": lambda x: np.log1p(np.exp(x)),
+}
+
+
+def whole_range(low, high):
+    """float32 numbers from low to high: evenly spread, and by their exponents down to the tiniest."""
+    powers = np.logspace(-37.9, math.log10(200), 40_001)
+    x = np.concatenate([np.linspace(low, high, 200_001), powers, -powers, [0.0]]).astype("float32")
+    return x[(x >= low) & (x <= high)]
+
+
+@both
+@pytest.mark.parametrize("name", EXACT)
+def test_activations_are_accurate_to_a_millionth(name, kernels):
+    """Relative to the exact value, wherever that is a normal number.
+
+    Softplus and sigmoid of x < -87.3 are about e^x, at the edge of what float32 can hold: there
+    they are no larger than e^-87.3, and not negative.
+    """
+    low, high = {"elu": (-200, 0), "selu": (-200, 0)}.get(name, (-200, 200))
+    x = whole_range(low, high)
+    exact = EXACT[name](x.astype(float)) if name != "softplus" else softplus(x.astype(float))
+    y = kernels.activate(x, name, 1.0)
+    sure = (abs(exact) >= TINY) & ((x >= -87.3) | (abs(exact) > 1e-30))
+    np.testing.assert_allclose(y[sure], exact[sure], rtol=1e-6, atol=0)
+    assert (abs(y[~sure]) <= 1.3e-38).all()
+    if name in ("sigmoid", "softplus"):
+        assert (y >= 0).all()
+
+
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+
+
+@both
+def test_the_logarithm_in_cross_entropy_is_accurate_to_a_millionth(kernels):
+    p = np.concatenate([np.logspace(-6.99, 0, 50_001), np.linspace(0.5, 1, 50_001)])
+    p = p[p < 0.9999].astype("float32")
+    found = kernels.loss(p, np.ones_like(p), "binary_cross_entropy", 1e-7)
+    np.testing.assert_allclose(found, -np.log(p.astype(float)), rtol=1e-6, atol=0)
+
+
+@both
+@every_dtype
+def test_the_error_function(kernels, dtype):
+    x = np.linspace(-6, 6, 1001).astype(dtype)
+    exact = np.array([math.erf(v) for v in x])
+    assert_same(kernels.erf(x), exact.astype(dtype))
+
+
+# --- Losses --------------------------------------------------------------------------------------
+
+
+@every_loss
+@every_dtype
+@every_size
+def test_losses(name, dtype, size):
+    p, t = normal(size, dtype), normal(size, dtype, seed=1)
+    if name == "binary_cross_entropy":
+        p, t = (1 / (1 + np.exp(-v)) for v in (p, t))
+    g = normal(size, dtype, seed=2)
+    a = 1e-7 if name == "binary_cross_entropy" else 1.0
+    assert_same(FAST.loss(p, t, name, a), SLOW.loss(p, t, name, a), times=2)
+    total = SLOW.loss_sum(p.astype(float), t.astype(float), name, a)
+    np.testing.assert_allclose(FAST.loss_sum(p, t, name, a), total, rtol=2e-6)
+    for seed in (g, np.asarray(g.sum())):
+        expected = SLOW.loss_grad(p, t, seed, name, a)
+        assert_same(FAST.loss_grad(p, t, seed, name, a), expected, times=20)
+
+
+@both
+def test_long_sums_do_not_drift(kernels):
+    p, t = np.full(10**6, 0.1, "float32"), np.zeros(10**6, "float32")
+    exact = 10**6 * float(np.float32(0.1)) ** 2
+    assert kernels.loss_sum(p, t, "mse", 0.0) == pytest.approx(exact, rel=1e-6)

@@ -1,0 +1,106 @@
+"""Every kernel of the optimisers: the fast one does what the reference does."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from tinygen_kernels import kernels, using
+
+SIZES = [0, 1, 7, 1000, 1025, 5000]  # 1024 elements are a block of the sum of squares
+
+# kernel, how many lists of state it keeps, and its numbers
+CALLS = {
+    "plain sgd": ("sgd", 0, (0.0, 0.0, 0.0, -0.1, 0.5)),
+    "momentum": ("sgd", 1, (0.9, -0.1, 1.0, 0.0, 0.5)),
+    "nesterov": ("sgd", 1, (0.9, 1.0, -0.09, -0.1, 1.0)),
+    "rmsprop, epsilon inside": ("rmsprop", 1, (0.01, 0.9, 1e-3, 0.0, 0.5)),
+    "rmsprop, epsilon outside": ("rmsprop", 1, (0.01, 0.9, 0.0, 1e-3, 1.0)),
+    "adam": ("adam", 2, (0.9, 0.99, 0.1, 0.0, 1.0, 1e-3, 1.0, 1.0)),
+    "nadam with decay": ("adam", 2, (0.9, 0.99, 0.1, 0.05, 0.8, 1e-3, 0.99, 0.5)),
+}
+
+
+def arrays(dtype: str) -> tuple[list[np.ndarray], list[np.ndarray], list[list[np.ndarray]]]:
+    """Parameters, gradients (some with axes, some strided), and two lists of positive state."""
+    rng = np.random.default_rng(0)
+
+    def flat(n):
+        return rng.standard_normal(n).astype(dtype)
+
+    gradients = [flat(n) for n in SIZES]
+    gradients[3] = gradients[3].reshape(10, 4, 25)
+    gradients[4] = flat(2050)[::2]
+    gradients[5] = flat(5000).reshape(100, 50).T
+    state = [[np.abs(flat(n)) for n in SIZES] for _ in range(2)]
+    return [flat(n) for n in SIZES], gradients, state
+
+
+def assert_close(found, expected, dtype):
+    """Equal but for rounding a few times in numbers of size 1 to 10."""
+    tolerance = 32 * np.finfo(dtype).eps
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype == dtype
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "states", "numbers"), CALLS.values(), ids=CALLS)
+def test_an_update_is_that_of_the_reference(name, states, numbers, dtype):
+    results = {}
+    for backend in ("auto", "reference"):
+        parameters, gradients, state = arrays(dtype)
+        state = state[:states] or ([[]] if name == "sgd" else [])
+        before = [g.copy() for g in gradients]
+        with using(backend):
+            getattr(kernels(parameters[0]), name)(parameters, gradients, *state, *numbers)
+        for g, b in zip(gradients, before, strict=True):
+            np.testing.assert_array_equal(g, b)
+        results[backend] = [*parameters, *(a for slot in state for a in slot)]
+    start = arrays(dtype)[0]
+    assert all((p != q).all() for p, q in zip(results["auto"], start, strict=False))
+    assert_close(results["auto"], results["reference"], dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_average_is_that_of_the_reference(dtype):
+    results = []
+    for backend in ("auto", "reference"):
+        averages, parameters, _ = arrays(dtype)
+        with using(backend):
+            kernels(averages[0]).ema(averages, parameters, 0.9)
+        results.append(averages)
+    _, parameters, _ = arrays(dtype)
+    assert_close(*results, dtype)
+    expected = [
+        (0.9 * a.astype(float) + 0.1 * p.ravel()).astype(dtype)
+        for a, p in zip(arrays(dtype)[0], parameters, strict=True)
+    ]
+    assert_close(results[0], expected, dtype)
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_sum_of_squares_is_that_of_exact_arithmetic(backend, dtype):
+    _, gradients, _ = arrays(dtype)
+    with using(backend):
+        total = kernels(gradients[0]).sum_of_squares(gradients)
+        assert kernels(gradients[0]).sum_of_squares(gradients[:1]) == 0.0
+        assert kernels(gradients[0]).sum_of_squares([]) == 0.0
+    assert type(total) is float
+    exact = math.fsum(float(x) ** 2 for g in gradients for x in g.flat)
+    # positive terms: each sum in its own type is of at most 1024, with a relative error below
+    assert abs(total - exact) <= 1024 * np.finfo(dtype).eps * exact
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_nan_and_infinity_are_not_hidden(backend):
+    with using(backend):
+        for bad in (np.nan, np.inf):
+            g = np.array([1.0, bad, 2.0], np.float32)
+            p, m, s = (np.zeros(3, np.float32) for _ in range(3))
+            kernels(p).adam([p], [g], [m], [s], 0.9, 0.99, 0.1, 0.0, 1.0, 1e-3, 1.0, 1.0)
+            assert np.isnan(p[1])
+            assert np.isfinite(p[[0, 2]]).all()
+            assert not math.isfinite(kernels(g).sum_of_squares([g]))

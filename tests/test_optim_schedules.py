@@ -1,0 +1,134 @@
+"""Learning-rate schedules at their corners, and the moving average of parameters."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from tinygen_kernels import using
+
+from tinygen import Random, optim
+from tinygen.nn import Dense, Flatten, Sequential
+
+
+def test_schedules_at_their_corners():
+    def values(schedule, *steps):
+        return [schedule(s) for s in steps]
+
+    approx = pytest.approx
+    decay = optim.exponential_decay(0.5, 0.1, every=10)
+    assert values(decay, 0, 5, 10, 20) == approx([0.5, 0.5 * 10**-0.5, 0.05, 0.005])
+
+    pieces = optim.piecewise_constant([2, 5], [1.0, 0.5, 0.1])
+    assert values(pieces, 0, 1, 2, 4, 5, 99) == [1.0, 1.0, 0.5, 0.5, 0.1, 0.1]
+    assert values(optim.piecewise_constant([], [0.3]), 0, 7) == [0.3, 0.3]
+
+    line = optim.linear_decay(1.0, 4, final=0.2)
+    assert values(line, 0, 1, 2, 4, 5, 1000) == approx([1.0, 0.8, 0.6, 0.2, 0.2, 0.2])
+
+    wave = optim.cosine_decay(1.0, 4, final=0.2)
+    quarter = 0.2 + 0.8 * (1 + math.sqrt(0.5)) / 2
+    assert values(wave, 0, 1, 2, 4, 5) == approx([1.0, quarter, 0.6, 0.2, 0.2])
+
+    rising = optim.warmup(0.4, 4)
+    assert values(rising, 0, 1, 3, 4, 100) == approx([0.1, 0.2, 0.4, 0.4, 0.4])
+    both = optim.warmup(optim.linear_decay(1.0, 2), 2)
+    assert values(both, 0, 1, 2, 3, 4, 5) == approx([0.5, 1.0, 1.0, 0.5, 0.0, 0.0])
+    assert values(optim.warmup(0.4, 0), 0, 1) == [0.4, 0.4]
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_average_has_its_closed_form(backend, dtype):
+    """After n updates: decay^n p_0 + (1 - decay) sum_i decay^(n - i) p_i."""
+    decay, n = 0.9, 20
+    model = Sequential(Dense(3, 4, rng=Random(0)), Dense(4, 2, rng=Random(1))).to(dtype=dtype)
+    ema = optim.EMA(model, decay)
+    history = [model.state_dict()]
+    rng = np.random.default_rng(0)
+    with using(backend):
+        for _ in range(n):
+            for p in model.parameters():
+                p.data[...] = rng.standard_normal(p.shape)
+            ema.update()
+            history.append(model.state_dict())
+    weights = [decay**n, *((1 - decay) * decay ** (n - i) for i in range(1, n + 1))]
+    with ema.applied():
+        for name, p in model.named_parameters():
+            expected = sum(w * h[name].astype(float) for w, h in zip(weights, history, strict=True))
+            assert p.dtype == dtype
+            tolerance = n * 4 * np.finfo(dtype).eps  # an update rounds a few times
+            np.testing.assert_allclose(p.numpy(), expected, 0, tolerance)
+
+
+def test_the_average_is_applied_for_a_block_only_even_if_it_fails():
+    model = Dense(2, 2, rng=Random(0))
+    ema = optim.EMA(model, 0.5)
+    model.weight.data[...] += 1
+    before, average = model.state_dict(), ema.state_dict()
+    view = model.weight.data
+
+    def fail():
+        with ema.applied():
+            np.testing.assert_array_equal(model.weight.numpy().ravel(), average["weight"])
+            raise KeyError("inside")
+
+    with pytest.raises(KeyError, match="inside"):
+        fail()
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    for name, array in ema.state_dict().items():
+        np.testing.assert_array_equal(array, average[name])
+    assert model.weight.data is view
+
+
+def test_the_average_goes_on_from_its_state():
+    model = Dense(2, 2, rng=Random(0))
+    ema = optim.EMA(model, 0.5)
+    model.weight.data[...] += 1
+    ema.update()
+    other = optim.EMA(model, 0.5)
+    other.load_state_dict(ema.state_dict())
+    for e in (ema, other):
+        e.update()
+    for name, average in ema.averages.items():
+        np.testing.assert_array_equal(other.averages[name], average)
+    for wrong in ({}, {**ema.state_dict(), "weight": np.zeros(3)}, {**ema.state_dict(), "x": 0}):
+        with pytest.raises(ValueError, match="names or sizes differ"):
+            other.load_state_dict(wrong)
+
+
+def test_a_parameter_that_grew_starts_its_average_anew():
+    model = Dense(2, 2, rng=Random(0))
+    ema = optim.EMA(model, 0.5)
+    model.weight.data = np.full((3, 2), 5.0, np.float32)
+    model.bias.data[...] += 1
+    with ema.applied():
+        assert (model.weight.numpy() == 5).all()
+        assert (model.bias.numpy() == 0).all()
+    ema.update()
+    assert (ema.averages["weight"] == 5).all()
+    assert (ema.averages["bias"] == 0.5).all()
+
+
+def test_an_average_of_nothing_is_nothing():
+    ema = optim.EMA(Flatten())
+    ema.update()
+    assert ema.state_dict() == {}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: optim.EMA(Flatten(), 1.0), "decay must be at least 0 and below 1, not 1.0"),
+        (lambda: optim.piecewise_constant([1], [0.1]), "need one value more"),
+        (lambda: optim.piecewise_constant([2, 1], [0, 1, 2]), "rising boundaries"),
+        (lambda: optim.linear_decay(0.1, 0), "linear_decay: .* must be positive, not 0"),
+        (lambda: optim.cosine_decay(0.1, -1), "cosine_decay: .* must be positive, not -1"),
+        (lambda: optim.exponential_decay(0.1, 0.5, 0), "exponential_decay: .* not 0"),
+    ],
+)
+def test_bad_settings_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
