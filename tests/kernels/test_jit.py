@@ -1,0 +1,183 @@
+"""The cache of compiled kernels: private, never stale, never in the way.
+
+Every run is a process of its own with a cache of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import tinygen_kernels
+
+PACKAGE = Path(tinygen_kernels.__file__).parent
+
+# Two kernels, one of them a closure, and what they must give.
+USE = """
+import numpy as np
+from tinygen_kernels.cpu import activation, optim
+average = np.zeros(3, np.float32)
+optim.ema([average], [np.ones(3, np.float32)], 0.5)
+print(average.tolist(), activation.activate(np.float32([-1, 2]), "relu", 0.0).tolist())
+"""
+RIGHT = "[0.5, 0.5, 0.5] [0.0, 2.0]\n"
+LINE = "tinygen: compiling CPU kernels (once; kept for the next run)\n"
+
+
+def start(code: str, cache: Path | None, package: Path = PACKAGE) -> subprocess.Popen[str]:
+    unset = ("NUMBA", "XDG_CACHE_HOME", "TINYGEN")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(unset)}
+    env["PYTHONPATH"] = str(package.parent)
+    if cache is not None:
+        env["TINYGEN_CACHE_DIR"] = str(cache)
+    command = [sys.executable, "-B", "-W", "error", "-c", code]
+    return subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it printed, and what it said on stderr."""
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return out, err
+
+
+class Cold(NamedTuple):
+    """A first run: the folder it was given, and what it printed."""
+
+    cache: Path
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def cold(tmp_path_factory) -> Cold:
+    """A first run; in its cache were folders of other versions, of long ago and of last week."""
+    cache = tmp_path_factory.mktemp("cache")
+    for name, days in (("old", 31), ("recent", 7)):
+        folder = cache / "tinygen" / "numba" / name
+        folder.mkdir(parents=True)
+        (folder / "lock").touch()
+        then = time.time() - days * 86_400
+        os.utime(folder, (then, then))
+    return Cold(cache, *finish(start(USE, cache)))
+
+
+def test_a_first_run_says_once_that_it_compiles_and_a_second_is_silent(cold):
+    assert (cold.out, cold.err) == (RIGHT, LINE)
+    assert finish(start(USE, cold.cache)) == (RIGHT, "")
+
+
+def test_the_folder_is_private(cold):
+    (folder,) = {path.parent.parent for path in cold.cache.rglob("*.nbc")}
+    assert folder.parent == cold.cache / "tinygen" / "numba"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_only_folders_that_nobody_used_for_a_month_are_removed(cold):
+    names = {path.name for path in (cold.cache / "tinygen" / "numba").iterdir()}
+    assert "old" not in names
+    assert "recent" in names
+    assert len(names) == 2
+
+
+def flipped(content: bytes) -> bytes:
+    """One bit in the middle, which for a data file is in the machine code."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "truncated": lambda content: content[: len(content) // 2],
+    "garbage": lambda content: b"\x80garbage" * 100,
+    "flipped": flipped,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_files_are_replaced(cold, tmp_path, damage):
+    """The index of one kernel and the machine code of another are damaged."""
+    shutil.copytree(cold.cache, tmp_path, dirs_exist_ok=True)
+    (index,) = tmp_path.rglob("optim._ema*.nbi")
+    (code,) = tmp_path.rglob("activation.*.nbc")
+    before = {}
+    for path in (index, code):
+        before[path] = damage(path.read_bytes())
+        path.write_bytes(before[path])
+    assert finish(start(USE, tmp_path)) == (RIGHT, LINE)
+    for path, content in before.items():
+        assert path.read_bytes() != content
+    shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("base", [Path(os.devnull), Path(__file__)], ids=["device", "file"])
+def test_without_a_folder_to_write_to_nothing_is_kept(base):
+    assert finish(start(USE, base / "x")) == (RIGHT, "")
+
+
+def test_a_user_without_a_home_has_no_cache():
+    no_home = """
+import pathlib
+def expanduser(path):
+    raise RuntimeError("Could not determine home directory.")
+pathlib.Path.expanduser = expanduser
+"""
+    assert finish(start(no_home + USE, None)) == (RIGHT, "")
+
+
+def test_a_folder_that_vanishes_is_not_missed(tmp_path):
+    vanishes = """
+import shutil
+from tinygen_kernels.cpu import activation, jit, optim
+shutil.rmtree(jit.cache_folder())
+"""
+    out, _ = finish(start(vanishes + USE, tmp_path))
+    assert out == RIGHT
+
+
+def test_an_edited_source_is_compiled_anew(tmp_path):
+    """The edited files are not those of the kernel, but those that it imports constants from."""
+    package = tmp_path / "tinygen_kernels"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    near, far = package / "cpu" / "elementary.py", package / "reference" / "activation.py"
+    for path, name in ((near, "NEAR"), (far, "FAR")):
+        path.write_text(path.read_text() + f"\n{name} = 1.0\n")
+    (package / "cpu" / "example.py").write_text(
+        "from ..reference.activation import FAR\n"
+        "from .elementary import NEAR\n"
+        "from .jit import jit\n"
+        "@jit()\n"
+        "def add(x):\n"
+        "    return x + 10.0 * NEAR + 100.0 * FAR\n"
+    )
+    use = "from tinygen_kernels.cpu.example import add; print(add(1.0))"
+    cache = tmp_path / "cache"
+    assert finish(start(use, cache, package)) == ("111.0\n", LINE)
+    near.write_text(near.read_text().replace("NEAR = 1.0", "NEAR = 2.0"))
+    assert finish(start(use, cache, package)) == ("121.0\n", LINE)
+    far.write_text(far.read_text().replace("FAR = 1.0", "FAR = 3.0"))
+    assert finish(start(use, cache, package)) == ("321.0\n", LINE)
+    assert finish(start(use, cache, package)) == ("321.0\n", "")
+
+
+def test_processes_that_compile_at_once_do_not_disturb_each_other(tmp_path):
+    processes = [start(USE, tmp_path) for _ in range(2)]
+    for process in processes:
+        out, err = finish(process)
+        assert out == RIGHT
+        assert err in (LINE, "")
+    assert finish(start(USE, tmp_path)) == (RIGHT, "")
+
+
+def test_numbas_own_setting_is_left_alone(tmp_path):
+    code = "import numba; from tinygen_kernels.cpu import optim; print([numba.config.CACHE_DIR])"
+    assert finish(start(code, tmp_path))[0] == "['']\n"
