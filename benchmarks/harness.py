@@ -12,7 +12,10 @@ in the ratio; the spread over the blocks says how far it can be trusted.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +25,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from .libraries import ROOT, environment, interpreter
@@ -61,16 +63,18 @@ class Worker:
             env=environment(threads, paths),
             text=True,
         )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.input, self.output = self.process.stdin, self.process.stdout
 
     def ask(self, **command: Any) -> dict[str, Any]:
         """Send a command and wait for the answer."""
-        assert self.process.stdin is not None and self.process.stdout is not None
         overdue = threading.Timer(ANSWER_WITHIN, self.process.kill)
         overdue.start()
         try:
-            self.process.stdin.write(json.dumps(command) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
+            self.input.write(json.dumps(command) + "\n")
+            self.input.flush()
+            line = self.output.readline()
         except BrokenPipeError:
             line = ""
         finally:
@@ -92,29 +96,25 @@ class Worker:
         """The CPU seconds of all its threads up to now; 0 where the system does not tell."""
         if sys.platform != "linux" or self.process.poll() is not None:
             return 0.0
-        return time.clock_gettime((~self.process.pid << 3) | 2)  # see clock_getcpuclockid(3)
+        clock = (~self.process.pid << 3) | 2  # see clock_getcpuclockid(3)
+        return time.clock_gettime(clock)
 
     def close(self) -> None:
         """End the process: its input ends, so it does."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        try:
-            self.process.stdin.close()
-        except BrokenPipeError:
-            pass
+        with contextlib.suppress(BrokenPipeError):
+            self.input.close()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
+        self.output.close()
         self.errors.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -142,10 +142,10 @@ class Contestant:
             raise AbsentError(answer["absent"])
         return cls(label, worker, answer["key"], answer)
 
-    def losses(self, steps: int) -> list[float]:
-        """The losses of its next training steps."""
-        losses: list[float] = self.worker.ask(do="losses", key=self.key, steps=steps)["losses"]
-        return losses
+    def check(self, steps: int) -> list[float]:
+        """The numbers that must agree between the libraries, such as the losses of next steps."""
+        values: list[float] = self.worker.ask(do="check", key=self.key, steps=steps)["values"]
+        return values
 
     def times(self, part: str = "total") -> list[float]:
         """The seconds of one repetition in each block."""
@@ -157,7 +157,8 @@ class Contestant:
 
     def cores(self) -> float:
         """How many cores it kept busy while it ran."""
-        return statistics.median(block["cpu"] / block["seconds"] for block in self.blocks)
+        shares: list[float] = [block["cpu"] / block["seconds"] for block in self.blocks]
+        return statistics.median(shares)
 
     def as_json(self) -> dict[str, Any]:
         """Everything measured."""
@@ -186,6 +187,13 @@ def ratio(ours: Contestant, theirs: Contestant, part: str = "total") -> Spread:
     return spread([a / b for a, b in pairs])
 
 
+def disagreement(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The largest relative difference between two lists of numbers; NaN where one is not finite."""
+    if not all(map(math.isfinite, [*ours, *theirs])):
+        return math.nan
+    return max(abs(a - b) / abs(a) for a, b in zip(ours, theirs, strict=True))
+
+
 def wait_until_idle(workers: Sequence[Worker]) -> float:
     """Wait until the workers take no CPU time; gives the seconds that it took."""
     start = time.perf_counter()
@@ -198,29 +206,44 @@ def wait_until_idle(workers: Sequence[Worker]) -> float:
             return now - start
 
 
+class Quietness(NamedTuple):
+    """How far a measurement was left alone, in shares of a core."""
+
+    idle_workers: float  # what the workers that were not in turn took, in the worst block
+    other_processes: float  # what processes outside of the benchmark took on average
+
+
 def take_turns(
     contestants: Sequence[Contestant], blocks: int, seconds: float, warm_up: float = 20.0
-) -> None:
-    """Warm every contestant up, then let them take turns; the blocks are noted in each of them.
-
-    A block's `disturbed` is the share of a core that the other workers took while it ran.
-    """
+) -> Quietness:
+    """Warm every contestant up, then let them take turns; the blocks are noted in each of them."""
     workers = list({id(c.worker): c.worker for c in contestants}.values())
     for c in contestants:
         wait_until_idle(workers)
         c.warming = c.worker.ask(do="warm", key=c.key, seconds=warm_up)
+    worst = 0.0
+    start, others = time.perf_counter(), others_seconds(workers)
     for _ in range(blocks):
         for c in contestants:
-            waited = wait_until_idle(workers)
-            others = [w for w in workers if w is not c.worker]
-            before, start = sum(w.cpu() for w in others), time.perf_counter()
-            block = c.worker.ask(do="block", key=c.key, seconds=seconds)
-            used = sum(w.cpu() for w in others) - before
-            block["disturbed"] = used / (time.perf_counter() - start)
-            block["waited"] = waited
-            c.blocks.append(block)
+            wait_until_idle(workers)
+            idle = [w for w in workers if w is not c.worker]
+            before, began = sum(w.cpu() for w in idle), time.perf_counter()
+            c.blocks.append(c.worker.ask(do="block", key=c.key, seconds=seconds))
+            used = sum(w.cpu() for w in idle) - before
+            worst = max(worst, used / (time.perf_counter() - began))
+    others = (others_seconds(workers) - others) / (time.perf_counter() - start)
+    return Quietness(worst, others if math.isnan(others) else max(0.0, others))
 
 
-def disturbance(contestants: Sequence[Contestant]) -> float:
-    """The largest share of a core that idle workers took during any block."""
-    return max(block["disturbed"] for c in contestants for block in c.blocks)
+def others_seconds(workers: Sequence[Worker]) -> float:
+    """The CPU seconds that everybody but the benchmark took since the system started."""
+    return busy_seconds() - time.process_time() - sum(w.cpu() for w in workers)
+
+
+def busy_seconds() -> float:
+    """The same with the benchmark, and with what other guests of the machine took."""
+    if not Path("/proc/stat").exists():
+        return math.nan
+    numbers = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]
+    user, nice, system, _idle, _waiting, irq, softirq, stolen = map(int, numbers)
+    return (user + nice + system + irq + softirq + stolen) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Where the libraries are: which interpreter runs each, with how many threads, and how to say so."""
+"""The libraries that take part: which interpreter runs each, and with which settings."""
 
 from __future__ import annotations
 
@@ -94,12 +94,16 @@ def environment(threads: int, paths: tuple[Path, ...] = ()) -> dict[str, str]:
     }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, seconds: float = 0.3) -> None:
     """The options that every comparison takes."""
-    parser.add_argument("--threads", type=int, default=2, help="of every library (default: 2)")
-    parser.add_argument("--blocks", type=int, default=20, help="turns of each (default: 20)")
     parser.add_argument(
-        "--seconds", type=float, default=0.3, help="length of a turn (default: 0.3)"
+        "--threads", type=int, default=2, help="of every library (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--blocks", type=int, default=20, help="turns of each (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=seconds, help="length of a turn (default: %(default)s)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
     for name in LIBRARIES:

@@ -145,23 +145,20 @@ def caches() -> dict[str, str]:
     return found
 
 
-def busy_seconds() -> float:
-    """The CPU seconds that all processes, and other guests of the machine, took since it started."""
-    if not Path("/proc/stat").exists():
-        return 0.0
-    numbers = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]
-    user, nice, system, _idle, _waiting, irq, softirq, stolen = map(int, numbers)
-    return (user + nice + system + irq + softirq + stolen) / os.sysconf("SC_CLK_TCK")
-
-
-def describe(machine: dict[str, Any], ceilings: dict[str, Any]) -> str:
-    """Both in a few lines."""
+def describe(machine: dict[str, Any]) -> str:
+    """What `description` found, in two lines."""
     cached = ", ".join(f"{k} {v}" for k, v in machine["caches"].items())
-    rates = ", ".join(f"{k} {v / 1e9:.0f}" for k, v in ceilings["flops by"].items())
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {cached}, "
         f"{machine['memory'] / 2**30:.0f} GiB\n"
-        f"{machine['system']}, Python {machine['python']}\n"
+        f"{machine['system']}, Python {machine['python']}"
+    )
+
+
+def describe_ceilings(ceilings: dict[str, Any]) -> str:
+    """What `measure` found, in a line."""
+    rates = ", ".join(f"{k} {v / 1e9:.0f}" for k, v in ceilings["flops by"].items())
+    return (
         f"ceilings: {ceilings['flops'] / 1e9:.0f} GFLOP/s ({rates}), "
         f"copying {ceilings['bandwidth'] / 1e9:.1f} GB/s"
     )
@@ -176,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--threads", type=int, default=2, help="(default: 2)")
     chosen = parser.parse_args(arguments)
-    print(describe(description(), measure(chosen.threads)))
+    print(describe(description()), describe_ceilings(measure(chosen.threads)), sep="\n")
     return 0
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .harness import Contestant, Spread, disturbance
+from .harness import Contestant, Quietness, Spread
 
 Rows = Sequence[Sequence[str]]
 
@@ -16,12 +18,12 @@ Rows = Sequence[Sequence[str]]
 def table(header: Sequence[str], rows: Rows) -> str:
     """Columns as wide as they need to be: the first to the left, all others to the right."""
     lines = [header, *rows]
-    widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(len(header))]
-    padded = [
-        [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths))]
-        for line in lines
-    ]
-    return "\n".join("  ".join(cells).rstrip() for cells in padded)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    text = ""
+    for line in lines:
+        cells = [cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True)]
+        text += "  ".join([line[0].ljust(widths[0]), *cells]).rstrip() + "\n"
+    return text.rstrip("\n")
 
 
 def seconds(value: float) -> str:
@@ -38,15 +40,18 @@ def spread(value: Spread) -> str:
     return f"{value.median:.2f} ({value.low:.2f} - {value.high:.2f})"
 
 
-def quietness(contestants: Sequence[Contestant], others: float) -> str:
-    """How far the measurement was left alone, by the idle workers and by the rest of the machine."""
+NOISY = 0.1  # of a core
+
+
+def quietness(found: Quietness) -> str:
+    """How far the measurement was left alone, by idle workers and by the rest of the machine."""
+    if math.isnan(found.other_processes):
+        return "how far it was left alone, this system does not tell"
     line = (
-        f"while one worked, the idle workers took at most {disturbance(contestants):.1%} of a core, "
-        f"other processes {others:.0%}"
+        f"while one worked, the idle workers took at most {found.idle_workers:.1%} of a core, "
+        f"other processes {found.other_processes:.0%}"
     )
-    if others > 0.1 or disturbance(contestants) > 0.1:
-        line += ": NOT quiet, take these figures as a trial"
-    return line
+    return line + (": NOT quiet, take these figures as a trial" if max(found) > NOISY else "")
 
 
 def versions(contestants: Sequence[Contestant]) -> str:
@@ -58,9 +63,10 @@ def versions(contestants: Sequence[Contestant]) -> str:
     return "\n".join(f"{name}: {text}" for name, text in seen.items())
 
 
-def write_json(path: Path, command: str, contents: dict[str, Any]) -> None:
+def write_json(path: Path, contents: dict[str, Any]) -> None:
     """All that was measured, with the time and the command."""
     when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    command = [Path(sys.argv[0]).stem, *sys.argv[1:]]
     text = json.dumps({"when": when, "command": command, **contents}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
     print(f"all figures: {path}")

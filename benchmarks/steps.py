@@ -14,12 +14,20 @@ import argparse
 import contextlib
 import math
 import sys
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import libraries, machine, report
-from .harness import AbsentError, Contestant, Worker, WorkerDiedError, ratio, take_turns
+from .harness import (
+    AbsentError,
+    Contestant,
+    Quietness,
+    Worker,
+    WorkerDiedError,
+    disagreement,
+    ratio,
+    take_turns,
+)
 from .recipes import RECIPES, Recipe
 
 STEPS_COMPARED = 5
@@ -27,8 +35,8 @@ STEPS_COMPARED = 5
 # label -> library, options of its load()
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "tinygen": ("tinygen", {}),
-    "torch eager": ("torch", {"variant": "eager"}),
-    "torch.compile": ("torch", {"variant": "compile"}),
+    "torch eager": ("torch", {"compiled": False}),
+    "torch.compile": ("torch", {"compiled": True}),
     "jax jit": ("jax", {}),
     "keras train_on_batch": ("keras", {"variant": "train_on_batch"}),
     "keras fit": ("keras", {"variant": "fit"}),
@@ -44,7 +52,7 @@ class Outcome:
     left_out: dict[str, str] = field(default_factory=dict)  # peer -> why
     disagreement: dict[str, float] = field(default_factory=dict)  # of losses, relative to tinygen's
     failed: bool = False
-    others: float = 0.0  # share of a core that processes outside of the benchmark took
+    quietness: Quietness | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Everything measured, with the ratios."""
@@ -59,7 +67,7 @@ class Outcome:
             "left out": self.left_out,
             "disagreement": self.disagreement,
             "failed": self.failed,
-            "other processes": self.others,
+            "quietness": self.quietness._asdict() if self.quietness else None,
         }
 
 
@@ -84,14 +92,9 @@ def measure(recipe: Recipe, chosen: argparse.Namespace) -> Outcome:
             except WorkerDiedError as error:
                 outcome.left_out[label], outcome.failed = "failed, see above", True
                 print(error, file=sys.stderr)
-        busy, start = machine.busy_seconds(), time.perf_counter()
-        ours = sum(c.worker.cpu() for c in outcome.contestants) + time.process_time()
-        take_turns(outcome.contestants, chosen.blocks, chosen.seconds)
-        ours = sum(c.worker.cpu() for c in outcome.contestants) + time.process_time() - ours
-        busy = machine.busy_seconds() - busy
-        outcome.others = max(0.0, busy - ours) / (time.perf_counter() - start)
+        outcome.quietness = take_turns(outcome.contestants, chosen.blocks, chosen.seconds)
         for c in outcome.contestants:
-            if not all(map(math.isfinite, c.losses(1))):
+            if not all(map(math.isfinite, c.check(1))):
                 outcome.failed = True
                 print(f"{c.label}: the loss is not finite after the run", file=sys.stderr)
     return outcome
@@ -99,10 +102,9 @@ def measure(recipe: Recipe, chosen: argparse.Namespace) -> Outcome:
 
 def compare(outcome: Outcome, c: Contestant) -> None:
     """Take a contestant in; note how far its first losses are from tinygen's, the first one's."""
-    c.loading["losses"] = losses = c.losses(STEPS_COMPARED)
+    c.loading["losses"] = losses = c.check(STEPS_COMPARED)
     outcome.contestants.append(c)
-    reference = outcome.contestants[0].loading["losses"]
-    far = max(abs(a - b) / abs(a) for a, b in zip(reference, losses, strict=True))
+    far = disagreement(outcome.contestants[0].loading["losses"], losses)
     outcome.disagreement[c.label] = far
     if not far <= outcome.recipe.tolerance:
         outcome.failed = True
@@ -134,15 +136,19 @@ def show(outcome: Outcome, ceiling: float) -> str:
         report.table(header, rows),
     ]
     lines += [f"left out: {label}: {why}" for label, why in outcome.left_out.items()]
+    agree = True
     for label, far in outcome.disagreement.items():
         if not far <= recipe.tolerance:
             lines.append(
                 f"DISAGREES: the first losses of {label} are {far:.1e} from tinygen's "
                 f"(allowed: {recipe.tolerance:.0e}); its time is of something else"
             )
-    worst = max(outcome.disagreement.values())
-    lines.append(f"the losses of the first {STEPS_COMPARED} steps agree to {worst:.1e}")
-    lines.append(report.quietness(outcome.contestants, outcome.others))
+            agree = False
+    if agree:
+        worst = max(outcome.disagreement.values())
+        lines.append(f"the losses of the first {STEPS_COMPARED} steps agree to {worst:.1e}")
+    if outcome.quietness:
+        lines.append(report.quietness(outcome.quietness))
     return "\n".join(lines)
 
 
@@ -161,7 +167,8 @@ def main(arguments: list[str] | None = None) -> int:
         if name not in RECIPES:
             parser.error(f"no model {name!r}: choose from {', '.join(RECIPES)}")
     description, ceilings = machine.description(), machine.measure(chosen.threads)
-    print(machine.describe(description, ceilings), f"{chosen.threads} threads", sep="\n")
+    print(machine.describe(description), machine.describe_ceilings(ceilings), sep="\n")
+    print(f"{chosen.threads} threads")
     outcomes = []
     for name in chosen.models or RECIPES:
         outcome = measure(RECIPES[name], chosen)
@@ -175,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
             "threads": chosen.threads,
             "models": {o.recipe.name: o.as_json() for o in outcomes},
         }
-        report.write_json(chosen.json, f"python -m benchmarks.steps {' '.join(sys.argv[1:])}", contents)
+        report.write_json(chosen.json, contents)
     return int(any(o.failed for o in outcomes))
 
 

@@ -28,8 +28,8 @@ class Subject:
         """
         raise NotImplementedError
 
-    def losses(self, steps: int) -> list[float]:
-        """The losses of the first `steps` training steps, to be compared between libraries."""
+    def check(self, steps: int) -> list[float]:
+        """Numbers that must agree between the libraries, such as the losses of the next steps."""
         return []
 
 
@@ -59,6 +59,6 @@ class TrainingStep(Subject):
             loss = self.step(x)
         self.finish(loss)
 
-    def losses(self, steps: int) -> list[float]:
-        """The losses of the first steps, each read before the next one."""
-        return [float(self.step(x)) for x in self.batches[:steps]]
+    def check(self, steps: int) -> list[float]:
+        """The losses of the next steps, each read before the next one."""
+        return [float(self.step(x)) for x in itertools.islice(self.pool, steps)]

@@ -4,8 +4,8 @@ One JSON object a line, in and out. While it waits it is blocked in `readline`, 
 it takes is a library's idle threads. Whatever fails is left to fail: the traceback goes to the
 standard error and the process ends, which the harness reports.
 
-    {"do": "load", "module": "benchmarks.peers.torch_steps", "name": "stacked-ae", "options": {"threads": 2}}
-    {"do": "losses", "key": 0, "steps": 5}
+    {"do": "load", "module": "benchmarks.peers.jax_steps", "name": "vae", "options": {"threads": 2}}
+    {"do": "check", "key": 0, "steps": 5}
     {"do": "warm", "key": 0, "seconds": 10}
     {"do": "block", "key": 0, "seconds": 0.3}
 """
@@ -25,7 +25,7 @@ from benchmarks.subject import Subject
 
 CHUNK_SECONDS = 0.01  # repetitions are timed in chunks that take about this long
 SETTLED = 0.05  # warm when the times of two groups of chunks differ by less than this part
-GROUP = 5  # chunks
+GROUP_SECONDS = 0.05
 AT_LEAST = 0.5  # seconds of warming up
 
 
@@ -46,8 +46,8 @@ def answer_to(command: dict[str, Any], subjects: list[Subject]) -> dict[str, Any
     if command["do"] == "load":
         return load(command, subjects)
     subject = subjects[command["key"]]
-    if command["do"] == "losses":
-        return {"losses": subject.losses(command["steps"])}
+    if command["do"] == "check":
+        return {"values": subject.check(command["steps"])}
     if command["do"] == "warm":
         return warm(subject, command["seconds"])
     if command["do"] == "block":
@@ -86,7 +86,7 @@ def warm(subject: Subject, limit: float) -> dict[str, Any]:
     first = time.perf_counter() - start
     before, settled = float("inf"), False
     while not settled and time.perf_counter() - start < limit:
-        now = statistics.median(timed_chunk(subject)["total"] for _ in range(GROUP))
+        now = block(subject, GROUP_SECONDS)["times"]["total"]
         steady = abs(now - before) < SETTLED * now
         before, settled = now, steady and time.perf_counter() - start > AT_LEAST
     return {"first": first, "settled": settled, "seconds": time.perf_counter() - start}
@@ -98,8 +98,7 @@ def block(subject: Subject, seconds: float) -> dict[str, Any]:
     The times are of one repetition; `mean` counts everything, interruptions too.
     """
     cpu, start = time.process_time(), time.perf_counter()
-    timed_chunk(subject)  # brings the library's threads and the caches back
-    chunks = []
+    chunks: list[dict[str, float]] = []
     while not chunks or time.perf_counter() - start < seconds:
         chunks.append(timed_chunk(subject))
     medians = {part: statistics.median(c[part] for c in chunks) for part in chunks[0]}

@@ -17,7 +17,7 @@ import tinygen
 PACKAGE = Path(tinygen.__file__).parent
 KERNELS = Path(tinygen_kernels.__file__).parent
 
-# From the ground up. Two files on one line may import each other.
+# From the top down, as in the tour of the house. Files of one line may import each other.
 HOUSE = [
     "config",
     "backend",
@@ -40,7 +40,7 @@ HOUSE = [
 # The package itself shows the names of all lines to its users, so no line may import from it.
 FACADE = ["__init__", "__main__"]
 
-# The few imports that go up. Each happens inside a function, when a user asks for what is above.
+# The few imports that go down. Each is inside a function, at work when a user asks for it.
 SEAMS = {
     ("core.py", "gradients"): "Tensor.backward is a method of what backward is made of",
     ("nn/module.py", "training.checkpoint"): "Module.save writes the file of a trained model",
@@ -105,7 +105,7 @@ def imported_by_name(node: ast.Call) -> Iterator[str]:
 
 
 def line_of(part: str) -> int:
-    """The height of a module or file such as "nn.module" or "nn/module.py"."""
+    """The line of a module or file such as "nn.module" or "nn/module.py", from the top."""
     return HOUSE.index(Path(part).parts[0].removesuffix(".py").split(".")[0])
 
 

@@ -446,7 +446,7 @@ def _as_saved(array: Any, inputs: Sequence[Any], arrays: Sequence[Any], result: 
 
 def _tell_apart(arrays: list[Any]) -> None:
     """Give inputs that share one array a view each, so that `save` can tell which one it got."""
-    if len({id(a) for a in arrays}) < len(arrays):
+    if len(set(map(id, arrays))) < len(arrays):
         for i in range(1, len(arrays)):
             if is_array(arrays[i]) and any(arrays[i] is a for a in arrays[:i]):
                 arrays[i] = arrays[i].view()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -90,41 +91,64 @@ def _run_backward(
     retain_graph: bool | None,
     create_graph: bool,
 ) -> dict[Edge, Tensor]:
-    """Gradients by edge: of all leaves, or of `targets`, whose values become True where reached."""
+    """Gradients by edge: of all leaves, or of `targets`, whose values become True where reached.
+
+    Nodes are numbered as they are made, and edges lead to smaller numbers. So if the newest node
+    that has received a gradient is always taken next, all its gradients have arrived.
+    """
     gradients: dict[Edge, Tensor] = {}
-    for i, (y, seed) in enumerate(zip(outputs, seeds, strict=True)):
-        if not y.requires_grad:
-            raise RuntimeError(
-                f"backward: output {i} of shape {y.shape} does not depend on anything that "
-                "requires a gradient"
-            )
-        start, gradient = y.edge or (y, 0), _seed(y, seed)
-        gradients[start] = gradients[start] + gradient if start in gradients else gradient
-    nodes = _reachable(outputs)
-    if targets is not None:
-        nodes = _leading_to(targets, nodes, outputs)
+    waiting: list[tuple[int, Function]] = []  # a heap of nodes with gradients, the newest on top
+    chosen = None if targets is None else _leading_to(targets, outputs)
     retain_graph = create_graph if retain_graph is None else retain_graph
+
+    def send(edge: Edge, gradient: Tensor) -> None:
+        """Add up by edge, but never into an array that someone else may hold."""
+        if edge in gradients:
+            gradients[edge] = gradients[edge] + gradient
+            return
+        gradients[edge] = gradient
+        source = edge[0]
+        if not isinstance(source, Tensor) and (chosen is None or source in chosen):
+            heappush(waiting, (-source.sequence, source))
+
     with grad_mode(create_graph):
-        while nodes:
-            node = nodes.pop()
+        for i, (y, seed) in enumerate(zip(outputs, seeds, strict=True)):
+            if not y.requires_grad:
+                raise RuntimeError(
+                    f"backward: output {i} of shape {y.shape} does not depend on anything that "
+                    "requires a gradient"
+                )
+            send(y.edge or (y, 0), _seed(y, seed))
+        while waiting:
+            node = heappop(waiting)[1]
             incoming = _incoming(node, gradients, targets)
-            if incoming is None:
+            if incoming is None:  # a node with several outputs, which came up before
                 continue
+            edges = node.edges
+            if edges is None:
+                raise _freed(node)
+            if chosen is None:
+                node.needed = edges
             results = node.backward(*incoming) if not hooks else run_hooked(node, "backward", incoming)
-            edges = node.edges or ()
             if type(results) is not tuple:
                 results = (results,)
             if len(results) != len(edges):
                 raise RuntimeError(
                     f"{node.name}.backward gave {len(results)} gradients for {len(edges)} inputs"
                 )
-            for edge, gradient in zip(edges, results):  # noqa: B905  (checked above)
-                if edge is not None and gradient is not None:
-                    before = gradients.get(edge)  # add up, but never into an array of someone else
-                    gradients[edge] = gradient if before is None else before + gradient
+            for edge, needed, gradient in zip(edges, node.needed, results):  # noqa: B905
+                if needed and gradient is not None:
+                    send(edge, gradient)  # type: ignore[arg-type]  # needed, so not None
             if not retain_graph:
                 node.free()
     return gradients
+
+
+def _freed(node: Function) -> RuntimeError:
+    return RuntimeError(
+        f"the graph behind {node.name} was freed by an earlier backward; "
+        "pass retain_graph=True to that one"
+    )
 
 
 def _seed(y: Tensor, seed: TensorLike | None) -> Tensor:
@@ -142,47 +166,33 @@ def _seed(y: Tensor, seed: TensorLike | None) -> Tensor:
     return gradient
 
 
-def _reachable(outputs: Sequence[Tensor]) -> list[Function]:
-    """The nodes behind `outputs`, oldest first.
+def _leading_to(targets: dict[Edge, bool], outputs: Sequence[Tensor]) -> set[Function | Tensor]:
+    """The nodes on a way from `outputs` to `targets`.
 
-    Nodes are numbered as they are made and edges lead to smaller numbers, so this order is
-    topological; backward takes them from the end.
+    Each is told which of its gradients that takes, and targets that are reached become True.
     """
     stack = [y.edge[0] for y in outputs if y.edge is not None]
     found = set(stack)
+    targets.update({y.edge or (y, 0): True for y in outputs if (y.edge or (y, 0)) in targets})
     while stack:
         node = stack.pop()
         if node.edges is None:
-            raise RuntimeError(
-                f"the graph behind {node.name} was freed by an earlier backward; "
-                "pass retain_graph=True to that one"
-            )
-        node.needed = node.edges
+            raise _freed(node)
         for edge in node.edges:
             if edge is not None:
+                if edge in targets:
+                    targets[edge] = True
                 source = edge[0]
-                if source not in found and not isinstance(source, Tensor):
+                if not isinstance(source, Tensor) and source not in found:
                     found.add(source)
                     stack.append(source)
-    return sorted(found, key=_by_sequence)
-
-
-_by_sequence = operator.attrgetter("sequence")
-
-
-def _leading_to(
-    targets: dict[Edge, bool], nodes: list[Function], outputs: Sequence[Tensor]
-) -> list[Function]:
-    """The nodes on a way to `targets`; each is told which of its gradients that takes."""
     useful: set[Function | Tensor] = set()
-    targets.update({y.edge or (y, 0): True for y in outputs if (y.edge or (y, 0)) in targets})
-    for node in nodes:
+    for node in sorted(found, key=operator.attrgetter("sequence")):  # from the oldest
         edges = node.edges or ()
-        targets.update({edge: True for edge in edges if edge is not None and edge in targets})
         node.needed = [e is not None and (e in targets or e[0] in useful) for e in edges]
         if any(node.needed):
             useful.add(node)
-    return [node for node in nodes if node in useful]
+    return useful
 
 
 def _incoming(
@@ -191,14 +201,13 @@ def _incoming(
     """The gradients of the outputs of `node`, zeros for those not used; None if none is used."""
     outputs = node.outputs
     if outputs is None and targets is None:
-        gradient = gradients.pop((node, 0), None)
-        return None if gradient is None else (gradient,)
+        return (gradients.pop((node, 0)),)
     found = []
-    for edge in [(node, i) for i in range(len(outputs))] if outputs else ((node, 0),):
+    for edge in [(node, i) for i in range(len(outputs))] if outputs else [(node, 0)]:
         keep = targets is not None and edge in targets
         found.append(gradients.get(edge) if keep else gradients.pop(edge, None))
     if outputs is None:
-        return None if found[0] is None else found  # type: ignore[return-value]  # one, not None
+        return found  # type: ignore[return-value]  # a node waits because it has a gradient
     like = next((g for g in found if g is not None), None)
     if like is None:
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,7 +16,7 @@ from benchmarks.peers.choice import fastest
 from benchmarks.recipes import RECIPES, DenseAutoencoder
 from benchmarks.subject import TrainingStep
 
-EPOCH = 1024  # steps of an epoch of `fit`, over which it spreads the cost of starting
+EPOCH = 512  # steps of an epoch of `fit`, over which it spreads the cost of starting
 
 
 def stacked_ae(recipe: DenseAutoencoder, jit: bool | str) -> Any:
@@ -40,10 +42,10 @@ class TrainOnBatch(TrainingStep):
         super().__init__(lambda x: net.train_on_batch(x, x), batches)
         self.net = net
 
-    def losses(self, steps: int) -> list[float]:
-        """The losses of the first steps; Keras reports an average until it is told to forget."""
+    def check(self, steps: int) -> list[float]:
+        """The losses of the next steps; Keras reports an average until it is told to forget."""
         losses = []
-        for x in self.batches[:steps]:
+        for x in itertools.islice(self.pool, steps):
             self.net.reset_metrics()
             losses.append(float(self.step(x)))
         return losses
@@ -77,7 +79,7 @@ def load(name: str, threads: int, variant: str) -> TrainingStep:
     recipe = RECIPES[name]
     make = {"fit": Fit, "train_on_batch": TrainOnBatch}[variant]
     batches = recipe.batches()
-    candidates = {
+    candidates: dict[str, Callable[[], TrainOnBatch]] = {
         setting: functools.partial(lambda jit: make(MODELS[name](recipe, jit), batches), jit)
         for setting, jit in (("default", "auto"), ("jit_compile=False", False))
     }

@@ -14,7 +14,7 @@ def stacked_ae(recipe: DenseAutoencoder) -> TrainingStep:
     """The stacked autoencoder."""
     last = len(recipe.sizes) - 2
     layers = [
-        nn.Dense(*w.shape, activation="selu" if i < last else "sigmoid")
+        nn.Dense(w.shape[0], w.shape[1], activation="selu" if i < last else "sigmoid")
         for i, (w, _) in enumerate(recipe.weights())
     ]
     for layer, (w, b) in zip(layers, recipe.weights(), strict=True):

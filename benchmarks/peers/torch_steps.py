@@ -1,18 +1,20 @@
-"""Training steps in PyTorch: eager, and with torch.compile."""
+"""Training steps in PyTorch: eager, and with torch.compile in its default mode."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (as everybody calls it)
+import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.peers.choice import fastest
 from benchmarks.recipes import RECIPES, DenseAutoencoder
 from benchmarks.subject import TrainingStep
+
+Candidates: TypeAlias = dict[str, Callable[[], TrainingStep]]
 
 # How torch.optim can update: one parameter after the other, in groups, or by one fused kernel.
 UPDATES: dict[str, dict[str, bool]] = {
@@ -22,42 +24,67 @@ UPDATES: dict[str, dict[str, bool]] = {
 }
 
 
-def stacked_ae(recipe: DenseAutoencoder, variant: str, update: dict[str, bool]) -> TrainingStep:
-    """The stacked autoencoder."""
-    layers: list[Any] = []
-    for w, b in recipe.weights():
-        linear = nn.Linear(*w.shape)
-        linear.weight.data[...] = torch.from_numpy(w.T.copy())
-        linear.bias.data[...] = torch.from_numpy(b)
-        layers += [linear, nn.SELU()]
-    layers[-1] = nn.Sigmoid()
-    net = nn.Sequential(nn.Flatten(), *layers, nn.Unflatten(1, (28, 28)))
-    optimizer = torch.optim.SGD(net.parameters(), recipe.learning_rate, **update)
-    loss_of = forward(lambda x: F.binary_cross_entropy(net(x), x), variant)
+def stacked_ae(recipe: DenseAutoencoder, compiled: bool) -> Candidates:
+    """The stacked autoencoder, in every way to update it."""
+    batches = [torch.from_numpy(x) for x in recipe.batches()]
 
-    def step(x: Any) -> Any:
-        optimizer.zero_grad()
-        loss = loss_of(x)
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+    def network() -> Any:
+        layers: list[Any] = []
+        for w, b in recipe.weights():
+            linear = nn.Linear(*w.shape)
+            linear.weight.data[...] = torch.from_numpy(w.T.copy())
+            linear.bias.data[...] = torch.from_numpy(b)
+            layers += [linear, nn.SELU()]
+        layers[-1] = nn.Sigmoid()
+        return nn.Sequential(nn.Flatten(), *layers, nn.Unflatten(1, (28, 28)))
 
-    return TrainingStep(step, [torch.from_numpy(x) for x in recipe.batches()])
+    def usual(update: dict[str, bool]) -> TrainingStep:
+        net = network()
+        optimizer = torch.optim.SGD(net.parameters(), recipe.learning_rate, **update)
+
+        def loss_of(x: Any) -> Any:
+            return F.binary_cross_entropy(net(x), x)
+
+        # the backward of a compiled function is compiled too
+        forward = torch.compile(loss_of) if compiled else loss_of
+
+        def step(x: Any) -> Any:
+            optimizer.zero_grad()
+            loss = forward(x)
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        return TrainingStep(step, batches)
+
+    def whole() -> TrainingStep:
+        """Forward, backward and update compiled as one function of the weights."""
+        net = network()
+        weights = {name: w.detach() for name, w in net.named_parameters()}
+
+        def loss_of(weights: Any, x: Any) -> Any:
+            return F.binary_cross_entropy(torch.func.functional_call(net, weights, (x,)), x)
+
+        def update(weights: Any, x: Any) -> Any:
+            gradients, loss = torch.func.grad_and_value(loss_of)(weights, x)
+            for name, w in weights.items():
+                w.sub_(gradients[name], alpha=recipe.learning_rate)
+            return loss
+
+        return TrainingStep(functools.partial(torch.compile(update), weights), batches)
+
+    candidates: Candidates = {k: functools.partial(usual, v) for k, v in UPDATES.items()}
+    if compiled:
+        candidates["whole step"] = whole
+    return candidates
 
 
-def forward(loss_of: Callable[[Any], Any], variant: str) -> Callable[[Any], Any]:
-    """A function from a batch to its loss; compiled, its backward is compiled with it."""
-    compiled: Callable[[Any], Any] = torch.compile(loss_of) if variant == "compile" else loss_of
-    return compiled
+MODELS: dict[str, Callable[[Any, bool], Candidates]] = {"stacked-ae": stacked_ae}
 
 
-MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
-
-
-def load(name: str, threads: int, variant: str) -> TrainingStep:
-    """The step of that model, with whichever way to update is fastest."""
+def load(name: str, threads: int, compiled: bool) -> TrainingStep:
+    """The step of that model, in whichever way is fastest."""
     if name not in MODELS:
         raise LookupError(f"{name} is not written for PyTorch yet")
     torch.set_num_threads(threads)
-    make = functools.partial(MODELS[name], RECIPES[name], variant)
-    return fastest({k: functools.partial(make, update) for k, update in UPDATES.items()})
+    return fastest(MODELS[name](RECIPES[name], compiled))

@@ -21,7 +21,8 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """A line a fact."""
-    from .. import info, models
+    from .. import models
+    from ..system import info
 
     for name, value in {**info(), "models": ", ".join(models.names())}.items():
         print(f"{name:14}{value}")

@@ -32,6 +32,8 @@ class DenseFunction(Function):
         self.activation = activation
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:  # (n, i), (i, o), (o,)
+        if w.ndim != 2 or (b is not None and b.shape != w.shape[1:]):
+            raise ValueError("the weights must be (in, out), the bias (out,)")
         self.save(x, w)
         return self.save_output(kernels(x).dense(x, w, b, *self.activation))
 
@@ -46,8 +48,8 @@ class DenseFunction(Function):
                 sum(gz, axis=0) if needed[2] else None,
             )
         else:
-            arrays = x.array, w.array, y.array, gy.array
-            gx, gw, gb = kernels(x.array).dense_grad(*arrays, *self.activation, needed)
+            arrays = [data_of(t) for t in (x, w, y, gy)]
+            gx, gw, gb = kernels(arrays[0]).dense_grad(*arrays, *self.activation, needed)
             gradients = (
                 None if gx is None else Tensor(gx),
                 None if gw is None else Tensor(gw),

@@ -11,94 +11,96 @@ from numpy.typing import NDArray
 
 from ..reference.activation import SELU_ALPHA, SELU_SCALE
 from .elementary import exp, expm1, log1p
-from .jit import Loop, jit
+from .jit import FASTMATH, Loop, jit
 from .memory import empty
 
 Array = NDArray[Any]
 
 # Each scalar function takes x (or y) and the parameter a, both of one type T, and stays in T.
+# They, and what they call, do without reassociation: it would turn (1 + x) - 1 into x.
+scalar = register_jitable(fastmath=FASTMATH - {"reassoc"})
 
 
-@register_jitable
+@scalar
 def _identity(x, a):  # type: ignore[no-untyped-def]
     return x
 
 
-@register_jitable
+@scalar
 def _one(y, a):  # type: ignore[no-untyped-def]
     return type(y)(1)
 
 
-@register_jitable
+@scalar
 def _relu(x, a):  # type: ignore[no-untyped-def]
     return type(x)(0) if x <= 0 else x  # NaN stays
 
 
-@register_jitable
+@scalar
 def _relu_grad(y, a):  # type: ignore[no-untyped-def]
     return type(y)(1) if y > 0 else type(y)(0)
 
 
-@register_jitable
+@scalar
 def _leaky_relu(x, a):  # type: ignore[no-untyped-def]
     return x if x > 0 else a * x
 
 
-@register_jitable
+@scalar
 def _leaky_relu_grad(y, a):  # type: ignore[no-untyped-def]
     return type(y)(1) if y > 0 else a
 
 
-@register_jitable
+@scalar
 def _elu(x, a):  # type: ignore[no-untyped-def]
     return x if x > 0 else a * expm1(x)
 
 
-@register_jitable
+@scalar
 def _elu_grad(y, a):  # type: ignore[no-untyped-def]
     return type(y)(1) if y > 0 else y + a
 
 
-@register_jitable
+@scalar
 def _selu(x, a):  # type: ignore[no-untyped-def]
     scale = type(x)(SELU_SCALE)
     return scale * x if x > 0 else type(x)(SELU_SCALE * SELU_ALPHA) * expm1(x)
 
 
-@register_jitable
+@scalar
 def _selu_grad(y, a):  # type: ignore[no-untyped-def]
     return type(y)(SELU_SCALE) if y > 0 else y + type(y)(SELU_SCALE * SELU_ALPHA)
 
 
-@register_jitable
+@scalar
 def _sigmoid(x, a):  # type: ignore[no-untyped-def]
     one = type(x)(1)
     return one / (one + exp(-x))
 
 
-@register_jitable
+@scalar
 def _sigmoid_grad(y, a):  # type: ignore[no-untyped-def]
     return y * (type(y)(1) - y)
 
 
-@register_jitable
+@scalar
 def _tanh(x, a):  # type: ignore[no-untyped-def]
     u = expm1(type(x)(-2) * abs(x))
     t = u / (u + type(x)(2))
     return -t if x > 0 else t
 
 
-@register_jitable
+@scalar
 def _tanh_grad(y, a):  # type: ignore[no-untyped-def]
     return type(y)(1) - y * y
 
 
-@register_jitable
+@scalar
 def _softplus(x, a):  # type: ignore[no-untyped-def]
     return max(x, type(x)(0)) + log1p(exp(-abs(x)))
 
 
-@register_jitable
+@scalar
 def _softplus_grad(y, a):  # type: ignore[no-untyped-def]
     return -expm1(-y)
 
@@ -164,6 +166,8 @@ def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Arr
     elif name != "identity":
         flat = z.ravel()
         LOOPS[name][0].over(z.size)(flat, flat, parameter)
+        if not z.flags.c_contiguous:  # then flat is a copy
+            z[...] = flat.reshape(z.shape)
     return z
 
 

@@ -1,0 +1,80 @@
+"""Subjects for the harness to be tried on; imported by its workers."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+from benchmarks.subject import Subject
+
+
+class Diary(Subject):
+    """Does nothing, and can tell when it did."""
+
+    chunk = 10
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def run(self, count: int) -> None:
+        self.times.append(time.monotonic())
+        time.sleep(0.0001 * count)
+        self.times.append(time.monotonic())
+
+    def check(self, steps: int) -> list[float]:
+        return self.times
+
+
+class Parts(Subject):
+    """Times two parts of its own."""
+
+    def run(self, count: int) -> dict[str, float]:
+        return {"forward": 1.0 * count, "backward": 2.0 * count}
+
+
+class Broken(Subject):
+    """Ends its process in some way."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def run(self, count: int) -> None:
+        print("said on the way out", file=sys.stderr)
+        if self.way == "exits":
+            sys.stderr.flush()
+            os._exit(7)
+        raise RuntimeError("the toy is broken")
+
+
+class Spinning(Subject):
+    """Leaves a thread behind that keeps a core busy for a while, as OpenMP's do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[threading.Thread] = []
+
+    def run(self, count: int) -> None:
+        end = time.monotonic() + 0.2
+
+        def spin() -> None:
+            while time.monotonic() < end:
+                pass
+
+        self.threads.append(threading.Thread(target=spin))
+        self.threads[-1].start()
+
+    def check(self, steps: int) -> list[float]:
+        return [float(sum(thread.is_alive() for thread in self.threads))]
+
+
+def load(name: str, threads: int) -> Subject:
+    toys = {"diary": Diary, "parts": Parts, "spinning": Spinning}
+    if name in ("raises", "exits"):
+        return Broken(name)
+    if name not in toys:
+        raise LookupError(f"no toy called {name}")
+    return toys[name]()
