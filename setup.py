@@ -9,7 +9,14 @@ HERE = Path(__file__).parent
 INIT = (HERE / "tinygen" / "__init__.py").read_text(encoding="utf-8")
 VERSION = re.search(r'^__version__ = "(.+)"$', INIT, re.MULTILINE)[1]
 
-APP = ["tqdm>=4.60", "matplotlib>=3.8", "jinja2>=3.1", "scikit-learn>=1.4", "pooch>=1.8", "tomli-w>=1.0"]
+APP = [
+    "tqdm>=4.60",
+    "matplotlib>=3.8",
+    "jinja2>=3.1",
+    "scikit-learn>=1.4",
+    "pooch>=1.8",
+    "tomli-w>=1.0",
+]
 
 setup(
     name="tinygen",

@@ -7,6 +7,7 @@ them start from the same and must report the same losses.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -55,7 +56,7 @@ class DenseAutoencoder(Recipe):
         """(in, out) weights by Glorot's rule, and biases of 0, layer by layer."""
         rng = np.random.default_rng(SEED + 1)
         layers = []
-        for n, m in zip(self.sizes, self.sizes[1:], strict=False):
+        for n, m in itertools.pairwise(self.sizes):
             limit = (6 / (n + m)) ** 0.5
             w = rng.uniform(-limit, limit, (n, m)).astype(np.float32)
             layers.append((w, np.zeros(m, np.float32)))
@@ -64,7 +65,7 @@ class DenseAutoencoder(Recipe):
     @property
     def flops(self) -> float:
         """Forward, gradients of the weights, and of the inputs of all layers but the first."""
-        products = [n * m for n, m in zip(self.sizes, self.sizes[1:], strict=False)]
+        products = [n * m for n, m in itertools.pairwise(self.sizes)]
         return 2.0 * self.batch * (3 * sum(products) - products[0])
 
 

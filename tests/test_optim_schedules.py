@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tinygen_kernels import using
 
+import tinygen
 from tinygen import Random, optim
 from tinygen.nn import Dense, Flatten, Sequential
 
@@ -83,6 +84,17 @@ def test_the_average_is_applied_for_a_block_only_even_if_it_fails():
     assert model.weight.data is view
 
 
+def test_a_graph_of_the_parameters_is_stale_where_the_average_is_applied():
+    model = Dense(2, 2, rng=Random(0))
+    x = tinygen.tensor(np.ones((1, 2), np.float32), requires_grad=True)
+    y = model(x).sum()
+    with (
+        optim.EMA(model, 0.5).applied(),
+        pytest.raises(RuntimeError, match="dense saved a tensor that was changed"),
+    ):
+        y.backward()
+
+
 def test_the_average_goes_on_from_its_state():
     model = Dense(2, 2, rng=Random(0))
     ema = optim.EMA(model, 0.5)
@@ -110,6 +122,9 @@ def test_a_parameter_that_grew_starts_its_average_anew():
     ema.update()
     assert (ema.averages["weight"] == 5).all()
     assert (ema.averages["bias"] == 0.5).all()
+    model.bias.data = np.full(7, 2.0, np.float32)
+    ema.update()
+    assert ema.averages["bias"].tolist() == [2.0] * 7
 
 
 def test_an_average_of_nothing_is_nothing():

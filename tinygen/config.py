@@ -1,4 +1,4 @@
-"""The switches of the process: gradient recording, debug level, hooks, threads. There are no others."""
+"""The switches of the process: gradient recording, debug level, hooks. There are no others."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ hooks: list[Any] = []
 
 
 def debug_level() -> int:
-    """0 to 3, from TINYGEN_DEBUG: 1 finds NaN, 2 also where each op was called, 3 prints each op."""
+    """From TINYGEN_DEBUG: 1 finds NaN, 2 also tells where ops were called, 3 prints every op."""
     text = os.environ.get("TINYGEN_DEBUG", "0")
     if text not in ("0", "1", "2", "3"):
         raise ValueError(f"TINYGEN_DEBUG must be 0, 1, 2 or 3, not {text!r}")
     return int(text)
 
 
-class grad_mode:  # noqa: N801  (used like a function)
+class grad_mode:
     """Within the block, record operations for backward, or do not."""
 
     __slots__ = ("before", "enabled")

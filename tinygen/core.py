@@ -163,7 +163,7 @@ class Tensor:
         return x if dtype is None else x.astype(dtype)
 
     @property
-    def T(self) -> Tensor:  # noqa: N802  (NumPy's name)
+    def T(self) -> Tensor:
         """The axes in reverse order."""
         return OPS["transpose"](self, None)
 
@@ -398,10 +398,14 @@ class Function:
                 x = inputs[0]
             elif array is last:
                 x = inputs[-1]
+            elif array is result:
+                x = (array, 0)
             else:
                 x = _as_saved(array, inputs, arrays, result)
             if isinstance(x, Tensor):
                 version += x.version
+            elif is_array(x):
+                x = _output(x, None)
             saved.append(x)
         self._saved = saved
         self._version = version
@@ -433,8 +437,6 @@ class Function:
 
 def _as_saved(array: Any, inputs: Sequence[Any], arrays: Sequence[Any], result: Any) -> Any:
     """The input whose array it is; an output as (array, index); anything else as a constant."""
-    if array is result:
-        return array, 0
     for x, a in zip(inputs, arrays, strict=True):
         if a is array:
             return x

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, as_array, is_array
+from .backend import Array, is_array
 from .config import grad_mode, hooks
 from .core import Edge, Function, Tensor, TensorLike, data_of, run_hooked
 
@@ -81,7 +81,8 @@ class GradientOf(Function):
 
 def _listed(tensors: Any) -> list[Any]:
     """One tensor, or several, as a list."""
-    return [tensors] if isinstance(tensors, Tensor) or is_array(tensors) else list(tensors)
+    single = isinstance(tensors, (Tensor, int, float)) or is_array(tensors)
+    return [tensors] if single else list(tensors)
 
 
 def _run_backward(
@@ -98,6 +99,7 @@ def _run_backward(
     """
     gradients: dict[Edge, Tensor] = {}
     waiting: list[tuple[int, Function]] = []  # a heap of nodes with gradients, the newest on top
+    queued: set[Function] = set()
     chosen = None if targets is None else _leading_to(targets, outputs)
     retain_graph = create_graph if retain_graph is None else retain_graph
 
@@ -108,7 +110,10 @@ def _run_backward(
             return
         gradients[edge] = gradient
         source = edge[0]
-        if not isinstance(source, Tensor) and (chosen is None or source in chosen):
+        if isinstance(source, Tensor) or source in queued:
+            return
+        if chosen is None or source in chosen:
+            queued.add(source)
             heappush(waiting, (-source.sequence, source))
 
     with grad_mode(create_graph):
@@ -122,14 +127,14 @@ def _run_backward(
         while waiting:
             node = heappop(waiting)[1]
             incoming = _incoming(node, gradients, targets)
-            if incoming is None:  # a node with several outputs, which came up before
-                continue
             edges = node.edges
             if edges is None:
                 raise _freed(node)
             if chosen is None:
                 node.needed = edges
-            results = node.backward(*incoming) if not hooks else run_hooked(node, "backward", incoming)
+            results = (
+                node.backward(*incoming) if not hooks else run_hooked(node, "backward", incoming)
+            )
             if type(results) is not tuple:
                 results = (results,)
             if len(results) != len(edges):
@@ -160,7 +165,9 @@ def _seed(y: Tensor, seed: TensorLike | None) -> Tensor:
                 "only a single element has 1 as its default"
             )
         return Tensor(np.ones_like(y.array))
-    gradient = seed if isinstance(seed, Tensor) else Tensor(as_array(seed))
+    if isinstance(seed, (int, float)):
+        seed = np.full_like(y.array, seed, shape=y.shape if y.size == 1 else ())
+    gradient = seed if isinstance(seed, Tensor) else Tensor(seed)
     if gradient.shape != y.shape:
         raise ValueError(f"backward: gradient of shape {gradient.shape} for output {y.shape}")
     return gradient
@@ -197,24 +204,19 @@ def _leading_to(targets: dict[Edge, bool], outputs: Sequence[Tensor]) -> set[Fun
 
 def _incoming(
     node: Function, gradients: dict[Edge, Tensor], targets: dict[Edge, bool] | None
-) -> Sequence[Tensor] | None:
-    """The gradients of the outputs of `node`, zeros for those not used; None if none is used."""
-    outputs = node.outputs
-    if outputs is None and targets is None:
+) -> Sequence[Tensor]:
+    """The gradients of the outputs of `node`; zeros for those that nothing depends on."""
+    if node.outputs is None and targets is None:
         return (gradients.pop((node, 0)),)
-    found = []
-    for edge in [(node, i) for i in range(len(outputs))] if outputs else [(node, 0)]:
+    incoming = []
+    for i, (shape, dtype) in enumerate(node.outputs or [((), None)]):
+        edge = node, i
         keep = targets is not None and edge in targets
-        found.append(gradients.get(edge) if keep else gradients.pop(edge, None))
-    if outputs is None:
-        return found  # type: ignore[return-value]  # a node waits because it has a gradient
-    like = next((g for g in found if g is not None), None)
-    if like is None:
-        return None
-    return [
-        Tensor(np.zeros_like(like.array, shape=shape, dtype=dtype)) if g is None else g
-        for g, (shape, dtype) in zip(found, outputs, strict=True)
-    ]
+        gradient = gradients.get(edge) if keep else gradients.pop(edge, None)
+        if gradient is None:
+            gradient = Tensor(np.zeros(shape, dtype))
+        incoming.append(gradient)
+    return incoming
 
 
 def _deliver(leaf: Tensor, gradient: Tensor, seen: set[int], create_graph: bool) -> None:

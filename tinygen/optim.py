@@ -343,9 +343,7 @@ class Adam(Optimizer):
         epsilon = self.epsilon * (1.0 if self.convention == "keras" else root)
         from_mean = rate * root / (1.0 - self.beta1 ** (self.steps + 1))
         factors = from_mean, 0.0, 1.0, epsilon, 1.0 - rate * self.weight_decay, scale
-        kernels(parameters[0]).adam(
-            parameters, gradients, *slots, self.beta1, self.beta2, *factors
-        )
+        kernels(parameters[0]).adam(parameters, gradients, *slots, self.beta1, self.beta2, *factors)
 
 
 class AdamW(Adam):

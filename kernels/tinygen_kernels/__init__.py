@@ -28,7 +28,7 @@ FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in name
 
 
 class Kernels:
-    """The kernels of one backend as attributes; a family is imported when one of it is asked for."""
+    """The kernels of one backend as attributes; a family is imported when it is first needed."""
 
     def __init__(self, backend: str) -> None:
         self.backend = backend

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import subprocess
 import sys
@@ -32,9 +33,11 @@ def test_workers_take_turns_and_never_overlap() -> None:
         spans = []
         for c in (a, b):
             times = c.check(0)
-            spans += [(start, end, c is a) for start, end in zip(times[::2], times[1::2])]
+            spans += [
+                (start, end, c is a) for start, end in zip(times[::2], times[1::2], strict=True)
+            ]
         spans.sort()
-    assert all(one[1] <= other[0] for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
     turns = [who for i, (_, _, who) in enumerate(spans) if i == 0 or spans[i - 1][2] != who]
     assert turns == [True, False] * 5  # the warm-up and four blocks
     assert len(a.times()) == len(b.times()) == 4
@@ -76,7 +79,7 @@ def test_what_a_library_has_not_got_is_told_apart_from_a_failure() -> None:
 def test_a_peer_without_an_interpreter_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(NotInstalledError, match="cannot run .*nowhere"):
+    with pytest.raises(NotInstalledError, match=r"cannot run .*nowhere"):
         libraries.interpreter("jax", str(tmp_path / "nowhere"))
     absent = libraries.Library("absent", ("no_such_package",), "pip install absent")
     monkeypatch.setitem(libraries.LIBRARIES, "absent", absent)
@@ -112,10 +115,9 @@ def test_training_steps_agree_and_are_written_down(
 
 
 @needs_torch
-@pytest.mark.parametrize("single", [True, False])
-def test_chains_agree(single: bool) -> None:
+def test_chains_agree() -> None:
     with Worker("tinygen", 1) as ours, Worker("torch", 1) as theirs:
-        for name in engine.OPERATIONS:
+        for name, single in itertools.product(engine.OPERATIONS, (False, True)):
             values = [
                 Contestant.load(
                     name, w, f"benchmarks.peers.{w.library}_engine", name, single=single

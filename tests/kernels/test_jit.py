@@ -178,6 +178,19 @@ def test_processes_that_compile_at_once_do_not_disturb_each_other(tmp_path):
     assert finish(start(USE, tmp_path)) == (RIGHT, "")
 
 
+def test_a_loop_for_one_thread_and_the_same_for_all_are_kept_apart(tmp_path):
+    loops = """
+import numpy as np
+from tinygen_kernels.cpu.optim import _sgd_plain
+for kernel in (_sgd_plain.alone, _sgd_plain.shared):
+    x = np.ones(3)
+    kernel(x, np.ones(3), 2.0)
+    print(x.tolist(), kernel.stats.cache_hits.total(), kernel.stats.cache_misses.total())
+"""
+    assert finish(start(loops, tmp_path)) == ("[3.0, 3.0, 3.0] 0 1\n" * 2, LINE)
+    assert finish(start(loops, tmp_path)) == ("[3.0, 3.0, 3.0] 1 0\n" * 2, "")
+
+
 def test_numbas_own_setting_is_left_alone(tmp_path):
     code = "import numba; from tinygen_kernels.cpu import optim; print([numba.config.CACHE_DIR])"
     assert finish(start(code, tmp_path))[0] == "['']\n"

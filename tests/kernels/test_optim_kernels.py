@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 from tinygen_kernels import kernels, using
+from tinygen_kernels.cpu.jit import SHARED_FROM
 
-SIZES = [0, 1, 7, 1000, 1025, 5000]  # 1024 elements are a block of the sum of squares
+# 1024 elements are a block of the sum of squares; from SHARED_FROM on, threads share a loop
+SIZES = [0, 1, 7, 1000, 1025, 5000, SHARED_FROM + 3]
 
 # kernel, how many lists of state it keeps, and its numbers
 CALLS = {

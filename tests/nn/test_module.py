@@ -235,6 +235,17 @@ def test_to_converts_the_floating_ones():
     np.testing.assert_allclose(double, single, rtol=1e-5, atol=1e-6)
 
 
+def test_to_leaves_alone_what_is_right_already():
+    model = Dense(3, 2)
+    x = tinygen.tensor(np.ones((1, 3), np.float32), requires_grad=True)
+    y = model(x).sum()
+    model.weight.grad = kept = tinygen.tensor(np.zeros((3, 2), np.float32))
+    model.to(device="cpu", dtype="float32")
+    assert model.weight.grad is kept
+    y.backward()
+    np.testing.assert_allclose(x.grad.numpy()[0], model.weight.numpy().sum(axis=1), rtol=1e-6)
+
+
 def test_to_refuses_an_unknown_device():
     with pytest.raises(ValueError, match="'tpu'"):
         Dense(1, 1).to(device="tpu")
@@ -329,6 +340,20 @@ def test_summary_groups_thousands_and_leaves_no_trace(capsys):
     assert capsys.readouterr().out == ""
     with pytest.raises(ValueError, match=r"dense .*\(1, 99\)"):
         model.summary((99,))
+    assert model.training
+
+
+def test_summary_runs_in_inference_without_a_graph(capsys):
+    class Watch(Module):
+        def forward(self, x):
+            assert not self.training
+            y = x * parameter(3)
+            assert not y.requires_grad
+            return y
+
+    model = Watch()
+    model.summary((3,))
+    assert "(n, 3)" in capsys.readouterr().out
     assert model.training
 
 

@@ -27,4 +27,5 @@ def noisy_plane(n: int = 60, seed: int = 0, w1: float = 0.1, w2: float = 0.3) ->
     x = np.cos(angles) + np.sin(angles) / 2 + noise[:, 0] / 2
     y = 0.7 * np.sin(angles) + noise[:, 1] / 2
     points = np.stack([x, y, w1 * x + w2 * y + noise[:, 2]], axis=1)
-    return (points - points.mean(axis=0)).astype(np.float32)
+    centred: Array = (points - points.mean(axis=0)).astype(np.float32)
+    return centred

@@ -27,9 +27,7 @@ class LinearAutoencoder(Autoencoder):
         "text": Recipe("plane", 20, 32, "sgd", {"learning_rate": 0.1}, None, None),
     }
 
-    def __init__(
-        self, image_shape: Sequence[int] = (3,), codings: int = 2, seed: int = 0
-    ) -> None:
+    def __init__(self, image_shape: Sequence[int] = (3,), codings: int = 2, seed: int = 0) -> None:
         rng = Random(seed, "weights")
         (inputs,) = image_shape
         super().__init__(

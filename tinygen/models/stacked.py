@@ -59,9 +59,10 @@ class StackedAutoencoder(Autoencoder):
     def mirrored(down: Sequence[Dense], activation: str, rng: Random) -> Sequence[Module]:
         """The decoder's layers: the sizes of the encoder's in reverse, a sigmoid at the end."""
         activations = [activation] * (len(down) - 1) + ["sigmoid"]
+        sizes = [dense.weight.shape for dense in reversed(down)]
         return [
-            Dense(*reversed(dense.weight.shape), f, rng=rng)
-            for dense, f in zip(reversed(down), activations, strict=True)
+            Dense(outputs, inputs, f, rng=rng)
+            for (inputs, outputs), f in zip(sizes, activations, strict=True)
         ]
 
     def stages(self, recipe: Recipe) -> list[Stage]:

@@ -122,7 +122,7 @@ def activate(x: TensorLike, activation: Activation) -> Tensor:
 
 def relu(x: TensorLike) -> Tensor:
     """max(x, 0)."""
-    return activate(x, "relu")
+    return ActivationFunction(("relu", 0.0))(x)
 
 
 def leaky_relu(x: TensorLike, slope: float = 0.2) -> Tensor:
@@ -132,7 +132,7 @@ def leaky_relu(x: TensorLike, slope: float = 0.2) -> Tensor:
 
 def selu(x: TensorLike) -> Tensor:
     """Scaled ELU with the constants of Klambauer et al. 2017, which keep mean 0 and variance 1."""
-    return activate(x, "selu")
+    return ActivationFunction(("selu", 0.0))(x)
 
 
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
@@ -152,17 +152,17 @@ def erf(x: TensorLike) -> Tensor:
 
 def sigmoid(x: TensorLike) -> Tensor:
     """1 / (1 + e^-x)."""
-    return activate(x, "sigmoid")
+    return ActivationFunction(("sigmoid", 0.0))(x)
 
 
 def tanh(x: TensorLike) -> Tensor:
     """The hyperbolic tangent."""
-    return activate(x, "tanh")
+    return ActivationFunction(("tanh", 0.0))(x)
 
 
 def softplus(x: TensorLike) -> Tensor:
     """log(1 + e^x), without overflow."""
-    return activate(x, "softplus")
+    return ActivationFunction(("softplus", 0.0))(x)
 
 
 def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:

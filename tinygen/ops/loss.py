@@ -63,9 +63,7 @@ def _sigmoid_slope(x: Tensor, t: Tensor, a: float) -> Tensor:
 
 
 DERIVATIVES = {
-    "mse": Derivatives(
-        lambda p, t, a: 2.0 * (t - p), lambda p, t, a: 2.0, lambda p, t, a: -2.0
-    ),
+    "mse": Derivatives(lambda p, t, a: 2.0 * (t - p), lambda p, t, a: 2.0, lambda p, t, a: -2.0),
     "binary_cross_entropy": Derivatives(
         _cross_entropy_target, _cross_entropy_curvature, _cross_entropy_mixed
     ),
@@ -196,9 +194,7 @@ def hinge(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -
     return _loss("hinge", prediction, target, 0.0, reduction)
 
 
-def softmax_cross_entropy(
-    prediction: TensorLike, target: Any, reduction: str = "mean"
-) -> Tensor:
+def softmax_cross_entropy(prediction: TensorLike, target: Any, reduction: str = "mean") -> Tensor:
     """-log softmax(prediction) at the target class; one loss a sample.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ..backend import Array, array_module
 from ..core import Function, Tensor, TensorLike, data_of

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..reference.activation import SELU_ALPHA, SELU_SCALE
 from .elementary import exp, expm1, log1p
 from .jit import FASTMATH, Loop, jit
-from .memory import empty
+from .memory import empty_like
 
 Array = NDArray[Any]
 
@@ -147,14 +147,14 @@ LOOPS = {name: _compile(*scalars) for name, scalars in SCALARS.items()}
 
 def activate(x: Array, name: str, parameter: float) -> Array:
     """f(x) in a new array."""
-    y = empty(x.shape, x.dtype)
+    y = empty_like(x)
     LOOPS[name][0].over(x.size)(x.ravel(), y.ravel(), parameter)
     return y
 
 
 def activation_grad(y: Array, gy: Array, name: str, parameter: float) -> Array:
     """gy f'(x), told from y = f(x), in a new array."""
-    gx = empty(y.shape, y.dtype)
+    gx = empty_like(y)
     LOOPS[name][1].over(y.size)(y.ravel(), gy.ravel(), gx.ravel(), parameter)
     return gx
 
@@ -179,6 +179,6 @@ def _erf(x: Array, out: Array) -> None:
 
 def erf(x: Array) -> Array:
     """The error function."""
-    y = empty(x.shape, x.dtype)
+    y = empty_like(x)
     _erf(x.ravel(), y.ravel())
     return y

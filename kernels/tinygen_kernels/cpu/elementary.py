@@ -1,7 +1,7 @@
 """exp, log and what follows from them, written so that LLVM turns loops over them into SIMD.
 
 Numba calls the C library for these, one element at a time. The float32 forms here are short
-polynomials after range reduction, with relative errors of about 2e-7; float64 keeps the C library's.
+polynomials after range reduction, with relative errors of about 2e-7; float64 keeps the library's.
 They are compiled without fast-math: the order of their roundings is what makes them accurate.
 
 Source of the coefficients: Moshier's Cephes library (expf, logf).

@@ -46,12 +46,12 @@ def jit(parallel: bool = False, inline: bool = False) -> Callable[[Callable[...,
     def decorate(function: Callable[..., Any]) -> Any:
         if inline:
             return numba.njit(fastmath=FASTMATH, error_model="numpy", inline="always")(function)
-        kernel = numba.njit(
-            fastmath=FASTMATH, error_model="numpy", parallel=parallel, nogil=True
-        )(function)
+        kernel = numba.njit(fastmath=FASTMATH, error_model="numpy", parallel=parallel, nogil=True)(
+            function
+        )
         folder = cache_folder()
         if folder is not None:
-            kernel._cache = _cache_in(folder, function)
+            kernel._cache = _cache_in(folder, function, parallel)
         return kernel
 
     return decorate
@@ -115,12 +115,12 @@ def _prune(current: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _cache_in(folder: Path, function: Callable[..., Any]) -> RecoveringCache:
+def _cache_in(folder: Path, function: Callable[..., Any], parallel: bool) -> RecoveringCache:
     """A cache for `function` in `folder`; Numba's setting is touched only while it is made."""
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(folder)
     try:
-        return RecoveringCache(function, folder)
+        return RecoveringCache(function, folder, parallel)
     finally:
         numba.config.CACHE_DIR = before
 
@@ -147,9 +147,13 @@ class RecoveringCache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
     _impl_class = CheckedCode
     announced = False
 
-    def __init__(self, function: Callable[..., Any], folder: Path) -> None:
+    def __init__(self, function: Callable[..., Any], folder: Path, parallel: bool) -> None:
         super().__init__(function)
-        self.folder = folder
+        self.folder, self.parallel = folder, parallel
+
+    def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
+        """What tells the kernels in a file apart: Numba forgets that a loop may be shared out."""
+        return (*super()._index_key(signature, codegen), self.parallel)
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """The kernel for argument types `signature`, or None."""

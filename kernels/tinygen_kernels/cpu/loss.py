@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .activation import SCALARS
 from .elementary import log
 from .jit import Loop
-from .memory import empty
+from .memory import empty_like
 
 Array = NDArray[Any]
 BLOCK = 1024  # elements added up in their own type before the sum goes on in float64
@@ -129,7 +129,7 @@ LOOPS = {
 
 def loss(p: Array, t: Array, name: str, parameter: float) -> Array:
     """The loss of each element."""
-    out = empty(p.shape, p.dtype)
+    out = empty_like(p)
     LOOPS[name][0].over(p.size)(p.ravel(), t.ravel(), out.ravel(), parameter)
     return out
 
@@ -142,6 +142,6 @@ def loss_sum(p: Array, t: Array, name: str, parameter: float) -> float:
 
 def loss_grad(p: Array, t: Array, g: Array, name: str, parameter: float) -> Array:
     """g dl/dp; g has the shape of p, or none."""
-    out = empty(p.shape, p.dtype)
+    out = empty_like(p)
     LOOPS[name][2].over(p.size)(p.ravel(), t.ravel(), g.ravel(), out.ravel(), parameter)
     return out

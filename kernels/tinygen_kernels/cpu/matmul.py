@@ -56,10 +56,11 @@ def _product(a: Array, b: Array, c: Array) -> None:
 def matmul(x: Array, y: Array) -> Array:
     """x y over the last two axes; the axes before them broadcast."""
     if x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype or x.dtype.char not in "fd":
-        return np.matmul(x, y)
-    (m, depth), (depth_too, n) = x.shape, y.shape
-    if depth != depth_too or not SMALL < m * depth * n < LARGE:
-        return np.matmul(x, y)
+        return _by_blas(x, y)
+    m, depth = x.shape
+    n = y.shape[1]
+    if depth != len(y) or not SMALL < m * depth * n < LARGE:
+        return _by_blas(x, y)
     if y.strides[1] == y.itemsize:
         z = empty((m, n), x.dtype)
         _product(x, y, z)
@@ -70,6 +71,11 @@ def matmul(x: Array, y: Array) -> Array:
     z = empty((n, m), x.dtype)
     _product(y.T, turned, z)
     return np.ascontiguousarray(z.T)
+
+
+def _by_blas(x: Array, y: Array) -> Array:
+    z: Array = np.matmul(x, y)
+    return z
 
 
 def dense(x: Array, w: Array, b: Array | None, name: str, parameter: float) -> Array:

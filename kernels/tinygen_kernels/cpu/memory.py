@@ -25,6 +25,11 @@ _bytes_waiting = 0
 _in_use: dict[int, tuple[weakref.ref[PickleBuffer], NDArray[Any]]] = {}
 
 
+def empty_like(x: NDArray[Any]) -> NDArray[Any]:
+    """A new C-ordered array of the shape and type of `x`."""
+    return np.empty(x.shape, x.dtype) if x.nbytes < SMALLEST else empty(x.shape, x.dtype)
+
+
 def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """A new C-ordered array with arbitrary contents."""
     global _bytes_waiting
@@ -40,10 +45,10 @@ def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         block = np.empty(size, np.uint8)
     # The standard library's lightest object that NumPy keeps as the base of an array (it looks
     # through a memoryview) and that can be watched: it lives as long as any array on the block.
-    owner = PickleBuffer(block)
+    owner = PickleBuffer(block)  # type: ignore[arg-type]  # arrays are buffers
     watch = weakref.ref(owner, _give_back)
     _in_use[id(watch)] = watch, block
-    return np.ndarray(shape, dtype, owner)
+    return np.ndarray(shape, dtype, owner)  # type: ignore[arg-type]  # and so is this
 
 
 def _rounded(size: int) -> int:

@@ -53,7 +53,9 @@ def sgd(
     into_velocity, from_gradient = into_velocity * scale, from_gradient * scale
     if velocities:
         for p, g, v in zip(parameters, gradients, velocities, strict=True):
-            _sgd.over(p.size)(p, g.ravel(), v, momentum, into_velocity, from_velocity, from_gradient)
+            _sgd.over(p.size)(
+                p, g.ravel(), v, momentum, into_velocity, from_velocity, from_gradient
+            )
     else:
         for p, g in zip(parameters, gradients, strict=True):
             _sgd_plain.over(p.size)(p, g.ravel(), from_gradient)

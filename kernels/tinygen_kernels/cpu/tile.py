@@ -38,7 +38,7 @@ VECTOR_BYTES, REGISTERS = _registers()
 ROWS, VECTORS = (8, 3) if REGISTERS == 32 else (4, 3)
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # Numba is untyped
+@intrinsic
 def tile(context, like, a, row_stride, k_stride, b, b_stride, c, c_stride, depth, rows, columns):  # type: ignore[no-untyped-def]  # Numba reads the names
     """Compute a tile of C with 8, 4, 2 or 1 rows, as many as fit; returns how many.
 
@@ -90,9 +90,7 @@ class _Emitter:
         self.integers = ir.VectorType(INT32, self.lanes)
         self.booleans = ir.VectorType(ir.IntType(1), self.lanes)
         a, self.row_stride, self.k_stride, b, self.b_stride, c, self.c_stride, self.depth = operands
-        self.a, self.b, self.c = (
-            builder.inttoptr(x, self.number.as_pointer()) for x in (a, b, c)
-        )
+        self.a, self.b, self.c = (builder.inttoptr(x, self.number.as_pointer()) for x in (a, b, c))
 
     def llvm(self, name: str, result: Any, *kinds: Any) -> Any:
         """One of LLVM's intrinsic functions on our vectors."""

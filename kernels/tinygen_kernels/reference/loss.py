@@ -32,7 +32,8 @@ def _cross_entropy_grad(p: Array, t: Array, limit: float) -> Array:
 
 def _huber(p: Array, t: Array, delta: float) -> Array:
     e = np.abs(p - t)
-    return np.where(e <= delta, 0.5 * e * e, delta * (e - 0.5 * delta))
+    losses: Array = np.where(e <= delta, 0.5 * e * e, delta * (e - 0.5 * delta))
+    return losses
 
 
 # name -> (l of prediction p, target t and the parameter a, dl/dp of the same)
