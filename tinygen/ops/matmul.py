@@ -48,8 +48,8 @@ class DenseFunction(Function):
                 sum(gz, axis=0) if needed[2] else None,
             )
         else:
-            arrays = [data_of(t) for t in (x, w, y, gy)]
-            gx, gw, gb = kernels(arrays[0]).dense_grad(*arrays, *self.activation, needed)
+            arrays = x.array, w.array, y.array, gy.array
+            gx, gw, gb = kernels(x.array).dense_grad(*arrays, *self.activation, needed)
             gradients = (
                 None if gx is None else Tensor(gx),
                 None if gw is None else Tensor(gw),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
@@ -12,7 +13,6 @@ from .jit import Loop, jit
 
 Array = NDArray[Any]
 Arrays = Sequence[Array]
-BLOCK = 1024  # elements added up in their own type before the sum goes on in float64
 
 
 @Loop
@@ -160,11 +160,8 @@ def ema(averages: Arrays, parameters: Arrays, decay: float) -> None:
 @jit()
 def _sum_of_squares(x: Array) -> float:
     result = 0.0
-    for start in range(0, x.size, BLOCK):
-        part = x.dtype.type(0)
-        for i in range(start, min(start + BLOCK, x.size)):
-            part += x[i] * x[i]
-        result += part
+    for i in range(x.size):
+        result += np.float64(x[i]) * np.float64(x[i])
     return result
 
 
