@@ -194,3 +194,24 @@ for kernel in (_sgd_plain.alone, _sgd_plain.shared):
 def test_numbas_own_setting_is_left_alone(tmp_path):
     code = "import numba; from tinygen_kernels.cpu import optim; print([numba.config.CACHE_DIR])"
     assert finish(start(code, tmp_path))[0] == "['']\n"
+
+
+def test_two_threads_of_python_may_use_parallel_kernels_together(cold: Cold):
+    code = """
+import threading
+import numpy as np
+from tinygen_kernels.cpu import matmul
+a = np.ones((64, 64), np.float32)
+right = []
+def work():
+    right.append(all((matmul.matmul(a, a) == 64).all() for _ in range(200)))
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(right)
+"""
+    for layer in ("default", "workqueue"):
+        choose = f"import os; os.environ['NUMBA_THREADING_LAYER'] = '{layer}'"
+        assert finish(start(choose + code, cold.cache))[0] == "[True, True]\n"

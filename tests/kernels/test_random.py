@@ -79,6 +79,15 @@ def test_rows_of_a_longer_draw(draw, row):
         np.testing.assert_array_equal(draw(Random(5), (9, *row), 0), whole)
 
 
+def test_numbers_are_made_of_their_words():
+    bits = Random(5).bits(8).astype(float)
+    np.testing.assert_array_equal(Random(5).uniform(8), np.floor(bits / 2**8) / 2**24)
+    np.testing.assert_array_equal(Random(5).integers(0, 10, 8), np.floor(10 * bits / 2**32))
+    radius, angle = np.sqrt(-2 * np.log((bits[::2] + 1) / 2**32)), 2 * np.pi * bits[1::2] / 2**32
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    np.testing.assert_allclose(Random(5).normal(8), pairs.ravel(), rtol=1e-5, atol=1e-5)
+
+
 def test_streams_differ_by_seed_purpose_step_and_draw():
     rng = Random(1)
     streams = [Random(1), Random(2), Random(1, "data"), rng.stream("noise")]

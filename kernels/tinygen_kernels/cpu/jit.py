@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import os
 import pickle
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -36,25 +38,51 @@ FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 UNUSED_AFTER_DAYS = 30
 
 
-def jit(parallel: bool = False, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def jit(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Decorator: compile a kernel at its first call, or load it from the cache.
 
-    `parallel` allows `prange`; `inline` marks a helper that is only called by other kernels (it
-    has no machine code of its own to keep).
+    `parallel` allows `prange`.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        if inline:
-            return numba.njit(fastmath=FASTMATH, error_model="numpy", inline="always")(function)
         kernel = numba.njit(fastmath=FASTMATH, error_model="numpy", parallel=parallel, nogil=True)(
             function
         )
         folder = cache_folder()
         if folder is not None:
             kernel._cache = _cache_in(folder, function, parallel)
-        return kernel
+        return kernel if not parallel or _may_overlap() else OneAtATime(kernel)
 
     return decorate
+
+
+class OneAtATime:
+    """A parallel kernel behind a lock that all of them share.
+
+    Numba's own work queue, which it uses where neither OpenMP nor TBB is at hand, aborts the
+    process when two threads of Python enter it together.
+    """
+
+    lock = threading.Lock()
+
+    def __init__(self, kernel: Callable[..., Any]) -> None:
+        self.kernel = kernel
+
+    def __call__(self, *arguments: Any) -> Any:
+        with self.lock:
+            return self.kernel(*arguments)
+
+
+@functools.cache
+def _may_overlap() -> bool:
+    """Whether several threads of Python may run parallel kernels at once."""
+    if numba.config.THREADING_LAYER == "workqueue":
+        return False
+    for layer in ("tbbpool", "omppool"):
+        with suppress(ImportError):
+            importlib.import_module(f"numba.np.ufunc.{layer}")
+            return True
+    return False
 
 
 SHARED_FROM = 1 << 14  # elements; below this a second thread costs more than it saves
