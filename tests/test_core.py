@@ -306,3 +306,10 @@ def test_without_recording_nothing_is_kept_alive():
     del h
     assert array() is None
     assert y.is_leaf
+
+
+def test_a_function_object_is_one_call():
+    double = ops.elementwise.NegativeFunction()
+    double(leaf(1, 2))
+    with pytest.raises(RuntimeError, match="negative: one Function object is one call"):
+        double(leaf(3, 4))

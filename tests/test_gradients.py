@@ -303,3 +303,12 @@ def test_backward_with_create_graph():
     g.backward()
     check(x.grad, [12])
     x.zero_grad()  # ends the cycle of leaf, gradient and graph
+
+
+def test_a_gradient_has_the_type_of_its_input():
+    x, w = leaf(1, 2, dtype="float32"), leaf(3, 4)
+    for create_graph in (False, True):
+        gx, gw = tinygen.grad((x * w).sum(), [x, w], create_graph=create_graph)
+        assert (gx.dtype, gw.dtype) == (np.float32, np.float64)
+    (x * w).sum().backward()
+    assert (x.grad.dtype, w.grad.dtype) == (np.float32, np.float64)

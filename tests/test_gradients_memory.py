@@ -142,18 +142,20 @@ def test_memory_is_flat_without_the_garbage_collector(step):
     "fn",
     [
         lambda x, y, c: x + y,
+        lambda x, y, c: ops.tanh(x + y),
         lambda x, y, c: x - y,
-        lambda x, y, c: x.reshape(4) + y.reshape(4),
+        lambda x, y, c: x.reshape(-1) + y.reshape(-1),
         lambda x, y, c: x.T + y.T,
         lambda x, y, c: ops.concatenate([x, y]),
         lambda x, y, c: (x + y).sum(),
         lambda x, y, c: ops.where(c > 1, x, y),
         lambda x, y, c: ops.dense(x, y),
     ],
-    ids=["add", "subtract", "reshape", "transpose", "concatenate", "sum", "where", "dense"],
+    ids=["add", "tanh", "subtract", "reshape", "transpose", "concatenate", "sum", "where", "dense"],
 )
-def test_gradients_share_no_memory(fn):
-    x, y, c = (Tensor(np.full((2, 2), v), requires_grad=v < 3) for v in (1.0, 2.0, 3.0))
+@pytest.mark.parametrize("n", [2, 200])  # kernels reuse the memory of large arrays
+def test_gradients_share_no_memory(fn, n):
+    x, y, c = (Tensor(np.full((n, n), v), requires_grad=v < 3) for v in (1.0, 2.0, 3.0))
     out = fn(x, y, c)
     seed = Tensor(np.ones(out.shape))
     out.backward(seed)

@@ -352,6 +352,8 @@ class Function:
         if recording and not state.grad_enabled:
             recording = False
         if recording:
+            if self.sequence:
+                raise RuntimeError(f"{self.name}: one Function object is one call; make another")
             self._kept = ()
             if len(arrays) > 2 or arrays[0] is arrays[-1]:
                 _tell_apart(arrays)

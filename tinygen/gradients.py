@@ -63,6 +63,8 @@ def grad(
                 f"grad: no output depends on input {i} of shape {x.shape}; "
                 "allow_unused=True gives None for such inputs"
             )
+        if gradient is not None and gradient.dtype != x.dtype:
+            gradient = gradient.astype(x.dtype)
         if gradient is not None and create_graph:
             gradient = GradientOf()(gradient, *ins)
         results.append(gradient)

@@ -2,7 +2,8 @@
 
 Numba calls the C library for these, one element at a time. The float32 forms here are short
 polynomials after range reduction, with relative errors of about 2e-7; float64 keeps the library's.
-They are compiled without fast-math: the order of their roundings is what makes them accurate.
+They take the fast-math flags of the kernel that calls them; where the order of their roundings
+counts, as in log1p, that must not allow reassociation.
 
 Source of the coefficients: Moshier's Cephes library (expf, logf).
 """
