@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from .libraries import ROOT, environment, interpreter
+from .subject import AbsentError
 
 ANSWER_WITHIN = 600.0  # seconds; a worker that takes longer is ended
 IDLE_WINDOW = 0.01  # seconds over which idleness is judged
@@ -52,10 +53,11 @@ class Worker:
     def __init__(
         self, library: str, threads: int, python: str | None = None, paths: tuple[Path, ...] = ()
     ) -> None:
+        found = interpreter(library, python)
         self.library, self.threads = library, threads
         self.errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (see close)
         self.process = subprocess.Popen(
-            [interpreter(library, python), "-m", "benchmarks.worker"],
+            [found, "-m", "benchmarks.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -116,10 +118,6 @@ class Worker:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-class AbsentError(LookupError):
-    """The library has no such subject; the message says which."""
 
 
 @dataclass
@@ -191,7 +189,7 @@ def disagreement(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """The largest relative difference between two lists of numbers; NaN where one is not finite."""
     if not all(map(math.isfinite, [*ours, *theirs])):
         return math.nan
-    return max(abs(a - b) / abs(a) for a, b in zip(ours, theirs, strict=True))
+    return max(abs(a - b) / (abs(a) or 1.0) for a, b in zip(ours, theirs, strict=True))
 
 
 def wait_until_idle(workers: Sequence[Worker]) -> float:

@@ -19,7 +19,6 @@ from typing import Any
 
 from . import libraries, machine, report
 from .harness import (
-    AbsentError,
     Contestant,
     Quietness,
     Worker,
@@ -29,6 +28,7 @@ from .harness import (
     take_turns,
 )
 from .recipes import RECIPES, Recipe
+from .subject import AbsentError
 
 STEPS_COMPARED = 5
 
@@ -129,14 +129,14 @@ def show(outcome: Outcome, ceiling: float) -> str:
                 c.loading["facts"].get("setting", ""),
             ]
         )
-    header = ["", "step", "tinygen / it", "of peak", "cores", "import, build", "setting"]
+    header = ["", "step", "tinygen / it", "of peak", "cores", "loading", "setting"]
     lines = [
         f"{recipe.name}: batch {recipe.batch}, {recipe.optimizer}, "
         f"{recipe.flops / 1e6:.1f} MFLOP a step",
         report.table(header, rows),
     ]
     lines += [f"left out: {label}: {why}" for label, why in outcome.left_out.items()]
-    agree = True
+    agree = len(outcome.contestants) > 1
     for label, far in outcome.disagreement.items():
         if not far <= recipe.tolerance:
             lines.append(
@@ -160,7 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(RECIPES))
-    parser.add_argument("--only", nargs="+", metavar="LIBRARY", help="peers, such as torch jax")
+    peers = [name for name in libraries.LIBRARIES if name != "tinygen"]
+    parser.add_argument("--only", nargs="+", choices=peers, help="these peers and no others")
     libraries.add_arguments(parser)
     chosen = parser.parse_args(arguments)
     for name in chosen.models:
@@ -171,7 +172,11 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{chosen.threads} threads")
     outcomes = []
     for name in chosen.models or RECIPES:
-        outcome = measure(RECIPES[name], chosen)
+        try:
+            outcome = measure(RECIPES[name], chosen)
+        except WorkerDiedError as error:
+            print(error, file=sys.stderr)
+            return 1
         outcomes.append(outcome)
         print("\n" + show(outcome, ceilings["flops"]), flush=True)
     print("\n" + report.versions([c for o in outcomes for c in o.contestants]))

@@ -7,6 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 
+class AbsentError(Exception):
+    """A library's file does not have what it was asked for; the message says what."""
+
+
 class Subject:
     """Something that can be repeated.
 

@@ -21,7 +21,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.subject import Subject
+from benchmarks.subject import AbsentError, Subject
 
 CHUNK_SECONDS = 0.01  # repetitions are timed in chunks that take about this long
 SETTLED = 0.05  # warm when the times of two groups of chunks differ by less than this part
@@ -56,13 +56,13 @@ def answer_to(command: dict[str, Any], subjects: list[Subject]) -> dict[str, Any
 
 
 def load(command: dict[str, Any], subjects: list[Subject]) -> dict[str, Any]:
-    """Import a module and let its `load` make a subject; LookupError says it has none such."""
+    """Import a module and let its `load` make a subject; AbsentError says it has none such."""
     start = time.perf_counter()
     module = importlib.import_module(command["module"])
     try:
         subject: Subject = module.load(command["name"], **command["options"])
-    except LookupError as error:
-        return {"absent": str(error.args[0])}
+    except AbsentError as error:
+        return {"absent": str(error)}
     subjects.append(subject)
     return {
         "key": len(subjects) - 1,

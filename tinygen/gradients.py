@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, is_array
+from .backend import Array, array_module, is_array
 from .config import grad_mode, hooks
 from .core import Edge, Function, Tensor, TensorLike, data_of, run_hooked
 
@@ -166,7 +166,7 @@ def _seed(y: Tensor, seed: TensorLike | None) -> Tensor:
                 f"backward: give the gradient of an output of shape {y.shape}; "
                 "only a single element has 1 as its default"
             )
-        return Tensor(np.ones_like(y.array))
+        return Tensor(array_module(y.array).ones(y.shape, y.dtype))
     if isinstance(seed, (int, float)):
         seed = np.full_like(y.array, seed, shape=y.shape if y.size == 1 else ())
     gradient = seed if isinstance(seed, Tensor) else Tensor(seed)
@@ -223,7 +223,8 @@ def _incoming(
 
 def _deliver(leaf: Tensor, gradient: Tensor, seen: set[int], create_graph: bool) -> None:
     """Add to `leaf.grad`. Without a graph the leaf gets an array that nobody else writes to."""
-    if gradient.shape != leaf.shape:
+    array = gradient.array
+    if array.shape != leaf.array.shape:
         raise RuntimeError(
             f"a backward gave a gradient of shape {gradient.shape} for a leaf of {leaf.shape}"
         )
@@ -233,7 +234,8 @@ def _deliver(leaf: Tensor, gradient: Tensor, seen: set[int], create_graph: bool)
     elif create_graph:
         leaf.grad = gradient
     else:
-        array = gradient.array.astype(leaf.dtype, copy=False)
+        if array.dtype != leaf.array.dtype:
+            array = array.astype(leaf.dtype)
         shared = is_array(array.base) or id(array) in seen or not array.flags.c_contiguous
         seen.add(id(array))
         leaf.grad = Tensor(array.copy() if shared else array)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.subject import Subject
+from benchmarks.subject import AbsentError, Subject
 
 LENGTH = 100  # nodes
 
@@ -100,6 +100,6 @@ def build(name: str, single: bool, tensor: MakeTensor, library: Any) -> Chain:
         if not single:
             nodes.insert(0, lambda y: -y)
     else:
-        raise LookupError(f"no chain of {name}")
+        raise AbsentError(f"no chain of {name}")
     nodes = nodes[-1:] if single else nodes * (LENGTH // len(nodes))
     return Chain(x, [w] if both else [], nodes, tensor(np.ones(shape, np.float32), False))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.recipes import RECIPES, DenseAutoencoder
-from benchmarks.subject import TrainingStep
+from benchmarks.subject import AbsentError, TrainingStep
 
 
 def stacked_ae(recipe: DenseAutoencoder) -> TrainingStep:
@@ -45,6 +45,6 @@ MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
 def load(name: str, threads: int) -> TrainingStep:
     """The step of that model; XLA takes its number of threads from the environment alone."""
     if name not in MODELS:
-        raise LookupError(f"{name} is not written for JAX yet")
+        raise AbsentError(f"{name} is not written for JAX yet")
     step: TrainingStep = MODELS[name](RECIPES[name])
     return step

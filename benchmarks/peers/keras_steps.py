@@ -14,7 +14,7 @@ from keras import layers
 
 from benchmarks.peers.choice import fastest
 from benchmarks.recipes import RECIPES, DenseAutoencoder
-from benchmarks.subject import TrainingStep
+from benchmarks.subject import AbsentError, TrainingStep
 
 EPOCH = 512  # steps of an epoch of `fit`, over which it spreads the cost of starting
 
@@ -73,7 +73,7 @@ MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
 def load(name: str, threads: int, variant: str) -> TrainingStep:
     """The step of that model, compiled by XLA or not, whichever is faster."""
     if name not in MODELS:
-        raise LookupError(f"{name} is not written for Keras yet")
+        raise AbsentError(f"{name} is not written for Keras yet")
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     recipe = RECIPES[name]

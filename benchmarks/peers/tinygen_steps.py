@@ -6,7 +6,7 @@ from typing import Any
 
 import tinygen
 from benchmarks.recipes import RECIPES, DenseAutoencoder
-from benchmarks.subject import TrainingStep
+from benchmarks.subject import AbsentError, TrainingStep
 from tinygen import nn, ops, optim
 
 
@@ -37,10 +37,8 @@ MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
 
 def load(name: str, threads: int) -> TrainingStep:
     """The step of that model."""
-    set_threads = getattr(tinygen, "set_threads", None)
-    if set_threads is not None:
-        set_threads(threads)
+    tinygen.set_threads(threads)
     if name not in MODELS:
-        raise LookupError(f"{name} is not written for tinygen yet")
+        raise AbsentError(f"{name} is not written for tinygen yet")
     step: TrainingStep = MODELS[name](RECIPES[name])
     return step

@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmarks.peers.choice import fastest
 from benchmarks.recipes import RECIPES, DenseAutoencoder
-from benchmarks.subject import TrainingStep
+from benchmarks.subject import AbsentError, TrainingStep
 
 Candidates: TypeAlias = dict[str, Callable[[], TrainingStep]]
 
@@ -85,6 +85,6 @@ MODELS: dict[str, Callable[[Any, bool], Candidates]] = {"stacked-ae": stacked_ae
 def load(name: str, threads: int, compiled: bool) -> TrainingStep:
     """The step of that model, in whichever way is fastest."""
     if name not in MODELS:
-        raise LookupError(f"{name} is not written for PyTorch yet")
+        raise AbsentError(f"{name} is not written for PyTorch yet")
     torch.set_num_threads(threads)
     return fastest(MODELS[name](RECIPES[name], compiled))

@@ -13,8 +13,9 @@ import pytest
 
 from benchmarks import engine, harness, libraries, machine, report, steps
 from benchmarks.__main__ import modules, page
-from benchmarks.harness import AbsentError, Contestant, Spread, Worker, WorkerDiedError
+from benchmarks.harness import Contestant, Spread, Worker, WorkerDiedError
 from benchmarks.libraries import ROOT, NotInstalledError
+from benchmarks.subject import AbsentError
 
 HERE = Path(__file__).parent
 needs_torch = pytest.mark.skipif(

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from benchmarks.subject import Subject
+from benchmarks.subject import AbsentError, Subject
 
 
 class Diary(Subject):
@@ -76,5 +76,5 @@ def load(name: str, threads: int) -> Subject:
     if name in ("raises", "exits"):
         return Broken(name)
     if name not in toys:
-        raise LookupError(f"no toy called {name}")
+        raise AbsentError(f"no toy called {name}")
     return toys[name]()
