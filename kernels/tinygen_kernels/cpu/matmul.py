@@ -8,7 +8,7 @@ on how many threads there are. Large products go to BLAS.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,17 @@ from numba import prange
 from numpy.typing import NDArray
 
 from .activation import activation_grad, bias_activate
-from .jit import jit
+from .jit import Loop, jit
 from .memory import empty
 from .tile import ROWS, VECTOR_BYTES, VECTORS, tile
 
 Array = NDArray[Any]
 SMALL, LARGE = 1 << 12, 1 << 24  # multiply-adds; between them our own product is the faster one
+ALONE = 1 << 18  # multiply-adds; up to here a second thread costs more than it saves
 
 
-@jit(parallel=True)
-def _product(a: Array, b: Array, c: Array) -> None:
+@Loop
+def _product(a: Array, b: Array, c: Array, by_rows: bool) -> None:
     size = c.itemsize
     width = VECTOR_BYTES // size * VECTORS
     m, depth = a.shape
@@ -35,7 +36,10 @@ def _product(a: Array, b: Array, c: Array) -> None:
     a_start, b_start, c_start = a.ctypes.data, b.ctypes.data, c.ctypes.data
     row_blocks, column_blocks = (m + ROWS - 1) // ROWS, (n + width - 1) // width
     for block in prange(row_blocks * column_blocks):
-        i, j = block % row_blocks * ROWS, block // row_blocks * width
+        if by_rows:
+            i, j = block // column_blocks * ROWS, block % column_blocks * width
+        else:
+            i, j = block % row_blocks * ROWS, block // row_blocks * width
         stop = min(i + ROWS, m)
         while i < stop:
             i += tile(
@@ -53,8 +57,16 @@ def _product(a: Array, b: Array, c: Array) -> None:
             )
 
 
-def matmul(x: Array, y: Array) -> Array:
-    """x y over the last two axes; the axes before them broadcast."""
+def _shared(multiply_adds: int) -> Callable[..., Any]:
+    """The loop for a product of this size: all threads, or only this one."""
+    return _product.shared if multiply_adds > ALONE else _product.alone
+
+
+def matmul(x: Array, y: Array, by_rows: bool = False) -> Array:
+    """x y over the last two axes; the axes before them broadcast.
+
+    Each thread computes a share of the rows of the result if `by_rows`, else of the columns.
+    """
     if x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype or x.dtype.char not in "fd":
         return _by_blas(x, y)
     m, depth = x.shape
@@ -63,13 +75,13 @@ def matmul(x: Array, y: Array) -> Array:
         return _by_blas(x, y)
     if y.strides[1] == y.itemsize:
         z = empty((m, n), x.dtype)
-        _product(x, y, z)
+        _shared(m * depth * n)(x, y, z, by_rows)
         return z
     # the rows of y are not contiguous, so compute (y^T x^T)^T, for which x has to be turned
     turned = empty((depth, m), x.dtype)
     turned[...] = x.T
     z = empty((n, m), x.dtype)
-    _product(y.T, turned, z)
+    _shared(m * depth * n)(y.T, turned, z, True)
     return np.ascontiguousarray(z.T)
 
 
@@ -97,7 +109,8 @@ def dense_grad(
     """The gradients of x, w and b where `needed`; see the reference."""
     gz = gy if name == "identity" else activation_grad(y, gy, name, parameter)
     gx = matmul(gz, w.T) if needed[0] else None
-    gw = matmul(x.T, gz) if needed[1] else None
+    # by rows: the optimiser will find each share of the gradient in the cache of the right core
+    gw = matmul(x.T, gz, by_rows=True) if needed[1] else None
     gb = None
     if needed[2]:
         gb = np.empty(gz.shape[1], gz.dtype)
