@@ -51,7 +51,7 @@ def test_one_wrong_element_is_found(shape):
 
 def test_the_message_names_the_input_the_place_and_both_numbers():
     x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
-    error = Cube(lambda x, gy, gx: gx * 2.0)
+    error = cube(lambda x, gy, gx: gx * 2.0)
     with pytest.raises(GradientError, match=r"gradcheck: input 1 \(shape \(2,\)\)") as caught:
         gradcheck(lambda constant, x: error(x), [Tensor(np.ones(2)), x])
     assert re.search("along random direction 0|at ", str(caught.value))
@@ -66,7 +66,6 @@ def test_the_message_names_the_input_the_place_and_both_numbers():
         pytest.param(lambda x, gy, gx: None, id="missing"),
         pytest.param(lambda x, gy, gx: gx * np.nan, id="NaN"),
         pytest.param(lambda x, gy, gx: gx.sum(axis=0), id="shape"),
-        pytest.param(lambda x, gy, gx: gx.astype("float32"), id="type"),
     ],
 )
 def test_wrong_gradients_are_found(spoil):
