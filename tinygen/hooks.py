@@ -12,6 +12,7 @@ Each is a context manager; TINYGEN_DEBUG=1, 2 or 3 switches some of them on for 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
@@ -22,10 +23,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from .backend import is_array
 from .config import hooks
 from .core import Function, Tensor, data_of
 
-HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parent) + os.sep
 
 
 class Hook:
@@ -93,7 +95,7 @@ class Memory(Hook):
 
     def after(self, op: Function, phase: str, inputs: Sequence[Any], outputs: Any) -> None:
         """Count new arrays; views count nothing."""
-        made = sum(a.nbytes for a in _arrays(outputs) if a.base is None)
+        made = sum(a.nbytes for a in _arrays(outputs) if not is_array(a.base))
         self.bytes[op.name, phase] += made
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import platform
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,19 +17,17 @@ _limits: Any = None  # keeps threadpoolctl's limits in force
 def set_threads(n: int) -> None:
     """Use `n` threads in BLAS and in our own kernels, from now on.
 
-    Raises ValueError if n is below 1 or above the number of cores that Numba started with.
+    Raises ValueError if n is below 1 or above the number of cores.
     """
     global _limits
+    import numba
     from threadpoolctl import threadpool_limits
 
     most = os.cpu_count() or 1
     if not 1 <= n <= most:
         raise ValueError(f"set_threads: n must be from 1 to {most}, the number of cores, not {n}")
     _limits = threadpool_limits(n)
-    if "numba" in sys.modules:
-        sys.modules["numba"].set_num_threads(n)
-    else:
-        os.environ["NUMBA_NUM_THREADS"] = str(n)
+    numba.set_num_threads(n)
 
 
 def info() -> dict[str, str]:
@@ -43,7 +42,7 @@ def info() -> dict[str, str]:
     pools = [p for p in threadpool_info() if p.get("user_api") == "blas"]
     blas = ", ".join(f"{p['internal_api']} {p['version']} x{p['num_threads']}" for p in pools)
     return {
-        "tinygen": _version("tinygen"),
+        "tinygen": importlib.import_module(__package__).__version__,
         "python": platform.python_version(),
         "numpy": _version("numpy"),
         "numba": _version("numba"),
@@ -56,6 +55,13 @@ def info() -> dict[str, str]:
     }
 
 
+def require(*modules: str) -> None:
+    """Raise ModuleNotFoundError, with what to install, if a module of the extras is missing."""
+    for name in modules:
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f'{name} is missing: pip install "tinygen[app]"', name=name)
+
+
 _EXTRAS = ("tqdm", "matplotlib", "jinja2", "scikit-learn", "pooch", "tomli-w")
 
 
@@ -64,4 +70,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-

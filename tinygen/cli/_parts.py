@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 def add_command(
@@ -27,12 +30,31 @@ def add_command(
     return command
 
 
+class UsageError(ValueError):
+    """What was asked for makes no sense; nothing was done."""
+
+
+def usage(check: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:
+    """The result of what looks at the command line; its ValueErrors become usage errors."""
+    try:
+        return check(*arguments, **keywords)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     value = int(text.replace("_", "").replace(",", ""))
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
     return value
+
+
+def picture(text: str) -> Path:
+    """The name of a picture to write."""
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"a picture's name ends in .png, {text!r} does not")
+    return Path(text)
 
 
 def assignment(text: str) -> tuple[str, Any]:

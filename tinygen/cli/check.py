@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._parts import add_command
+from ._parts import UsageError, add_command
 
 EXAMPLE = """examples:
   tinygen gradcheck           every op, first and second order
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from ..ops.examples import EXAMPLES
 
     if options.op is not None and options.op not in EXAMPLES:
-        raise ValueError(f"no op {options.op!r} to check{nearest(options.op, EXAMPLES)}")
+        raise UsageError(f"no op {options.op!r} to check{nearest(options.op, EXAMPLES)}")
     failed = 0
     for name in [options.op] if options.op else EXAMPLES:
         function, inputs = EXAMPLES[name]()

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ._parts import add_command, positive
+from ._parts import add_command, picture, positive, usage
 
 EXAMPLE = """examples:
   tinygen data list
@@ -19,15 +19,20 @@ def add_to(commands: Any) -> None:
     """The command and its three parts."""
     command = add_command(commands, "data", "List, fetch and show data sets.", EXAMPLE, run_list)
     parts = command.add_subparsers(dest="part", required=True, metavar="list|fetch|show")
-    add_command(parts, "list", "What there is, and whether it is here.", "", run_list)
-    fetch = add_command(parts, "fetch", "Download a data set and check it.", "", run_fetch)
-    fetch.add_argument("name", metavar="NAME")
-    show = add_command(parts, "show", "Draw a plate of its first images.", "", run_show)
+    about = "What there is, and whether it is here."
+    add_command(parts, "list", about, "example:\n  tinygen data list", run_list)
+    about = "Download a data set and check it."
+    example = "example:\n  tinygen data fetch fashion-mnist"
+    fetch = add_command(parts, "fetch", about, example, run_fetch)
+    fetch.add_argument("name", metavar="NAME", help="one of those that 'tinygen data list' lists")
+    example = "examples:\n  tinygen data show faces --size 64\n  tinygen data show photos --out p.png"
+    about = "Draw a plate of its first images."
+    show = add_command(parts, "show", about, example, run_show)
     show.add_argument("name", metavar="NAME", help="a data set, a folder or an .npz file")
     show.add_argument("-n", type=positive, default=64, help="how many (default 64)")
     show.add_argument("--size", type=positive, help="height and width in pixels")
     show.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB")
-    show.add_argument("--out", metavar="FILE", help="a .png (default NAME.png)")
+    show.add_argument("--out", type=picture, metavar="FILE", help="default NAME.png")
 
 
 def run_list(options: argparse.Namespace) -> int:
@@ -47,6 +52,7 @@ def run_fetch(options: argparse.Namespace) -> int:
     """Download and check."""
     from .. import data
 
+    usage(data.describe, options.name)
     for path in data.fetch(options.name, progress=True):
         print(path)
     return 0
@@ -55,10 +61,12 @@ def run_fetch(options: argparse.Namespace) -> int:
 def run_show(options: argparse.Namespace) -> int:
     """A plate of images."""
     from .. import data
+    from ..training.settings import check_source
     from ..view import plate, save_png
 
+    usage(check_source, options.name)
     dataset = data.load(options.name, size=options.size, channels=options.channels)
-    path = Path(options.out or f"{dataset.name}.png")
+    path = options.out or Path(f"{dataset.name}.png")
     print(dataset)
     print(save_png(plate(dataset.images[: options.n]), path))
     return 0

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import signal
 import sys
 from collections.abc import Sequence
 
 from . import check, data, info, sample, train
+from ._parts import UsageError
 
 EPILOG = """start here:
   tinygen train stacked-ae --data faces    train an autoencoder on built-in data, see its pictures
@@ -32,23 +35,29 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path may hold what the terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return int(options.run(options) or 0)
+        code = int(options.run(options) or 0)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
+        return _failed("interrupted", 128 + signal.SIGINT)
     except BrokenPipeError:  # such as: tinygen data list | head -1
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("tinygen", "tinygen_kernels"):
             raise
-        package = error.name or str(error)
-        print(
-            f'tinygen {options.command}: {package} is missing; pip install "tinygen[app]"',
-            file=sys.stderr,
-        )
-        return 1
-    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
-        print(f"tinygen {options.command}: {error}", file=sys.stderr)
-        return 1
+        advice = "" if "pip install" in str(error) else ': pip install "tinygen[app]"'
+        return _failed(f"tinygen {options.command}: {error}{advice}", 1)
+    except UsageError as error:
+        return _failed(f"tinygen {options.command}: {error}", 2)
+    except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
+        return _failed(f"tinygen {options.command}: {error}", 1)
+
+
+def _failed(message: str, code: int) -> int:
+    """Say why, and give the exit code."""
+    print(message, file=sys.stderr)
+    return code

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from ._parts import add_command, positive
+from ._parts import add_command, picture, positive
 
 EXAMPLE = """examples:
   tinygen sample runs/stacked-ae                  reconstructions of 20 validation images
@@ -25,7 +24,9 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument("run_folder", metavar="RUN", help="a run's folder, or a checkpoint in it")
     command.add_argument("-n", type=positive, default=20, help="how many (default 20)")
-    command.add_argument("--out", metavar="FILE", help="a .png (default RUN/sample.png)")
+    command.add_argument(
+        "--out", type=picture, metavar="FILE", help="a .png (default RUN/sample.png)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,9 +38,9 @@ def run(options: argparse.Namespace) -> int:
     from ..view.figures import SHOWN, reconstruction
 
     experiment, folder = restore(options.run_folder)
-    images = (experiment.valid or experiment.train)[0][: options.n]
+    images = experiment.samples[: options.n]
     if images.ndim < 3:
-        raise ValueError(f"{experiment.model.name} was trained on points, not on images")
+        raise ValueError(f"{folder}: the model was trained on points, not on images")
     made: Any = reconstruction(experiment.model, images)  # type: ignore[arg-type]  # autoencoders
     rows, captions = [], []
     for start in range(0, len(images), SHOWN):
@@ -48,6 +49,6 @@ def run(options: argparse.Namespace) -> int:
             blank = np.ones((min(SHOWN, len(images)) - len(row), *row.shape[1:]), row.dtype)
             rows.append(np.concatenate([row, blank]))
             captions.append(caption)
-    path = Path(options.out) if options.out else folder / "sample.png"
+    path = options.out or folder / "sample.png"
     print(save_png(plate(np.concatenate(rows), len(rows[0]), captions=captions), path))
     return 0

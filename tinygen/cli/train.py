@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ._parts import add_command, assignment, positive
+from ..system import require
+from ._parts import add_command, assignment, positive, usage
 
 EXAMPLE = """examples:
   tinygen train stacked-ae --data faces                    built-in data, no network
@@ -55,9 +56,11 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """tinygen train."""
-    from ..training.experiment import Experiment, settings
+    from ..training.experiment import Experiment
+    from ..training.settings import settings
 
-    wanted = settings(
+    wanted = usage(
+        settings,
         options.name,
         preset=options.preset,
         data=options.data,
@@ -74,30 +77,44 @@ def run(options: argparse.Namespace) -> int:
         return _show(wanted)
     from ..training import Run
 
+    require("tomli_w", "matplotlib")  # not only when the figures are drawn
     folder = Path(options.out) if options.out else _free(Path("runs") / options.name)
     Run.check_free(folder)  # before the data is loaded, which may take a while
     experiment = Experiment.build(wanted)
-    return _train(experiment, Run.create(folder, wanted), None)
+    trainer = experiment.trainer([_plates(experiment)])
+    trainer.write_to(Run.create(folder, experiment.settings))
+    return _train(experiment, trainer)
 
 
 def run_resume(options: argparse.Namespace) -> int:
     """tinygen resume."""
     from ..training.experiment import Experiment, reopen
 
+    require("tomli_w", "matplotlib")
     run, checkpoint = reopen(options.folder, options.epochs)
-    return _train(Experiment.build(run.config), run, checkpoint)
+    experiment = Experiment.build(run.config)
+    trainer = experiment.trainer([_plates(experiment)])
+    trainer.write_to(run)
+    trainer.resume(checkpoint)
+    if trainer.done:
+        print(f"{run.folder} is done after step {trainer.step:,}; --epochs N trains it for longer")
+    else:
+        print(f"going on with {run.folder} after step {trainer.step:,}")
+    return _train(experiment, trainer)
 
 
 def _show(wanted: dict[str, Any]) -> int:
     """The settings as config.toml would hold them, and the model."""
+    require("tomli_w")
     import tomli_w
 
     from .. import models
     from ..training.run import without_none
 
     print(tomli_w.dumps(without_none(wanted)))
-    model = models.create(wanted["model"], **wanted["config"])
-    model.summary(tuple(wanted["config"]["image_shape"]))
+    shape = wanted["config"]["image_shape"]
+    if shape is not None:  # else it is up to the data
+        models.create(wanted["model"], **wanted["config"]).summary(tuple(shape))
     return 0
 
 
@@ -110,33 +127,36 @@ def _free(folder: Path) -> Path:
     return candidate
 
 
-def _train(experiment: Any, run: Any, checkpoint: Path | None) -> int:
+def _plates(experiment: Any) -> Any:
+    """What draws a row of pictures after each epoch."""
+    from ..view import Plates
+
+    return Plates(experiment.samples)
+
+
+def _train(experiment: Any, trainer: Any) -> int:
     """Train to the end, draw the figures, say where everything is."""
     from ..training import Interrupted
-    from ..view import Plates, draw_figures
+    from ..training.checkpoint import trained
+    from ..view import draw_figures
 
-    samples = (experiment.valid or experiment.train)[0]
-    trainer = experiment.trainer(run, [Plates(samples)])
-    if checkpoint is not None:
-        trainer.resume(checkpoint)
-        print(f"going on with {run.folder} after step {trainer.step:,}")
-    model, data = experiment.model, experiment.settings["data"]["source"]
-    parameters = sum(p.size for p in model.parameters())
-    trainer.progress.say(
-        f"{model.name} with {parameters:,} parameters on {data}: "
-        f"{len(experiment.train[0]):,} samples to fit, "
-        f"{len(experiment.valid[0]) if experiment.valid else 0:,} to validate"
-    )
+    folder = trainer.run.folder
+    if not trainer.done:
+        model, data = experiment.model, experiment.settings["data"]["source"]
+        parameters = sum(p.size for p in model.parameters())
+        trainer.progress.say(
+            f"{model.name} with {parameters:,} parameters on {data}: "
+            f"{len(experiment.train[0]):,} samples to fit, "
+            f"{len(experiment.valid[0]) if experiment.valid else 0:,} to validate"
+        )
     try:
         rows = trainer.train()
     except Interrupted as stopped:
         print(f"\n{stopped}", file=sys.stderr)
-        run.log(str(stopped))
+        trainer.run.log(str(stopped))
         return 128 + stopped.signal_number
-    model.save(run.folder / "model.safetensors")
-    pictures = draw_figures(model, samples, rows, run.folder)
     print("\npictures:")
-    for path in pictures:
+    for path in draw_figures(experiment.model, experiment.samples, rows, folder):
         print(f"  {path}")
-    print(f"model:\n  {run.folder / 'model.safetensors'}")
+    print(f"model:\n  {trained(folder)}")
     return 0

@@ -66,7 +66,8 @@ def create(name: str, **config: Any) -> Model:
     for key in config:
         if key not in known:
             raise ValueError(f"{name} has no setting {key!r}{nearest(key, known)}")
-    settings = {**known, **config}
+    # as a checkpoint will give them back: in JSON a tuple is a list
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in {**known, **config}.items()}
     model = find(name)(**settings)
     model.config = settings
     return model

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ..core import Tensor, TensorLike
+from ..names import nearest
 from ..nn import Module
 from ..ops.random import Random
 
@@ -69,6 +70,15 @@ class Model(Module):
     figures: ClassVar[tuple[str, ...]] = ()  # pictures that a run draws; see tinygen.view.figures
     config: dict[str, Any]
 
+    @classmethod
+    def recipe(cls, preset: str | None = None) -> Recipe:
+        """The recipe of that name, or the first."""
+        if preset is None:
+            return next(iter(cls.recipes.values()))
+        if preset not in cls.recipes:
+            raise ValueError(f"{cls.name} has no preset {preset!r}{nearest(preset, cls.recipes)}")
+        return cls.recipes[preset]
+
     def loss(self, x: TensorLike, target: TensorLike | None = None, *, rng: Random) -> Tensor:
         """What training lowers, for one batch."""
         raise TypeError(f"{type(self).__name__} defines no loss")
@@ -81,6 +91,8 @@ class Model(Module):
 
     def stages(self, recipe: Recipe) -> list[Stage]:
         """The stages of a training run, in order."""
+        if recipe.greedy:
+            raise ValueError(f"{self.name} cannot be trained layer by layer")
         phases = (Phase("train", self, self.loss),)
         return [Stage("train", recipe.epochs, phases, recipe.optimizer, recipe.options)]
 
@@ -94,7 +106,7 @@ class Autoencoder(Model):
         loss: function of (prediction, target).
     """
 
-    figures = ("reconstructions", "curves")
+    figures: ClassVar[tuple[str, ...]] = ("reconstructions", "curves")
 
     def __init__(self, encoder: Module, decoder: Module, loss: Callable[..., Tensor]) -> None:
         self.encoder, self.decoder, self.criterion = encoder, decoder, loss

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from .. import ops
-from ..nn import Dense, Sequential
+from ..nn import Dense, Flatten, Reshape, Sequential
 from ..ops.random import Random
 from .base import Autoencoder, Recipe
 
@@ -14,13 +15,13 @@ class LinearAutoencoder(Autoencoder):
     """inputs -> codings -> inputs without activations (Baldi & Hornik 1989; Géron, chapter 17).
 
     Args:
-        image_shape: shape of a sample, here only its features.
+        image_shape: shape of a sample: its features, or an image.
         codings: dimensions of the plane.
         seed: of the initial weights.
     """
 
     name = "linear-ae"
-    figures = ("projection", "curves")
+    figures = ("projection", "reconstructions", "curves")
     recipes = {
         # 20 epochs at rate 0.1 end far above the optimum; see "text"
         "ed2": Recipe("plane", 2000, 32, "sgd", {"learning_rate": 0.5}, None, None),
@@ -29,9 +30,9 @@ class LinearAutoencoder(Autoencoder):
 
     def __init__(self, image_shape: Sequence[int] = (3,), codings: int = 2, seed: int = 0) -> None:
         rng = Random(seed, "weights")
-        (inputs,) = image_shape
+        inputs = math.prod(image_shape)
         super().__init__(
-            Sequential(Dense(inputs, codings, rng=rng)),
-            Sequential(Dense(codings, inputs, rng=rng)),
+            Sequential(Flatten(), Dense(inputs, codings, rng=rng)),
+            Sequential(Dense(codings, inputs, rng=rng), Reshape(*image_shape)),
             ops.mse,
         )

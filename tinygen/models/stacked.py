@@ -69,16 +69,18 @@ class StackedAutoencoder(Autoencoder):
         """One stage; or, greedily, one for each pair of layers and then the fine-tuning."""
         if not recipe.greedy:
             return super().stages(recipe)
+        if recipe.optimizer != "sgd":
+            raise ValueError(f"{self.name}: layer by layer needs sgd, not {recipe.optimizer}")
+        inner = {**recipe.options, "learning_rate": 0.05}  # on codes, with squared errors
+        last = {**recipe.options, "learning_rate": 0.1}
         stages = []
         for depth in range(len(self.down)):
             pair = LayerPair(self, depth)
-            rate = recipe.options["learning_rate"] if depth == 0 else 0.05
             phases = (Phase("pair", pair.pair, pair.loss),)
-            stages.append(
-                Stage(f"layer {depth + 1}", recipe.epochs, phases, "sgd", {"learning_rate": rate})
-            )
+            options = inner if depth else recipe.options
+            stages.append(Stage(f"layer {depth + 1}", recipe.epochs, phases, "sgd", options))
         phases = (Phase("train", self, self.loss),)
-        stages.append(Stage("fine-tune", recipe.epochs, phases, "sgd", {"learning_rate": 0.1}))
+        stages.append(Stage("fine-tune", recipe.epochs, phases, "sgd", last))
         return stages
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import CheckpointError, load
 from .fit import History, fit
-from .loop import Interrupted, Trainer, TrainingError, evaluate
+from .loop import Interrupted, Trainer
+from .measure import TrainingError, evaluate
 from .run import Run, RunError
 
 __all__ = [

@@ -17,10 +17,10 @@ class Callback:
         """Called after every step with the loss of each phase."""
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        """Called after every epoch with its line of metrics."""
+        """Called after every epoch, and one cut short by `max_steps`, with its line of metrics."""
 
     def on_end(self, trainer: Trainer) -> None:
-        """Called when training is over, however it ended well."""
+        """Called when training has come to its end, early or not."""
 
     def state_dict(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays, and values that JSON can hold, for a checkpoint."""
@@ -56,6 +56,8 @@ class EarlyStopping(Callback):
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Remember the best, count the others."""
+        if trainer.batch:
+            return  # the epoch was cut short; whoever goes on will see it whole
         if self.monitor not in row:
             raise ValueError(
                 f"EarlyStopping: no {self.monitor!r} in the metrics, which are {', '.join(row)}"

@@ -1,7 +1,10 @@
 """Files that hold a model or the whole state of a run: safetensors, never pickle.
 
 A file is written beside its place and moved there when it is whole and on the disk, so what stands
-there is never half a file. Its header carries a JSON text with a SHA-256 of all arrays.
+there is never half a file. Its header carries a JSON text with a SHA-256 of all that is in it.
+
+In the folder of a run, checkpoints/ has the states to go on from, and model.safetensors the
+finished model, which is there only while no training is under way.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from .. import models
 from ..backend import Array
 
 FORMAT = 1
+MODEL = "model.safetensors"
 
 
 class CheckpointError(ValueError):
@@ -55,10 +59,10 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array], meta:
     from safetensors.numpy import save
 
     path = Path(path)
-    # safetensors writes strided arrays wrongly
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header = {"format": FORMAT, "sha256": _digest(whole), "meta": meta}
-    data = save(whole, metadata={"tinygen": json.dumps(header)})
+    # safetensors writes strided arrays wrongly; np.ascontiguousarray gives a number an axis
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    header = {"format": FORMAT, "sha256": _digest(whole, meta), "meta": meta}
+    data = save(whole, metadata={"tinygen": json.dumps(header, default=_plain)})
     try:
         write_atomically(path, data)
     except OSError as error:
@@ -83,6 +87,12 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Array], Any]:
     try:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})["tinygen"])
+            version, digest, meta = header["format"], header.get("sha256"), header.get("meta")
+            if version != FORMAT:
+                raise CheckpointError(
+                    f"{path}: format {version}, this tinygen reads format {FORMAT}; "
+                    "use the version that wrote it"
+                )
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise CheckpointError(
@@ -90,24 +100,26 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Array], Any]:
         ) from error
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: not a file that tinygen wrote") from error
-    if header.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path}: format {header.get('format')}, this tinygen reads format {FORMAT}; "
-            "use the version that wrote it"
-        )
-    if _digest(arrays) != header.get("sha256"):
+    if _digest(arrays, meta) != digest:
         raise CheckpointError(f"{path}: the contents do not match their SHA-256; use an older one")
-    return arrays, header["meta"]
+    return arrays, meta
 
 
-def _digest(arrays: Mapping[str, Array]) -> str:
-    """A SHA-256 over names, types, shapes and contents."""
-    digest = hashlib.sha256()
+def _digest(arrays: Mapping[str, Array], meta: Any) -> str:
+    """A SHA-256 over `meta`, and the names, types, shapes and contents of the arrays."""
+    digest = hashlib.sha256(json.dumps(meta, default=_plain).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(memoryview(array.reshape(-1)).cast("B"))
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays, which settings may hold, as JSON can."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"a checkpoint cannot hold {value!r} of type {type(value).__name__}")
 
 
 def save_model(model: Any, path: str | os.PathLike[str]) -> None:
@@ -126,9 +138,7 @@ def load(path: str | os.PathLike[str]) -> models.Model:
 
     It comes in inference mode. Raises CheckpointError for what cannot be used.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = newest(path)
+    path = trained(path)
     arrays, meta = load_arrays(path)
     return build(arrays, meta, path)
 
@@ -139,14 +149,19 @@ def build(arrays: Mapping[str, Array], meta: Any, path: Path) -> models.Model:
         model = models.create(meta["model"], **meta["config"])
         model.load_state_dict(model_state(arrays, meta))
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: does not describe a model of this tinygen: {error}") from None
+        raise CheckpointError(f"{path}: no model that this tinygen knows: {error}") from None
     return model.eval()
 
 
 def model_state(arrays: Mapping[str, Array], meta: Any) -> dict[str, Array]:
     """The model's own arrays: all of a model's file, some of a checkpoint of a run."""
-    own = "model." if "step" in meta else ""
+    own = "model." if is_state(meta) else ""
     return {k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)}
+
+
+def is_state(meta: Any) -> bool:
+    """Whether a file holds the state of a run to go on from, or else a model alone."""
+    return "step" in meta
 
 
 def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
@@ -154,9 +169,14 @@ def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted((Path(folder) / "checkpoints").glob("[0-9]*.safetensors"))
 
 
-def newest(folder: str | os.PathLike[str]) -> Path:
-    """The newest checkpoint of a run folder."""
-    found = checkpoints(folder)
+def trained(path: str | os.PathLike[str]) -> Path:
+    """The file itself; or of a run folder the finished model, else the newest checkpoint."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    if (path / MODEL).is_file():
+        return path / MODEL
+    found = checkpoints(path)
     if not found:
-        raise CheckpointError(f"{folder}: no checkpoint in it; is it the folder of a run?")
+        raise CheckpointError(f"{path}: no checkpoint in it; is it the folder of a run?")
     return found[-1]

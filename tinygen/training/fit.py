@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,16 @@ import numpy as np
 from .. import ops
 from ..backend import Array
 from ..core import Tensor
+from ..data import Samples
 from ..models import Model, Phase, Recipe, Stage
 from ..names import nearest
 from ..nn import Module
 from ..optim import BY_NAME, Optimizer
 from .callbacks import Callback
+from .checkpoint import checkpoints
 from .loop import Trainer
 from .progress import Progress
-from .run import Run
+from .run import Run, RunError
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "mse": ops.mse,
@@ -76,6 +80,7 @@ def fit(
     x: Any,
     y: Any = None,
     *,
+    preset: str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     optimizer: Optimizer | str | None = None,
@@ -86,14 +91,18 @@ def fit(
     accumulate: int = 1,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     verbose: bool = True,
 ) -> History:
     """Train a model on arrays and return the figures of every epoch.
 
+    It leaves the model in inference mode. Ctrl-C raises KeyboardInterrupt after the current step.
+
     Args:
         model: from `tinygen.models`, which knows its loss and its recipe, or any Module.
-        x: samples, (n, ...); images as float32 in [0, 1].
+        x: samples, (n, ...); images as floats in [0, 1].
         y: targets, (n, ...); an autoencoder's are x unless others are given.
+        preset: one of the recipes of a model from `tinygen.models`; by default its first.
         epochs: passes over the data; by default the recipe's, or 1.
         batch_size: samples in a step; by default the recipe's, or 32.
         optimizer: one of `tinygen.optim`, or its name; by default the recipe's, or "sgd".
@@ -104,6 +113,8 @@ def fit(
         accumulate: batches whose gradients are averaged before the parameters change.
         seed: of the order of the samples and of noise.
         out: a folder for metrics and checkpoints; needs `pip install "tinygen[app]"`.
+        resume: go on from the last checkpoint in `out`, if there is one, with all else the same
+            but perhaps more epochs.
         verbose: print a line an epoch.
 
     >>> import numpy as np, tinygen
@@ -113,49 +124,55 @@ def fit(
     >>> history["loss"][1] < history["loss"][0]
     True
     """
-    trained, recipe = _trained(model, loss)
-    recipe_epochs = recipe.epochs if epochs is None else epochs
-    options = dict(recipe.options)
-    name = recipe.optimizer
-    if isinstance(optimizer, str):
-        name, options = optimizer, {}
-        if name not in BY_NAME:
-            raise ValueError(f"unknown optimizer {name!r}{nearest(name, BY_NAME)}")
-    if learning_rate is not None:
-        options["learning_rate"] = learning_rate
-    settled = Recipe(
-        epochs=recipe_epochs, optimizer=name, options=options, greedy=recipe.greedy
-    )
+    trained, recipe = _trained(model, loss, preset)
+    epochs = _count("epochs", recipe.epochs if epochs is None else epochs)
+    batch_size = _count("batch_size", recipe.batch_size if batch_size is None else batch_size)
+    name, options = _optimizer(model, optimizer, learning_rate, recipe)
     if isinstance(trained, Model):
-        stages = trained.stages(settled)
+        stages = trained.stages(replace(recipe, epochs=epochs, optimizer=name, options=options))
     else:
         phases = (Phase("train", model, trained.loss),)
-        stages = [Stage("train", recipe_epochs, phases, name, options)]
-    run = None
-    if out is not None:
-        run = Run.create(out, {"model": type(model).__name__, "epochs": recipe_epochs})
+        stages = [Stage("train", epochs, phases, name, options)]
+    own = optimizer if isinstance(optimizer, Optimizer) else None
+    if own and len(stages) > 1:
+        raise ValueError("fit: several stages need an optimizer each; give its name")
+    if resume and out is None:
+        raise ValueError("fit: resume=True needs out=, the folder to go on with")
+    arrays = _arrays(model, x, y)
     trainer = Trainer(
         trained,
         stages,
-        _arrays(x, y),
-        valid=_validation(validation_data),
-        batch_size=batch_size or recipe.batch_size,
+        arrays,
+        valid=_validation(model, validation_data),
+        batch_size=batch_size,
         seed=seed,
         callbacks=callbacks,
-        run=run,
-        progress=Progress(verbose, run.log if run else None),
+        progress=Progress(verbose),
         accumulate=accumulate,
-        optimizer=optimizer if isinstance(optimizer, Optimizer) else None,
+        optimizer=own,
     )
+    if out is not None:
+        config = {
+            "model": getattr(model, "name", type(model).__name__),
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "accumulate": accumulate,
+            "seed": int(seed),
+            "optimizer": type(own).__name__ if own else name,
+            "samples": len(arrays[0]),
+        }
+        run = _run(out, resume, config)
+        trainer.write_to(run)
+        trainer.resume(next(reversed(checkpoints(run.folder)), None))
     return History(trainer.train())
 
 
-def _trained(model: Module, loss: Any) -> tuple[Any, Recipe]:
+def _trained(model: Module, loss: Any, preset: str | None) -> tuple[Any, Recipe]:
     """What to train, and its recipe."""
     if isinstance(model, Model):
         if loss is not None:
             raise ValueError(f"fit: {model.name} has a loss of its own; leave loss= out")
-        return model, next(iter(model.recipes.values()))
+        return model, model.recipe(preset)
     if loss is None:
         raise ValueError(f"fit: {type(model).__name__} has no loss of its own; give loss=")
     if isinstance(loss, str):
@@ -165,18 +182,65 @@ def _trained(model: Module, loss: Any) -> tuple[Any, Recipe]:
     return _WithLoss(model, loss), Recipe(epochs=1, options={"learning_rate": 0.01})
 
 
-def _arrays(x: Any, y: Any) -> list[Array]:
-    """Samples, and targets if there are any, as arrays with the same first axis."""
-    arrays = [np.asarray(x)] if y is None or y is x else [np.asarray(x), np.asarray(y)]
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"fit: {name} must be a whole number of at least 1, not {value!r}")
+    return int(value)
+
+
+def _optimizer(
+    model: Module, given: Optimizer | str | None, learning_rate: float | None, recipe: Recipe
+) -> tuple[str, dict[str, Any]]:
+    """The name of the optimiser and its options, after checking what was given."""
+    name, options = recipe.optimizer, dict(recipe.options)
+    if isinstance(given, str):
+        name, options = given, {}
+        if name not in BY_NAME:
+            raise ValueError(f"unknown optimizer {name!r}{nearest(name, BY_NAME)}")
+    elif isinstance(given, Optimizer):
+        if learning_rate is not None:
+            raise ValueError("fit: the optimizer has a learning rate already; leave it out")
+        if not set(map(id, model.parameters())) & set(map(id, given.parameters)):
+            raise ValueError("fit: the optimizer was made for the parameters of another model")
+    elif given is not None:
+        raise TypeError(f"fit: optimizer must be a name or an optimizer, not {given!r}")
+    if learning_rate is not None:
+        options["learning_rate"] = learning_rate
+    return name, options
+
+
+def _arrays(model: Module, x: Any, y: Any) -> list[Array]:
+    """Samples, and targets if there are any, as arrays; floats in the type of the model."""
+    given = [x] if y is None or y is x else [x, y]
+    if any(isinstance(values, Samples) for values in given):
+        raise TypeError("fit: give the images as an array: images.train.floats()")
+    arrays = [np.asarray(values) for values in given]
     if arrays[0].dtype.kind in "iu":
         raise ValueError(
             f"fit: x holds integers ({arrays[0].dtype}); images should be floats in [0, 1], "
             "see tinygen.data.as_floats"
         )
-    return arrays
+    for name, array in zip("xy", arrays, strict=False):
+        if array.dtype.kind not in "fiub" or not array.ndim:
+            raise ValueError(f"fit: {name} is no array of numbers with an axis for the samples")
+    return [a.astype(model.dtype, copy=False) if a.dtype.kind == "f" else a for a in arrays]
 
 
-def _validation(data: Any) -> list[Array]:
+def _validation(model: Module, data: Any) -> list[Array]:
     if data is None:
         return []
-    return _arrays(*data) if isinstance(data, tuple) else _arrays(data, None)
+    return _arrays(model, *data) if isinstance(data, tuple) else _arrays(model, data, None)
+
+
+def _run(out: str | os.PathLike[str], resume: bool, config: dict[str, Any]) -> Run:
+    """The folder of the run: a new one, or that of the same call before."""
+    if not resume or not (Path(out) / "config.toml").exists():
+        return Run.create(out, config)
+    run = Run.open(out)
+    for key, value in config.items():
+        if key != "epochs" and run.config.get(key) != value:
+            raise RunError(
+                f"{out} is a run with {key} {run.config.get(key)!r}, not {value!r}; "
+                "it can only go on with the same"
+            )
+    return run

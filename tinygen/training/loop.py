@@ -11,28 +11,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..backend import Array
-from ..config import no_grad
 from ..data import Loader
 from ..models import Phase, Stage
 from ..nn import Module
 from ..ops.random import Random
 from ..optim import Optimizer, create
 from .callbacks import Callback
-from .checkpoint import load_arrays
+from .checkpoint import (
+    MODEL,
+    CheckpointError,
+    checkpoints,
+    is_state,
+    load_arrays,
+    save_model,
+)
+from .measure import TrainingError, check_finite, check_range, evaluate
 from .progress import Progress
 from .run import Run
 
-VALIDATION_BATCH = 1000
-SAVE_SECONDS = 600  # a checkpoint is written after every epoch, and at least this often
+EPOCH_SECONDS = 1  # a checkpoint is written after every epoch, but no more often than this,
+SAVE_SECONDS = 600  # and within an epoch after so long
 
 
-class TrainingError(RuntimeError):
-    """Training cannot go on; the text says why, and what is kept."""
-
-
-class Interrupted(Exception):  # noqa: N818  (an order, not an error)
-    """Training was stopped from outside, after its state was saved."""
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by SIGINT or SIGTERM, after its state was saved if there is a run."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
@@ -54,10 +59,9 @@ class Trainer:
         batch_size: samples in a step.
         seed: of shuffling and noise.
         callbacks: see Callback.
-        run: a folder to write to, or None.
         progress: what shows how far it is.
         accumulate: batches whose gradients are averaged before the parameters change.
-        max_steps: stop after so many steps in all.
+        max_steps: stop after so many steps in all (and those that `accumulate` adds to them).
         optimizer: use this one in every stage, instead of what the stage names.
     """
 
@@ -71,7 +75,6 @@ class Trainer:
         batch_size: int = 32,
         seed: int = 0,
         callbacks: Sequence[Callback] = (),
-        run: Run | None = None,
         progress: Progress | None = None,
         accumulate: int = 1,
         max_steps: int | None = None,
@@ -79,10 +82,15 @@ class Trainer:
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"accumulate must be at least 1, not {accumulate}")
+        if not stages:
+            raise ValueError("there is nothing to train: no stages")
+        for data in (arrays, valid):
+            check_range(model, data)
         self.model, self.stages, self.valid = model, list(stages), valid
         self.rng = Random(seed, "training", device=model.device)
         self.loader = Loader(*arrays, batch_size=batch_size, rng=Random(seed))
-        self.callbacks, self.run = list(callbacks), run
+        self.callbacks = list(callbacks)
+        self.run: Run | None = None  # a folder to write to; see write_to
         self.progress = progress or Progress(False)
         self.accumulate, self.max_steps, self.given = accumulate, max_steps, optimizer
         self.stop: str | None = None  # set it to a reason to end after this epoch
@@ -92,7 +100,12 @@ class Trainer:
         self.samples = 0
         self.optimizers: list[Optimizer] = []
         self.signal_number: int | None = None
+        self.saved: float | None = None  # when the last checkpoint was written
         self._begin_stage()
+
+    def write_to(self, run: Run) -> None:
+        """Keep metrics, checkpoints and the log in the folder of a run."""
+        self.run, self.progress.log = run, run.log
 
     @property
     def epochs(self) -> int:
@@ -105,36 +118,47 @@ class Trainer:
     def train(self) -> list[dict[str, Any]]:
         """Run to the end, from wherever it is; returns a line of metrics for each epoch.
 
-        Raises Interrupted after SIGINT or SIGTERM, TrainingError if a loss is not a number.
+        The model is left in inference mode. Raises Interrupted after SIGINT or SIGTERM,
+        TrainingError if a loss is not a number.
         """
-        with self._signals():
-            while self.stage < len(self.stages) and not self._done():
-                if self.epoch == self._epochs_before(self.stage + 1):
-                    self._next_stage()
-                else:
-                    self._train_epoch()
+        if self.run and not self.done:
+            (self.run.folder / MODEL).unlink(missing_ok=True)  # that of a shorter run
+        # the loop looks for numbers that overflow itself
+        with self._signals(), np.errstate(over="ignore", invalid="ignore"):
+            try:
+                while not self.done:
+                    if self.epoch >= self._epochs_before(self.stage + 1):
+                        self.stage += 1
+                        self._begin_stage()
+                    else:
+                        self._train_epoch()
+                    if self.signal_number is not None:
+                        self._interrupt()
+            finally:
+                self.progress.close()
         for callback in self.callbacks:
             callback.on_end(self)
-        self.progress.close(self.stop)
+        if self.stop:
+            self.progress.say(f"stopped early: {self.stop}")
+        self.model.eval()
+        if self.run and getattr(self.model, "config", None) is not None:
+            save_model(self.model, self.run.folder / MODEL)
         return self.rows
 
-    def _done(self) -> bool:
-        return self.stop is not None or (
-            self.max_steps is not None and self.step >= self.max_steps
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return (
+            self.stop is not None
+            or self.epoch >= self._epochs_before(len(self.stages))
+            or (self.max_steps is not None and self.step >= self.max_steps)
         )
 
     def _epochs_before(self, stage: int) -> int:
         return sum(s.epochs for s in self.stages[:stage])
 
-    def _next_stage(self) -> None:
-        self.stage += 1
-        if self.stage < len(self.stages):
-            self._begin_stage()
-
     def _begin_stage(self) -> None:
         """Optimisers for the phases of the stage: fresh ones, or the one that was given."""
-        if not self.stages:
-            return
         stage = self.stages[self.stage]
         self.optimizers = [
             self.given or create(stage.optimizer, phase.module, **stage.options)
@@ -145,23 +169,27 @@ class Trainer:
         """The rest of the current epoch, then validation, metrics, callbacks, a checkpoint."""
         stage = self.stages[self.stage]
         self.model.train()
+        if len(self.rows) > self.epoch:  # max_steps cut this epoch short, and it was measured
+            del self.rows[self.epoch :]
+            if self.run:
+                self.run.keep_rows(self.rows)
         batches = len(self.loader)
         self.progress.begin(self.epoch, self.epochs, batches, self.batch, stage.name)
-        began = saved = time.perf_counter()
+        began = time.perf_counter()
         done_before = self.batch
         for batch in self.loader.epoch(self.epoch, start=self.batch):
             losses = self._train_step(stage.phases, batch)
             for callback in self.callbacks:
                 callback.on_step(self, losses)
             self.progress.step(losses)
-            whole = self.batch % self.accumulate == 0 or self.batch == batches
-            if whole and self.signal_number is not None:
-                self._interrupt()
-            if whole and self.run and time.perf_counter() - saved > SAVE_SECONDS:
-                self.save()
-                saved = time.perf_counter()
+            if self.batch % self.accumulate and self.batch < batches:
+                continue  # gradients are waiting, which no checkpoint holds
             if self.max_steps is not None and self.step >= self.max_steps:
                 break
+            if self.signal_number is not None:
+                return
+            if self.run and time.perf_counter() - (self.saved or began) > SAVE_SECONDS:
+                self.save()
         steps = self.batch - done_before
         seconds = time.perf_counter() - began
         self._end_epoch(stage, steps, seconds)
@@ -169,20 +197,21 @@ class Trainer:
     def _train_step(self, phases: Sequence[Phase], batch: tuple[Array, ...]) -> dict[str, float]:
         """Every phase once, in order."""
         losses = {}
+        n = len(batch[0])
         first = self.batch % self.accumulate == 0
         last = (self.batch + 1) % self.accumulate == 0 or self.batch + 1 == len(self.loader)
         for phase, optimizer in zip(phases, self.optimizers, strict=True):
             loss = phase.loss(*batch, rng=self.rng.stream(phase.name).at(self.step))
             value = losses[phase.name] = loss.item()
             if not math.isfinite(value):
-                raise TrainingError(self._not_finite(phase.name, value))
+                check_finite(batch)
+                raise self._broken(f"the loss of phase {phase.name!r} became {value}")
             if first:
                 optimizer.zero_grad()
-            (loss if self.accumulate == 1 else loss * (1.0 / self.accumulate)).backward()
+            (loss if self.accumulate == 1 else loss * self._share(n)).backward()
             if last:
                 optimizer.step()
                 optimizer.zero_grad()
-        n = len(batch[0])
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * n
         self.samples += n
@@ -190,16 +219,20 @@ class Trainer:
         self.step += 1
         return losses
 
-    def _not_finite(self, phase: str, value: float) -> str:
-        where = f"epoch {self.epoch + 1}, step {self.step + 1}"
-        kept = "Nothing was written."
-        if self.run:
-            from .checkpoint import checkpoints
+    def _share(self, n: int) -> float:
+        """The share of `n` samples in those whose gradients are averaged; see `accumulate`."""
+        start = self.batch - self.batch % self.accumulate
+        size = self.loader.batch_size
+        return n / min(self.accumulate * size, self.loader.samples - start * size)
 
+    def _broken(self, what: str) -> TrainingError:
+        """What to raise when numbers are no numbers any more."""
+        kept = ""
+        if self.run:
             found = checkpoints(self.run.folder)
-            kept = f"The last good state is {found[-1]}." if found else "No state was saved yet."
-        return (
-            f"the loss of phase {phase!r} became {value} in {where}. {kept} Lower the learning "
+            kept = f" The last good state is {found[-1]}." if found else " No state was saved yet."
+        return TrainingError(
+            f"{what} in epoch {self.epoch + 1}, step {self.step + 1}.{kept} Lower the learning "
             "rate, or run with TINYGEN_DEBUG=1 to see which op made the first NaN."
         )
 
@@ -211,32 +244,31 @@ class Trainer:
         if self.valid:
             measured = evaluate(self.model, *self.valid, seed=self.rng.seed)
             row.update({f"valid_{name}": value for name, value in measured.items()})
+        for name, value in row.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise self._broken(f"{name} became {value}")
         complete = self.batch == len(self.loader)  # or max_steps came first
         if complete:
             self.epoch, self.batch, self.sums, self.samples = self.epoch + 1, 0, {}, 0
-            self.rows.append(row)
+        self.rows.append(row)
         for callback in self.callbacks:
             callback.on_epoch(self, row)
         self.progress.end(row, seconds)
         if self.run:
             self.run.metrics(row)
             self.run.timing({"step": self.step, "steps": steps, "seconds": round(seconds, 3)})
-            self.save()
-        if not complete:
-            self.rows.append(row)  # not in what was saved: a resumed run finishes the epoch
-        if self.signal_number is not None:
-            self._interrupt()
+            since = math.inf if self.saved is None else time.perf_counter() - self.saved
+            if self.done or since > EPOCH_SECONDS:
+                self.save()
 
     def _interrupt(self) -> None:
         """Save, say how to go on, and leave."""
-        at = f"stopped in epoch {self.epoch + 1} after step {self.step:,}"
         assert self.signal_number is not None
-        number, self.signal_number = self.signal_number, None
-        self.progress.close(None)
-        if self.run is None:
-            raise Interrupted(number, at)
-        path = self.save()
-        raise Interrupted(number, f"{at}; saved {path}. Go on with: tinygen resume {self.run.folder}")
+        epoch = min(self.epoch + 1, self.epochs)
+        message = f"stopped in epoch {epoch} of {self.epochs}, after step {self.step:,}"
+        if self.run:
+            message += f"; saved {self.save()}\nGo on with: {self.run.to_go_on()}"
+        raise Interrupted(self.signal_number, message)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -246,10 +278,14 @@ class Trainer:
             return
 
         def note(number: int, frame: Any) -> None:
-            if self.signal_number is not None:
+            if self.signal_number is None:
+                self.signal_number = number
+            elif number == signal.SIGINT:
                 raise KeyboardInterrupt
-            self.signal_number = number
+            else:
+                raise SystemExit(128 + number)
 
+        self.signal_number = None
         before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -258,10 +294,18 @@ class Trainer:
                 signal.signal(number, handler)
 
     def save(self) -> Path:
-        """Write a checkpoint to the run's folder."""
+        """Write a checkpoint to the run's folder.
+
+        Raises TrainingError, and writes nothing, if it would hold a NaN or an infinity.
+        """
         assert self.run is not None
         arrays, meta = self.state()
-        return self.run.checkpoint(self.step, arrays, meta)
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise self._broken(f"{name} holds NaN or infinity")
+        path = self.run.checkpoint(self.step, arrays, meta)
+        self.saved = time.perf_counter()
+        return path
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays, and values that JSON can hold: all that the next step depends on."""
@@ -271,12 +315,15 @@ class Trainer:
             state = optimizer.state_dict()
             steps.append(state.pop("steps"))
             arrays.update({f"optimizer.{i}.{k}": v for k, v in state.items()})
-        kept = [callback.state_dict() for callback in self.callbacks]
-        for i, (own, _) in enumerate(kept):
-            arrays.update({f"callback.{i}.{k}": v for k, v in own.items()})
+        kept = {}
+        for name, callback in self._named_callbacks():
+            own, values = callback.state_dict()
+            arrays.update({f"callback.{name}.{k}": v for k, v in own.items()})
+            if own or values:
+                kept[name] = values
         meta = {
             "model": getattr(self.model, "name", type(self.model).__name__),
-            "config": getattr(self.model, "config", {}),
+            "config": getattr(self.model, "config", None),
             "stage": self.stage,
             "epoch": self.epoch,
             "batch": self.batch,
@@ -285,7 +332,7 @@ class Trainer:
             "samples": self.samples,
             "rows": self.rows,
             "optimizer_steps": steps,
-            "callbacks": [values for _, values in kept],
+            "callbacks": kept,
             "stop": self.stop,
         }
         return arrays, meta
@@ -300,43 +347,33 @@ class Trainer:
         self.step, self.samples, self.stop = meta["step"], meta["samples"], meta["stop"]
         self.sums, self.rows = dict(meta["sums"]), list(meta["rows"])
         self.model.load_state_dict(part("model."))
-        if self.stage < len(self.stages):
-            self._begin_stage()
-            for i, optimizer in enumerate(self.optimizers):
-                steps = meta["optimizer_steps"][i]
-                optimizer.load_state_dict({**part(f"optimizer.{i}."), "steps": steps})
-        for i, callback in enumerate(self.callbacks):
-            callback.load_state_dict(part(f"callback.{i}."), meta["callbacks"][i])
+        self._begin_stage()
+        for i, optimizer in enumerate(self.optimizers):
+            steps = meta["optimizer_steps"][i]
+            optimizer.load_state_dict({**part(f"optimizer.{i}."), "steps": steps})
+        for name, callback in self._named_callbacks():
+            if name in meta["callbacks"]:
+                callback.load_state_dict(part(f"callback.{name}."), meta["callbacks"][name])
 
-    def resume(self, path: Path) -> None:
-        """Go on from a checkpoint of this run; metrics that were written after it are dropped."""
-        self.load_state(*load_arrays(path))
+    def _named_callbacks(self) -> list[tuple[str, Callback]]:
+        """The callbacks with names for a checkpoint: that of the class, and which of it."""
+        kinds = [type(callback).__name__ for callback in self.callbacks]
+        numbers = [kinds[:i].count(kind) for i, kind in enumerate(kinds)]
+        return [
+            (f"{kind}.{n}", c) for kind, n, c in zip(kinds, numbers, self.callbacks, strict=True)
+        ]
+
+    def resume(self, path: Path | None) -> None:
+        """Go on from a checkpoint of this run, or from the beginning if it came to none yet.
+
+        Metrics that were written after it are dropped.
+        """
+        if path is not None:
+            arrays, meta = load_arrays(path)
+            if not is_state(meta):
+                raise CheckpointError(
+                    f"{path}: a trained model, not a state to go on from; give the run's folder"
+                )
+            self.load_state(arrays, meta)
         if self.run:
             self.run.keep_rows(self.rows)
-
-
-def evaluate(
-    model: Module, *arrays: Array, seed: int = 0, batch_size: int = VALIDATION_BATCH
-) -> dict[str, float]:
-    """The model's measures on data, in inference mode: means over all samples.
-
-    Args:
-        model: with a method `measures`, such as those of tinygen.models.
-        arrays: the samples, and targets if the model takes them.
-        seed: of the noise that a model such as a VAE draws.
-        batch_size: samples at a time.
-    """
-    was_training = model.training
-    model.eval()
-    totals: dict[str, float] = {}
-    rng = Random(seed, "evaluation", device=model.device)
-    loader = Loader(*arrays, batch_size=batch_size)
-    try:
-        with no_grad():
-            for i, batch in enumerate(loader):
-                measures = model.measures(*batch, rng=rng.at(i))  # type: ignore[attr-defined]
-                for name, value in measures.items():
-                    totals[name] = totals.get(name, 0.0) + value * len(batch[0])
-    finally:
-        model.train(was_training)
-    return {name: total / loader.samples for name, total in totals.items()}

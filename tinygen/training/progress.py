@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
+
+MANY, SHOWN = 100, 50  # of more than so many epochs, only so many are shown
 
 
 class Progress:
     """One line an epoch; within it a bar, if tqdm is installed and the output is a terminal.
 
+    Of a run of very many epochs, it is a line every so many.
+
     Args:
         show: False to show nothing.
+
+    Attributes:
         log: called with every finished line, to keep it.
     """
 
-    def __init__(self, show: bool = True, log: Any = None) -> None:
-        self.show, self.log = show, log
+    def __init__(self, show: bool = True) -> None:
+        self.show = show
+        self.log: Callable[[str], None] | None = None
         self.bar: Any = None
-        self.title = ""
+        self.title, self.shown = "", True
 
     def begin(self, epoch: int, epochs: int, batches: int, done: int, stage: str) -> None:
         """A new epoch, counted from 0, of which `done` batches are done already."""
         name = "" if stage == "train" else f" ({stage})"
         self.title = f"epoch {epoch + 1}/{epochs}{name}"
+        every = epochs // SHOWN if epochs > MANY else 1
+        self.shown = (epoch + 1) % every == 0 or epoch in (0, epochs - 1)
         if self.show and sys.stderr.isatty():
             try:
                 from tqdm import tqdm
             except ModuleNotFoundError:
                 return
             self.bar = tqdm(
-                total=batches, initial=done, desc=self.title, leave=False, unit=" steps"
+                total=batches,
+                initial=done,
+                desc=self.title,
+                leave=False,
+                unit=" steps",
+                delay=0.3,  # an epoch that takes less needs no bar
             )
 
     def step(self, losses: dict[str, float]) -> None:
@@ -37,15 +52,16 @@ class Progress:
         if self.bar is not None:
             self.bar.update()
             if self.bar.n % 50 == 0:
-                text = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+                text = ", ".join(f"{name} {short(value)}" for name, value in losses.items())
                 self.bar.set_postfix_str(text, refresh=False)
 
     def end(self, row: dict[str, Any], seconds: float) -> None:
         """The epoch is over; its figures are shown for good."""
-        self._clear()
-        figures = {k: v for k, v in row.items() if isinstance(v, float)}
-        text = "  ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in figures.items())
-        self.say(f"{self.title}  {text}  ({seconds:.1f} s)")
+        self.close()
+        if self.shown:
+            figures = {k: v for k, v in row.items() if isinstance(v, float)}
+            text = "  ".join(f"{k.replace('_', ' ')} {short(v)}" for k, v in figures.items())
+            self.say(f"{self.title}  {text}  ({seconds:.1f} s)")
 
     def say(self, line: str) -> None:
         """A line for the person and for the log."""
@@ -54,13 +70,13 @@ class Progress:
         if self.log is not None:
             self.log(line)
 
-    def close(self, reason: str | None) -> None:
-        """Training is over; `reason` says why, if it ended early."""
-        self._clear()
-        if reason:
-            self.say(f"stopped early: {reason}")
-
-    def _clear(self) -> None:
+    def close(self) -> None:
+        """Take the bar away."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+
+def short(value: float) -> str:
+    """A figure with four decimals, or with three digits if it is very small or large."""
+    return f"{value:.4f}" if 0.01 <= abs(value) < 1e5 else f"{value:.3g}"

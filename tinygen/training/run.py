@@ -7,6 +7,7 @@
     log.txt            what was printed
     samples/           pictures by epoch
     checkpoints/       states to resume from
+    model.safetensors  the trained model, once training is over
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from ..system import require
 from .checkpoint import checkpoints, save_arrays, write_atomically
 
 KEEP = 2  # checkpoints; an older one is removed when a newer one is safe on the disk
@@ -41,8 +44,9 @@ class Run:
     def create(cls, folder: str | os.PathLike[str], config: Mapping[str, Any]) -> Run:
         """A new folder for a run with these settings.
 
-        Raises RunError if the folder holds anything already.
+        Raises RunError if the folder holds anything already, ModuleNotFoundError without tomli-w.
         """
+        require("tomli_w")  # before anything is written
         folder = Path(folder)
         cls.check_free(folder)
         (folder / "samples").mkdir(parents=True)
@@ -58,7 +62,7 @@ class Run:
         if (folder / "config.toml").exists():
             raise RunError(
                 f"{folder} holds another run; choose another --out, "
-                f"or go on with it: tinygen resume {folder}"
+                f"or go on with it: tinygen resume {shlex.quote(str(folder))}"
             )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} is there already and not empty; choose another --out")
@@ -69,9 +73,10 @@ class Run:
         text = tomli_w.dumps(without_none(self.config))
         write_atomically(self.folder / "config.toml", text.encode())
 
-    def change(self, part: str, key: str, value: Any) -> None:
-        """Change one of the settings, here and in config.toml."""
-        self.config = {**self.config, part: {**self.config[part], key: value}}
+    def change(self, table: str, **values: Any) -> None:
+        """Change some of the settings, here and in config.toml."""
+        require("tomli_w")
+        self.config = {**self.config, table: {**self.config[table], **values}}
         self._write_config()
 
     @classmethod
@@ -122,16 +127,22 @@ class Run:
         write_atomically(self.folder / "metrics.jsonl", text.encode())
 
     def checkpoint(self, step: int, arrays: Mapping[str, Any], meta: Mapping[str, Any]) -> Path:
-        """Write the state after `step` steps, then remove all but the newest few before it."""
+        """Write the state after `step` steps, then remove all but the last few before it."""
         path = self.folder / "checkpoints" / f"{step:08d}.safetensors"
         save_arrays(path, arrays, dict(meta))
-        for old in checkpoints(self.folder)[:-KEEP]:
-            old.unlink()
+        found = checkpoints(self.folder)
+        here = found.index(path)
+        later = found[here + 1 :]  # of a run that went on from before them
+        halves = path.parent.glob(".*.safetensors.*")  # of a process that was killed
+        for old in [*found[: max(here + 1 - KEEP, 0)], *later, *halves]:
+            old.unlink(missing_ok=True)
         return path
 
-    def sample(self, name: str) -> Path:
-        """The path for a picture in samples/."""
-        return self.folder / "samples" / f"{name}.png"
+    def to_go_on(self) -> str:
+        """The command, or the call in a script, that goes on with the run."""
+        if "data" in self.config:
+            return f"tinygen resume {shlex.quote(str(self.folder))}"
+        return f"fit(..., out={str(self.folder)!r}, resume=True)"
 
 
 def without_none(config: Any) -> Any:

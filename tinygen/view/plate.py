@@ -19,8 +19,13 @@ CAPTION = 15  # pixels of a letter's height, at scale 1
 
 
 def to_pixels(images: Any) -> Array:
-    """Images (n, h, w), (n, h, w, 1) or (n, h, w, 3) as (n, h, w, 3) uint8; floats are in [0, 1]."""
+    """Images (n, h, w), (n, h, w, 1) or (n, h, w, 3) as (n, h, w, 3) uint8.
+
+    Floats show what they have between 0 and 1; integers are uint8.
+    """
     images = np.asarray(images)
+    if images.dtype.kind in "iu" and images.dtype != np.uint8:
+        raise ValueError(f"to_pixels: pixels are uint8, or floats in [0, 1], not {images.dtype}")
     if images.dtype != np.uint8:
         images = np.round(np.clip(np.nan_to_num(images), 0, 1) * 255).astype(np.uint8)
     if images.ndim == 3:
@@ -46,13 +51,16 @@ def plate(
         images: see `to_pixels`.
         columns: images in a row; by default as near to a square as it gets.
         captions: a text in front of each row.
-        scale: how many pixels of the sheet one pixel takes; by default at least 56 for an image.
+        scale: how many pixels of the sheet one pixel takes; by default the least that makes an
+            image 56 wide or high.
         gap: pixels between images.
     """
     from PIL import Image, ImageDraw, ImageFont
 
     pixels = to_pixels(images)
     n, height, width, _ = pixels.shape
+    if not pixels.size:
+        raise ValueError(f"plate: nothing to see in images of shape {np.shape(images)}")
     columns = columns or math.ceil(math.sqrt(n))
     scale = scale or max(1, math.ceil(56 / max(height, width)))
     pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)

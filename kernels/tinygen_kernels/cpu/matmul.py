@@ -59,7 +59,8 @@ def _product(a: Array, b: Array, c: Array, by_rows: bool) -> None:
 
 def _shared(multiply_adds: int) -> Callable[..., Any]:
     """The loop for a product of this size: all threads, or only this one."""
-    return _product.shared if multiply_adds > ALONE else _product.alone
+    loop: Callable[..., Any] = _product.shared if multiply_adds > ALONE else _product.alone
+    return loop
 
 
 def matmul(x: Array, y: Array, by_rows: bool = False) -> Array:

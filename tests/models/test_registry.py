@@ -1,0 +1,95 @@
+"""The closed registry: names and settings, the same model again, files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import tinygen
+from tinygen import Random, models
+from tinygen.models import StackedAutoencoder
+
+
+def assert_same(a: models.Model, b: models.Model) -> None:
+    assert (a.name, a.config) == (b.name, b.config)
+    mine, yours = a.state_dict(), b.state_dict()
+    assert list(mine) == list(yours)
+    for name in mine:
+        np.testing.assert_array_equal(mine[name], yours[name], err_msg=name)
+
+
+def test_names():
+    assert models.names() == ("linear-ae", "stacked-ae", "tied-ae")
+    for name in models.names():
+        assert models.create(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: models.create("stakced-ae"), "'stakced-ae', did you mean 'stacked-ae'"),
+        (lambda: models.create("xyz"), "known are linear-ae, stacked-ae, tied-ae"),
+        (lambda: models.create("tied-ae", coding=3), "no setting 'coding', did you mean 'codings'"),
+        (lambda: models.create("stacked-ae", activation="sleu"), "did you mean 'selu'"),
+        (lambda: models.create("tied-ae", loss="msee"), "unknown loss 'msee', did you mean 'mse'"),
+        (lambda: models.create("stacked-ae", codings=0), "sizes must be positive"),
+        (lambda: models.find("linear").recipe(), "did you mean 'linear-ae'"),
+        (lambda: StackedAutoencoder.recipe("gredy"), "no preset 'gredy', did you mean 'greedy'"),
+    ],
+)
+def test_unknown_names_and_settings(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_config_makes_the_same_model_again(name):
+    model = models.create(name, codings=2, seed=7)
+    assert model.config == {**models.options(name), "codings": 2, "seed": 7}
+    assert_same(model, models.create(name, **model.config))
+    as_json = json.loads(json.dumps(model.config))
+    assert_same(model, models.create(name, **as_json))
+    other = models.create(name, codings=2, seed=8)
+    assert (other.parameters()[0].data != model.parameters()[0].data).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("linear-ae", {}),
+        ("stacked-ae", {"image_shape": (5, 7), "widths": [6, np.int64(4)], "codings": 3}),
+        ("stacked-ae", {"activation": ("leaky_relu", 0.1), "loss": "mse", "seed": 5}),
+        ("tied-ae", {"image_shape": [4, 4, 3], "widths": (), "codings": 2}),
+    ],
+)
+def test_saved_models_come_back(tmp_path, name, config):
+    model = models.create(name, **config)
+    model.parameters()[0].data[0, 0] = 3.0  # not what the seed gives
+    path = tmp_path / "a model.safetensors"
+    model.save(path)
+    found = tinygen.load(path)
+    assert not found.training
+    assert_same(model, found)
+    x = Random(0).uniform((2, *model.config["image_shape"]))
+    np.testing.assert_array_equal(model.reconstruct(x).numpy(), found.reconstruct(x).numpy())
+
+
+def test_only_models_from_the_registry_are_saved(tmp_path):
+    for module in (tinygen.nn.Dense(2, 3), StackedAutoencoder((4, 4))):
+        with pytest.raises(TypeError, match=r"only a model from tinygen\.models\.create"):
+            module.save(tmp_path / "x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_measures_tell_the_rounded_accuracy_of_pixels_only():
+    model = models.create("stacked-ae", image_shape=(4, 4), loss="mse")
+    x = Random(0).uniform((3, 4, 4))
+    found = model.measures(x, rng=Random(0))
+    y = model.reconstruct(x).numpy()
+    assert found["rounded_accuracy"] == (np.round(x) == np.round(y)).mean()
+    assert found["loss"] == model.loss(x, rng=Random(0)).item()
+    assert list(model.measures(2 * x - 1, rng=Random(0))) == ["loss"]
+    target = np.ones_like(x)
+    assert model.measures(x, target, rng=Random(0))["rounded_accuracy"] == np.round(y).mean()

@@ -1,0 +1,72 @@
+"""What a model's figures are on data, and whether the data can be meant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import ops
+from ..backend import Array
+from ..config import no_grad
+from ..data import Loader
+from ..nn import Module
+from ..ops.random import Random
+
+VALIDATION_BATCH = 1000
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the text says why, and what is kept."""
+
+
+def evaluate(
+    model: Module, *arrays: Array, seed: int = 0, batch_size: int = VALIDATION_BATCH
+) -> dict[str, float]:
+    """The model's measures on data, in inference mode: means over all samples.
+
+    Args:
+        model: with a method `measures`, such as those of tinygen.models.
+        arrays: the samples, and targets if the model takes them.
+        seed: of the noise that a model such as a VAE draws.
+        batch_size: samples at a time.
+    """
+    was_training = model.training
+    model.eval()
+    totals: dict[str, float] = {}
+    counts: Counter[str] = Counter()
+    rng = Random(seed, "evaluation", device=model.device)
+    loader = Loader(*arrays, batch_size=batch_size)
+    try:
+        with no_grad():
+            for i, batch in enumerate(loader):
+                measures = model.measures(*batch, rng=rng.at(i))  # type: ignore[attr-defined]
+                for name, value in measures.items():
+                    totals[name] = totals.get(name, 0.0) + value * len(batch[0])
+                    counts[name] += len(batch[0])
+    finally:
+        model.train(was_training)
+    # without what only some of the batches have
+    whole = [name for name in totals if counts[name] == loader.samples]
+    return {name: totals[name] / loader.samples for name in whole}
+
+
+def check_range(model: Module, arrays: Sequence[Array]) -> None:
+    """Raise ValueError for targets that make the cross-entropy of a model meaningless."""
+    criterion = getattr(model, "criterion", None)
+    if criterion not in (ops.binary_cross_entropy, ops.binary_cross_entropy_with_logits):
+        return
+    target = arrays[-1] if arrays else np.zeros(1)
+    low, high = target.min(initial=0), target.max(initial=1)
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"binary cross-entropy needs targets in [0, 1], the data goes from {low:.4g} to "
+            f"{high:.4g}; pixels are divided by 255 (tinygen.data.as_floats)"
+        )
+
+
+def check_finite(batch: Sequence[Array]) -> None:
+    """Raise TrainingError if it is the data that is to blame."""
+    if not all(np.isfinite(array).all() for array in batch):
+        raise TrainingError("the training data holds NaN or infinity")

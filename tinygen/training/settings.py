@@ -1,0 +1,192 @@
+"""The settings of a run: a recipe, what was asked for instead, and every default written out.
+
+They are a plain dict, as config.toml holds it: `model`, `preset`, and the tables `config` (of the
+model), `data`, `training` and `options` (of the optimiser). A run is a pure function of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import data as datasets
+from .. import models
+from ..backend import check_device
+from ..data.registry import unknown
+from ..names import nearest
+from ..optim import BY_NAME, Optimizer
+
+QUICK_SAMPLES, QUICK_EPOCHS = 2000, 2
+PLANE = "plane"  # the data of the linear autoencoder, which is no set of images
+TABLES = ("config", "data", "training", "options")
+FOREVER = 10**6  # epochs, where the number of steps is the limit
+
+
+def settings(
+    name: str,
+    *,
+    preset: str | None = None,
+    data: str | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    images: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    overrides: Mapping[str, Any] | None = None,
+    quick: bool = False,
+) -> dict[str, Any]:
+    """All settings of a run, defaults written out.
+
+    Args:
+        name: of the model.
+        preset: one of the model's recipes; by default its first.
+        data: a data set's name, a folder of images or an .npz file; by default the recipe's.
+        epochs: passes over the data.
+        steps: or training steps in all.
+        images: or samples seen in all.
+        batch_size: samples in a step.
+        seed: of weights, order and noise.
+        device: "cpu" or "cuda".
+        overrides: any of the settings by its name, or by table and name ("data.seed").
+        quick: a small part of the data, and few epochs.
+
+    Raises ValueError for unknown names, with the nearest known one, and for unfit values.
+    """
+    recipe = models.find(name).recipe(preset)
+    overrides = dict(overrides or {})
+    optimizer = overrides.get("optimizer", recipe.optimizer)
+    if optimizer not in BY_NAME:
+        raise ValueError(f"unknown optimizer {optimizer!r}{nearest(optimizer, BY_NAME)}")
+    check_device(device)
+    own_options = recipe.options if optimizer == recipe.optimizer else {}
+    result: dict[str, Any] = {
+        "model": name,
+        "preset": preset or next(iter(models.find(name).recipes)),
+        "config": {**models.options(name), "seed": seed},
+        "data": {
+            "source": data or recipe.data,
+            "size": recipe.size,
+            "channels": recipe.channels,
+            "count": None,
+            "seed": 0,
+        },
+        "training": {
+            "epochs": min(QUICK_EPOCHS, recipe.epochs) if quick else recipe.epochs,
+            "max_steps": None,
+            "batch_size": recipe.batch_size,
+            "accumulate": 1,
+            "patience": None,
+            "seed": seed,
+            "device": device,
+            "greedy": recipe.greedy,
+            "optimizer": recipe.optimizer,
+        },
+        "options": {**_options(BY_NAME[optimizer]), **own_options},
+    }
+    for key, value in overrides.items():
+        _override(name, result, key, value)
+    training = result["training"]
+    if batch_size is not None:
+        training["batch_size"] = batch_size
+    _budget(training, epochs, steps, images)
+    for key in ("epochs", "batch_size", "accumulate", "patience", "max_steps"):
+        value = training[key]
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ValueError(f"{key} must be a whole number of at least 1, not {value!r}")
+    _settle(result["data"], quick)
+    result["config"]["image_shape"] = _image_shape(result["data"])
+    return result
+
+
+def _options(optimizer: type[Optimizer]) -> dict[str, Any]:
+    """The options of an optimiser with their defaults."""
+    own = inspect.signature(optimizer).parameters.values()
+    defaults = {p.name: p.default for p in own if p.default is not p.empty}
+    return {**defaults, "clip_norm": None, "clip_value": None}
+
+
+def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
+    """Put one setting where it belongs."""
+    *table, key = key.split(".", 1)
+    found = [t for t in TABLES if key in result[t] and table in ([], [t])]
+    if not found:
+        known = [k for t in TABLES for k in result[t]]
+        raise ValueError(f"{name} has no setting {key!r}{nearest(key, known)}")
+    if len(found) > 1:
+        choice = " or ".join(f"{t}.{key}" for t in found)
+        raise ValueError(f"there is more than one {key}: say {choice}")
+    if key == "image_shape":
+        raise ValueError("image_shape comes from the data: set size and channels")
+    old = result[found[0]][key]
+    if not _fits(value, old):
+        raise ValueError(f"{key} cannot be {value!r}; an example is {old!r}")
+    result[found[0]][key] = value
+
+
+def _fits(value: Any, old: Any) -> bool:
+    """Whether a value is of the kind of the one it replaces; what is None may be a number."""
+    if isinstance(old, str):  # an activation may be a name or a pair
+        return isinstance(value, (str, list))
+    if isinstance(old, (list, tuple)):
+        return isinstance(value, list) and all(_fits(v, o) for v in value for o in old[:1])
+    if isinstance(value, bool) or isinstance(old, bool):
+        return isinstance(value, bool) and isinstance(old, bool)
+    if isinstance(old, int):
+        return isinstance(value, int) or value is None
+    return isinstance(value, (int, float)) or (value is None and old is None)
+
+
+def _budget(
+    training: dict[str, Any], epochs: int | None, steps: int | None, images: int | None
+) -> None:
+    """How long to train: whichever of the three was given."""
+    if sum(x is not None for x in (epochs, steps, images)) > 1:
+        raise ValueError("give only one of epochs, steps and images")
+    if images is not None:
+        steps = math.ceil(images / training["batch_size"])
+    if epochs is not None:
+        training["epochs"] = epochs
+    if steps is not None:
+        training["max_steps"], training["epochs"] = steps, FOREVER
+
+
+def _settle(data: dict[str, Any], quick: bool) -> None:
+    """Find out whether the data is there, and how much of it to take."""
+    source = data["source"]
+    if source == PLANE:
+        return
+    check_source(source)
+    available = None
+    if source not in datasets.names():
+        path = Path(source).resolve()
+        data["source"] = str(path)  # a run may be resumed from elsewhere
+        if path.is_dir():
+            available = len(datasets.list_folder(path).paths)
+        else:
+            available = 0  # of an .npz file all is read in any case
+    if quick and data["count"] is None:
+        count = QUICK_SAMPLES if available is None else min(QUICK_SAMPLES, available)
+        data["count"] = count or None
+
+
+def check_source(source: str) -> None:
+    """Raise DataError if there is neither a data set nor a file or folder of that name."""
+    if source not in datasets.names() and not Path(source).exists():
+        raise unknown(source, also=", and there is no such file or folder")
+
+
+def _image_shape(data: Mapping[str, Any]) -> list[int] | None:
+    """The shape of a sample, as far as it is known before the data is read."""
+    if data["source"] == PLANE:
+        return [3]
+    size, channels = data["size"], data["channels"]
+    if data["source"] in datasets.names():
+        height, _, depth = datasets.describe(data["source"]).shape
+        size, channels = size or height, channels or depth
+    if size is None or channels is None:
+        return None
+    return [size, size] if channels == 1 else [size, size, channels]
