@@ -13,12 +13,22 @@ def mask(x, rate):
 
 
 CASES = [
-    Case("dropout", lambda x, rate: ops.dropout(x, rate, rng=Random(7)), [normal(5, 6)],
-         options=grid(rate=[0.0, 0.3, 0.9]), **ONE,
-         reference=lambda x, rate: x * mask(x, rate) / (1 - rate),
-         torch=OTHER_NUMBERS),
-    Case("gaussian_noise", lambda x, std: ops.gaussian_noise(x, std, rng=Random(7)), [normal(5, 6)],
-         options=grid(std=[0.0, 0.5]), **ONE,
-         reference=lambda x, std: x + std * Random(7).normal(x.shape, dtype=x.dtype),
-         torch=OTHER_NUMBERS),
+    Case(
+        "dropout",
+        lambda x, rate: ops.dropout(x, rate, rng=Random(7)),
+        [normal(5, 6)],
+        options=grid(rate=[0.0, 0.3, 0.9]),
+        **ONE,
+        reference=lambda x, rate: x * mask(x, rate) / (1 - rate),
+        torch=OTHER_NUMBERS,
+    ),
+    Case(
+        "gaussian_noise",
+        lambda x, std: ops.gaussian_noise(x, std, rng=Random(7)),
+        [normal(5, 6)],
+        options=grid(std=[0.0, 0.5]),
+        **ONE,
+        reference=lambda x, std: x + std * Random(7).normal(x.shape, dtype=x.dtype),
+        torch=OTHER_NUMBERS,
+    ),
 ]

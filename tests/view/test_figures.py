@@ -117,4 +117,3 @@ def test_drawing_changes_nothing_of_the_model(tmp_path):
     assert model.training
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
-

@@ -19,15 +19,14 @@ def add_to(commands: Any) -> None:
     """The command and its three parts."""
     command = add_command(commands, "data", "List, fetch and show data sets.", EXAMPLE, run_list)
     parts = command.add_subparsers(dest="part", required=True, metavar="list|fetch|show")
-    about = "What there is, and whether it is here."
-    add_command(parts, "list", about, "example:\n  tinygen data list", run_list)
-    about = "Download a data set and check it."
-    example = "example:\n  tinygen data fetch fashion-mnist"
-    fetch = add_command(parts, "fetch", about, example, run_fetch)
+    what = "What there is, and whether it is here."
+    add_command(parts, "list", what, "example:\n  tinygen data list", run_list)
+    what = "Download a data set and check it."
+    fetch = add_command(parts, "fetch", what, "example:\n  tinygen data fetch mnist", run_fetch)
     fetch.add_argument("name", metavar="NAME", help="one of those that 'tinygen data list' lists")
-    example = "examples:\n  tinygen data show faces --size 64\n  tinygen data show photos --out p.png"
-    about = "Draw a plate of its first images."
-    show = add_command(parts, "show", about, example, run_show)
+    what = "Draw a plate of its first images."
+    example = "examples:\n  tinygen data show faces --size 64\n  tinygen data show photos -n 9"
+    show = add_command(parts, "show", what, example, run_show)
     show.add_argument("name", metavar="NAME", help="a data set, a folder or an .npz file")
     show.add_argument("-n", type=positive, default=64, help="how many (default 64)")
     show.add_argument("--size", type=positive, help="height and width in pixels")
@@ -40,11 +39,10 @@ def run_list(options: argparse.Namespace) -> int:
     from .. import data
 
     for name in data.names():
-        source = data.describe(name)
-        images = f"{sum(source.splits.values()):,} of {' x '.join(map(str, source.shape))}"
-        here = "here" if data.is_here(name) else f"tinygen data fetch {name}"
-        print(f"{name:16}{images:24}{source.description}  [{here}]")
-    print("\nAlso a folder of images, or an .npz file with an array `images`.")
+        here = "here" if data.is_here(name) else "not here"
+        print(f"{name:16}{here:11}{data.describe(name).description}")
+    print("\nWhat is not here: tinygen data fetch NAME")
+    print("Also a folder of images, or an .npz file with an array `images`.")
     return 0
 
 
@@ -55,6 +53,8 @@ def run_fetch(options: argparse.Namespace) -> int:
     usage(data.describe, options.name)
     for path in data.fetch(options.name, progress=True):
         print(path)
+    if not data.describe(options.name).needs_network:
+        print(f"{options.name} needs no files: tinygen draws it")
     return 0
 
 

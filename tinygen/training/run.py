@@ -1,13 +1,13 @@
 """The folder of a run: what was asked for, what happened, and the state to go on from.
 
-    config.toml        every setting, defaults written out
-    environment.json   versions, machine, command
-    metrics.jsonl      one line an epoch; the same bytes whenever the run is repeated
-    timing.jsonl       seconds, which are not
-    log.txt            what was printed
-    samples/           pictures by epoch
-    checkpoints/       states to resume from
-    model.safetensors  the trained model, once training is over
+config.toml        every setting, defaults written out
+environment.json   versions, machine, command
+metrics.jsonl      one line an epoch; the same bytes whenever the run is repeated
+timing.jsonl       seconds, which are not
+log.txt            what was printed
+samples/           pictures by epoch
+checkpoints/       states to resume from
+model.safetensors  the trained model, once training is over
 """
 
 from __future__ import annotations
