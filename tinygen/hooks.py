@@ -25,7 +25,7 @@ import numpy as np
 
 from .backend import is_array
 from .config import hooks
-from .core import Function, Tensor, data_of
+from .core import Function, Tensor, data_of, run_hooked
 
 HERE = str(Path(__file__).parent) + os.sep
 
@@ -109,11 +109,25 @@ class NaNFinder(Hook):
             return
         what = "NaN" if np.isnan(bad[0]).any() else "infinity"
         shapes = ", ".join(str(a.shape) for a in _arrays(inputs))
+        where = f"the {phase} of {op.name}"
+        outer = _in_backward_of() if phase == "forward" else None
+        if outer is not None:
+            where, op = f"the backward of {outer.name} (in its {op.name})", outer
         place = getattr(op, "place", None)
         raise FloatingPointError(
-            f"the {phase} of {op.name} made the first {what}, from inputs of shapes {shapes}"
+            f"{where} made the first {what}, from inputs of shapes {shapes}"
             + (f"; the op was called at {place}" if place else "")
         )
+
+
+def _in_backward_of() -> Function | None:
+    """The op whose backward is at work, made of other ops; None if there is none."""
+    frame = sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]  # None ends the loop
+        if frame.f_code is run_hooked.__code__ and frame.f_locals["phase"] == "backward":
+            op: Function = frame.f_locals["op"]
+            return op
+    return None
 
 
 class Places(Hook):

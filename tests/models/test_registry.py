@@ -83,6 +83,14 @@ def test_only_models_from_the_registry_are_saved(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_pixels_of_0_to_255_are_refused():
+    model = models.create("stacked-ae", image_shape=(4, 4))
+    x = np.zeros((2, 4, 4), np.uint8)
+    for use in (model, model.encode, model.reconstruct):
+        with pytest.raises(TypeError, match=r"x holds integers \(uint8\); images are floats"):
+            use(x)
+
+
 def test_measures_tell_the_rounded_accuracy_of_pixels_only():
     model = models.create("stacked-ae", image_shape=(4, 4), loss="mse")
     x = Random(0).uniform((3, 4, 4))

@@ -68,9 +68,14 @@ def test_validation_data_is_an_array_or_a_pair():
     )
     assert history["valid_loss"][-1] < 0.5 * history["valid_loss"][0]
     assert (net(x).numpy().argmax(axis=1) == y).mean() > 0.9
-    same = fit(tiny(), images(), epochs=1, validation_data=images(), verbose=False)
-    pair = fit(tiny(), images(), epochs=1, validation_data=(images(), images()), verbose=False)
-    assert same["valid_loss"] == pair["valid_loss"]
+    pair = (images(), images())
+    found = [
+        fit(tiny(), images(), epochs=1, validation_data=given, verbose=False)["valid_loss"]
+        for given in (images(), pair, list(pair))
+    ]
+    assert found[0] == found[1] == found[2]
+    with pytest.raises(ValueError, match="validation_data needs targets too"):
+        fit(net, x, y, loss="softmax_cross_entropy", validation_data=x, verbose=False)
 
 
 def test_any_module_with_any_loss():
@@ -191,6 +196,15 @@ def test_early_stopping_brings_back_the_best(capsys):
     assert losses.index(best) == len(losses) - 3
     assert evaluate(model, images(20, seed=1))["loss"] == best == stopping.best
     assert "stopped early: valid_loss has not improved for 2 epochs" in capsys.readouterr().out
+
+
+def test_early_stopping_may_be_used_again():
+    stopping = EarlyStopping("loss", patience=1)
+    lengths = []
+    for rate in (0.5, 0.0):  # what the first run reached would stop the second at once
+        options = {"learning_rate": rate, "callbacks": [stopping], "verbose": False}
+        lengths.append(len(fit(tiny(), images(), epochs=3, **options)))
+    assert lengths == [3, 2]
 
 
 def test_early_stopping_may_keep_the_last_weights_and_ask_for_more():

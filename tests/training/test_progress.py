@@ -65,12 +65,15 @@ def on_a_terminal(monkeypatch) -> None:
 def test_a_bar_on_a_terminal_that_goes_away(monkeypatch, capsys):
     on_a_terminal(monkeypatch)
     progress = Progress()
-    progress.begin(0, 2, batches=100, done=40, stage="train")
-    assert (progress.bar.n, progress.bar.total) == (40, 100)
+    progress.begin(0, 2, batches=150, done=40, stage="train")
+    assert (progress.bar.n, progress.bar.total) == (40, 150)
     for _ in range(60):
         progress.step({"train": 0.25})
     assert progress.bar.n == 100
-    assert "train 0.25" in progress.bar.postfix
+    assert progress.bar.postfix == "loss 0.2500"
+    for _ in range(50):
+        progress.step({"critic": 0.25, "generator": -1.0})
+    assert progress.bar.postfix == "critic 0.2500, generator -1.0000"
     progress.end({"loss": 0.5}, 1.0)
     assert progress.bar is None
     assert capsys.readouterr().out == "epoch 1/2  loss 0.5000  (1.0 s)\n"

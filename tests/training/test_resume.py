@@ -10,11 +10,14 @@ from tests.training.toys import (
     Noisy,
     StopAt,
     assert_same_end,
+    images,
     run_in,
     stage,
     tiny,
     trainer,
 )
+from tinygen.data import Loader
+from tinygen.ops.random import Random
 from tinygen.training import (
     CheckpointError,
     EarlyStopping,
@@ -247,6 +250,15 @@ def test_the_best_weights_are_what_a_stopped_run_gives(tmp_path):
         found.model.state_dict()["encoder.layers.1.weight"],
     )
     assert loop.evaluate(found.model, *found.valid, seed=3)["loss"] == min(losses)
+
+
+def test_a_run_goes_on_with_the_same_data_only():
+    first, other = trainer(tiny()), trainer(tiny())
+    other.loader = Loader(images(40), batch_size=8, rng=Random(3))
+    with pytest.raises(
+        ValueError, match=r"data of shapes \[\[40, 6, 6\]\], this has \[\[38, 6, 6\]\]"
+    ):
+        first.load_state(*other.state())
 
 
 def test_folders_that_are_no_runs(tmp_path):

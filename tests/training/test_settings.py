@@ -75,6 +75,7 @@ def test_lengths():
 
 def test_overrides_go_where_they_belong():
     overrides = {
+        "channels": None,
         "codings": 5,
         "widths": [60, 40],
         "activation": ["leaky_relu", 0.1],
@@ -142,6 +143,9 @@ def test_the_shape_of_the_samples_as_far_as_it_is_known(given, shape, tmp_path, 
         ({"overrides": {"patience": "long"}}, "patience cannot be 'long'"),
         ({"overrides": {"patience": 0}}, "patience must be a whole number of at least 1"),
         ({"overrides": {"epochs": 2.5}}, "epochs cannot be 2.5"),
+        ({"overrides": {"batch_size": None}}, "batch_size cannot be None; an example is 32"),
+        ({"seed": -1}, "seed must be from 0"),
+        ({"overrides": {"data.seed": -1}}, "seed must be from 0"),
     ],
 )
 def test_what_makes_no_sense(given, message):

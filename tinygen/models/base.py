@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..core import Tensor, TensorLike
+from ..core import Tensor, TensorLike, data_of
 from ..names import nearest
 from ..nn import Module
 from ..ops.random import Random
@@ -112,7 +112,12 @@ class Autoencoder(Model):
         self.encoder, self.decoder, self.criterion = encoder, decoder, loss
 
     def encode(self, x: TensorLike, *, rng: Random | None = None) -> Tensor:
-        """The codings of x: (n, ...) -> (n, codings)."""
+        """The codings of x, floats: (n, ...) -> (n, codings)."""
+        if data_of(x).dtype.kind in "iu":
+            raise TypeError(
+                f"{type(self).__name__}: x holds integers ({data_of(x).dtype}); images are floats "
+                "in [0, 1], see tinygen.data.as_floats"
+            )
         return _tensor(self.encoder(x, rng=rng))
 
     def decode(self, codings: TensorLike, *, rng: Random | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..backend import Array
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 class Callback:
     """Base: override what is needed. The state of a callback is kept in checkpoints."""
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Called before the first step of a run, but not when it goes on from a checkpoint."""
 
     def on_step(self, trainer: Trainer, losses: dict[str, float]) -> None:
         """Called after every step with the loss of each phase."""
@@ -51,8 +55,12 @@ class EarlyStopping(Callback):
             raise ValueError(f"EarlyStopping: patience must be at least 1, not {patience}")
         self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
         self.restore_best = restore_best
-        self.best, self.waited = float("inf"), 0
+        self.best, self.waited = math.inf, 0
         self.weights: dict[str, Array] = {}
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Forget what came of another run."""
+        self.best, self.waited, self.weights = math.inf, 0, {}
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Remember the best, count the others."""
@@ -77,11 +85,11 @@ class EarlyStopping(Callback):
 
     def state_dict(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """The best so far."""
-        best = None if self.best == float("inf") else self.best
+        best = None if self.best == math.inf else self.best
         return self.weights, {"best": best, "waited": self.waited}
 
     def load_state_dict(self, arrays: dict[str, Array], values: dict[str, Any]) -> None:
         """Go on from there."""
         self.weights = arrays
-        self.best = float("inf") if values["best"] is None else values["best"]
+        self.best = math.inf if values["best"] is None else values["best"]
         self.waited = values["waited"]

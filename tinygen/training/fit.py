@@ -138,12 +138,14 @@ def fit(
         raise ValueError("fit: several stages need an optimizer each; give its name")
     if resume and out is None:
         raise ValueError("fit: resume=True needs out=, the folder to go on with")
-    arrays = _arrays(model, x, y)
+    arrays, valid = _arrays(model, x, y), _validation(model, validation_data)
+    if len(valid) == 1 < len(arrays):
+        raise ValueError("fit: validation_data needs targets too: a pair of samples and targets")
     trainer = Trainer(
         trained,
         stages,
         arrays,
-        valid=_validation(model, validation_data),
+        valid=valid,
         batch_size=batch_size,
         seed=seed,
         callbacks=callbacks,
@@ -229,7 +231,10 @@ def _arrays(model: Module, x: Any, y: Any) -> list[Array]:
 def _validation(model: Module, data: Any) -> list[Array]:
     if data is None:
         return []
-    return _arrays(model, *data) if isinstance(data, tuple) else _arrays(model, data, None)
+    pair = isinstance(data, tuple) or (
+        isinstance(data, list) and len(data) == 2 and all(hasattr(d, "shape") for d in data)
+    )
+    return _arrays(model, *data) if pair else _arrays(model, data, None)
 
 
 def _run(out: str | os.PathLike[str], resume: bool, config: dict[str, Any]) -> Run:

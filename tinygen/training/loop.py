@@ -123,6 +123,9 @@ class Trainer:
         """
         if self.run and not self.done:
             (self.run.folder / MODEL).unlink(missing_ok=True)  # that of a shorter run
+        if self.step == 0:
+            for callback in self.callbacks:
+                callback.on_begin(self)
         # the loop looks for numbers that overflow itself
         with self._signals(), np.errstate(over="ignore", invalid="ignore"):
             try:
@@ -324,6 +327,7 @@ class Trainer:
         meta = {
             "model": getattr(self.model, "name", type(self.model).__name__),
             "config": getattr(self.model, "config", None),
+            "data": [list(array.shape) for array in self.loader.arrays],
             "stage": self.stage,
             "epoch": self.epoch,
             "batch": self.batch,
@@ -343,6 +347,12 @@ class Trainer:
         def part(prefix: str) -> dict[str, Array]:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
+        shapes = [list(array.shape) for array in self.loader.arrays]
+        if shapes != meta["data"]:
+            raise ValueError(
+                f"the run was trained on data of shapes {meta['data']}, this has {shapes}; "
+                "it can only go on with the same"
+            )
         self.stage, self.epoch, self.batch = meta["stage"], meta["epoch"], meta["batch"]
         self.step, self.samples, self.stop = meta["step"], meta["samples"], meta["stop"]
         self.sums, self.rows = dict(meta["sums"]), list(meta["rows"])

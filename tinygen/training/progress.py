@@ -52,7 +52,9 @@ class Progress:
         if self.bar is not None:
             self.bar.update()
             if self.bar.n % 50 == 0:
-                text = ", ".join(f"{name} {short(value)}" for name, value in losses.items())
+                names = losses if len(losses) > 1 else ["loss"]
+                figures = zip(names, losses.values(), strict=True)
+                text = ", ".join(f"{name} {short(value)}" for name, value in figures)
                 self.bar.set_postfix_str(text, refresh=False)
 
     def end(self, row: dict[str, Any], seconds: float) -> None:

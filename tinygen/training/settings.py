@@ -17,12 +17,14 @@ from .. import models
 from ..backend import check_device
 from ..data.registry import unknown
 from ..names import nearest
+from ..ops.random import Random
 from ..optim import BY_NAME, Optimizer
 
 QUICK_SAMPLES, QUICK_EPOCHS = 2000, 2
 PLANE = "plane"  # the data of the linear autoencoder, which is no set of images
 TABLES = ("config", "data", "training", "options")
 FOREVER = 10**6  # epochs, where the number of steps is the limit
+OPTIONAL = ("size", "channels", "count", "max_steps", "patience", "clip_norm", "clip_value")
 
 
 def settings(
@@ -97,6 +99,8 @@ def settings(
         value = training[key]
         if value is not None and (not isinstance(value, int) or value < 1):
             raise ValueError(f"{key} must be a whole number of at least 1, not {value!r}")
+    for table in ("config", "data", "training"):
+        Random(result[table]["seed"])  # which knows what a seed may be
     _settle(result["data"], quick)
     result["config"]["image_shape"] = _image_shape(result["data"])
     return result
@@ -122,7 +126,7 @@ def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
     if key == "image_shape":
         raise ValueError("image_shape comes from the data: set size and channels")
     old = result[found[0]][key]
-    if not _fits(value, old):
+    if not (_fits(value, old) or (value is None and key in OPTIONAL)):
         raise ValueError(f"{key} cannot be {value!r}; an example is {old!r}")
     result[found[0]][key] = value
 
@@ -136,8 +140,8 @@ def _fits(value: Any, old: Any) -> bool:
     if isinstance(value, bool) or isinstance(old, bool):
         return isinstance(value, bool) and isinstance(old, bool)
     if isinstance(old, int):
-        return isinstance(value, int) or value is None
-    return isinstance(value, (int, float)) or (value is None and old is None)
+        return isinstance(value, int)
+    return isinstance(value, (int, float))
 
 
 def _budget(

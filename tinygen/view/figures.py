@@ -18,6 +18,7 @@ from .plate import plate, save_png
 
 SHOWN = 10  # images in a row of a plate
 BLUE, ORANGE, GREEN, GREY = "#3366aa", "#e07b39", "#4a9a62", "#8a8a90"
+MOST = 300  # points that are drawn
 FEW = 20  # values that get a dot each
 FAR = 20  # a loss that falls by more than this factor is drawn on a logarithmic axis
 
@@ -120,6 +121,7 @@ def projection(model: Model, points: Array, rows: Sequence[Any], folder: Path) -
     if points.ndim != 2 or points.shape[1] != 3:
         return None
     assert isinstance(model, Autoencoder)
+    points = points[:MOST]
     with no_grad():
         codings = model.eval().encode(points).numpy()
         made = model.decode(codings).numpy()
