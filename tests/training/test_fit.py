@@ -134,6 +134,15 @@ def test_the_seed_decides_all():
     assert (weights(first)[0] != weights(trained(4))[0]).any()
 
 
+def test_every_step_draws_noise_of_its_own():
+    x = images(1).repeat(8, axis=0)  # the order of the samples makes no difference
+    model = nn.Sequential(nn.GaussianNoise(0.5), nn.Flatten(), nn.Dense(36, 1, rng=Random(0)))
+    options = {"loss": "mse", "batch_size": 8, "learning_rate": 0.0, "verbose": False}
+    losses = fit(model, x, np.zeros((8, 1)), epochs=5, **options)["loss"]
+    assert len(set(losses)) == 5
+    assert fit(model, x, np.zeros((8, 1)), epochs=5, **options)["loss"] == losses
+
+
 def test_types_of_the_data():
     reference = tiny()
     fit(reference, images(), epochs=1, verbose=False)
