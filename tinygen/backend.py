@@ -7,6 +7,7 @@ The rest of the library asks `array_module(x)` for NumPy's names on arrays like 
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ if importlib.util.find_spec("tinygen_kernels") is None:  # a raw checkout, not i
 from tinygen_kernels import kernels
 
 __all__ = [
+    "LINE",
     "Array",
     "array_module",
     "as_array",
@@ -33,6 +35,8 @@ __all__ = [
     "to_device",
     "to_numpy",
 ]
+
+LINE = 64  # bytes of a cache line: vectors that lie across two of them load more slowly
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # CuPy's has the same methods
 
@@ -60,9 +64,13 @@ def as_array(x: object) -> Array:
 
 
 def empty(shape: tuple[int, ...], dtype: Any, device: str = "cpu") -> Array:
-    """An array with arbitrary contents on `device`."""
+    """An array with arbitrary contents on `device`, which begins at a multiple of LINE bytes."""
     check_device(device)
-    return np.empty(shape, dtype)
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    block = np.empty(size + LINE, np.uint8)
+    aligned = block[-block.ctypes.data % LINE :][:size]
+    result: Array = aligned.view(dtype).reshape(shape)
+    return result
 
 
 def check_device(device: str) -> None:

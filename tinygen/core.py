@@ -341,21 +341,25 @@ class Function:
         Where forward returns a tuple, so does this.
         """
         arrays: list[Any] = []
+        edges: list[Edge | None] = []
         recording = False
         for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x.array)
                 if x.requires_grad:
+                    edges.append(x.edge or (x, 0))
                     recording = True
+                    continue
             else:
                 arrays.append(x if isinstance(x, (int, float)) else as_array(x))
+            edges.append(None)
         if recording and not state.grad_enabled:
             recording = False
         if recording:
             if self.sequence:
                 raise RuntimeError(f"{self.name}: one Function object is one call; make another")
             self._kept = ()
-            if len(arrays) > 2 or arrays[0] is arrays[-1]:
+            if len({*map(id, arrays)}) < len(arrays):
                 _tell_apart(arrays)
         try:
             result = self.forward(*arrays) if not hooks else run_hooked(self, "forward", arrays)
@@ -363,20 +367,14 @@ class Function:
             shapes = ", ".join(str(a.shape) if is_array(a) else repr(a) for a in arrays)
             raise ValueError(f"{self.name} of shapes {shapes}: {error}") from error
         if recording:
-            edges: list[Edge | None] = []
-            for x in inputs:
-                if isinstance(x, Tensor) and x.requires_grad:
-                    edges.append(x.edge or (x, 0))
-                else:
-                    edges.append(None)
             self.edges = edges
             self.sequence = next(Function._numbers)
             if self._kept:
                 self._resolve(inputs, arrays, result)
         if type(result) is not tuple:
-            return _output(result, (self, 0) if recording else None)
+            return wrap(result, (self, 0) if recording else None)
         self.outputs = [(y.shape, y.dtype) for y in result]
-        outputs = [_output(y, (self, i) if recording else None) for i, y in enumerate(result)]
+        outputs = [wrap(y, (self, i) if recording else None) for i, y in enumerate(result)]
         return tuple(outputs)  # type: ignore[return-value]  # a tuple for a tuple
 
     def save(self, *arrays: Any) -> None:
@@ -394,20 +392,17 @@ class Function:
         """Find out for each array that forward saved which input or output it is."""
         saved: list[Any] = []
         version = 0
-        first, last = arrays[0], arrays[-1]
         for array in self._kept or ():
-            if array is first:
-                x = inputs[0]
-            elif array is last:
-                x = inputs[-1]
-            elif array is result:
-                x = (array, 0)
+            for source, own in zip(inputs, arrays):  # noqa: B905  (as many, and a hot loop)
+                if own is array:
+                    x = source
+                    break
             else:
-                x = _as_saved(array, inputs, arrays, result)
+                x = (array, 0) if array is result else _output_or_constant(array, result)
             if isinstance(x, Tensor):
                 version += x.version
             elif is_array(x):
-                x = _output(x, None)
+                x = wrap(x)
             saved.append(x)
         self._saved = saved
         self._version = version
@@ -423,7 +418,7 @@ class Function:
                 version += x.version
                 saved.append(x)
             else:
-                saved.append(_output(x[0], (self, x[1])) if type(x) is tuple else x)
+                saved.append(wrap(x[0], (self, x[1])) if type(x) is tuple else x)
         if version != self._version:
             raise RuntimeError(
                 f"{self.name} saved a tensor that was changed before its backward: call backward "
@@ -437,26 +432,22 @@ class Function:
         self._saved = ()
 
 
-def _as_saved(array: Any, inputs: Sequence[Any], arrays: Sequence[Any], result: Any) -> Any:
-    """The input whose array it is; an output as (array, index); anything else as a constant."""
-    for x, a in zip(inputs, arrays, strict=True):
-        if a is array:
-            return x
+def _output_or_constant(array: Any, result: Any) -> Any:
+    """One of several outputs as (array, index); anything else as it is."""
     for i, y in enumerate(result if type(result) is tuple else ()):
         if array is y:
             return array, i
-    return _output(array, None) if is_array(array) else array
+    return array
 
 
 def _tell_apart(arrays: list[Any]) -> None:
     """Give inputs that share one array a view each, so that `save` can tell which one it got."""
-    if len(set(map(id, arrays))) < len(arrays):
-        for i in range(1, len(arrays)):
-            if is_array(arrays[i]) and any(arrays[i] is a for a in arrays[:i]):
-                arrays[i] = arrays[i].view()
+    for i in range(1, len(arrays)):
+        if is_array(arrays[i]) and any(arrays[i] is a for a in arrays[:i]):
+            arrays[i] = arrays[i].view()
 
 
-def _output(data: Any, edge: tuple[Function, int] | None) -> Tensor:
+def wrap(data: Any, edge: tuple[Function, int] | None = None) -> Tensor:
     """A Tensor made by an operation; without an edge it is a constant."""
     y = _new(Tensor)
     y.array = data if type(data) is _ndarray else as_array(data)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .backend import Array, array_module, is_array
 from .config import grad_mode, hooks
-from .core import Edge, Function, Tensor, TensorLike, data_of, run_hooked
+from .core import Edge, Function, Tensor, TensorLike, data_of, run_hooked, wrap
 
 
 def backward(
@@ -128,15 +128,16 @@ def _run_backward(
             send(y.edge or (y, 0), _seed(y, seed))
         while waiting:
             node = heappop(waiting)[1]
-            incoming = _incoming(node, gradients, targets)
             edges = node.edges
             if edges is None:
                 raise _freed(node)
+            incoming = _incoming(node, gradients, targets)
             if chosen is None:
                 node.needed = edges
-            results = (
-                node.backward(*incoming) if not hooks else run_hooked(node, "backward", incoming)
-            )
+            if hooks:
+                results = run_hooked(node, "backward", incoming)
+            else:
+                results = node.backward(*incoming)
             if type(results) is not tuple:
                 results = (results,)
             if len(results) != len(edges):
@@ -238,4 +239,4 @@ def _deliver(leaf: Tensor, gradient: Tensor, seen: set[int], create_graph: bool)
             array = array.astype(leaf.dtype)
         shared = is_array(array.base) or id(array) in seen or not array.flags.c_contiguous
         seen.add(id(array))
-        leaf.grad = Tensor(array.copy() if shared else array)
+        leaf.grad = wrap(array.copy() if shared else array)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .backend import Array, array_module, empty, kernels, to_device, to_numpy
+from .backend import LINE, Array, array_module, empty, kernels, to_device, to_numpy
 from .core import Parameter, Tensor
 from .names import nearest
 from .nn.module import Module
@@ -68,10 +68,12 @@ class Gathered:
         self.slots = {slot: list(self.flat) for slot in old}
         for (dtype, device), members in groups.items():
             sizes = [self.parameters[i].size for i in members]
-            buffer = empty((sum(sizes),), dtype, device)
+            line = LINE // dtype.itemsize  # every parameter begins at a multiple of it
+            steps = [-(-size // line) * line for size in sizes]
+            buffer = empty((sum(steps),), dtype, device)
             state = {slot: array_module(buffer).zeros_like(buffer) for slot in old}
             start = 0
-            for i, size in zip(members, sizes, strict=True):
+            for i, size, step in zip(members, sizes, steps, strict=True):
                 p, place = self.parameters[i], slice(start, start + size)
                 self.flat[i] = buffer[place]
                 self.views[i] = self.flat[i].reshape(p.shape)
@@ -81,7 +83,7 @@ class Gathered:
                     self.slots[slot][i] = state[slot][place]
                     if i < len(arrays) and arrays[i].size == size:
                         self.slots[slot][i][...] = to_device(arrays[i], device)
-                start += size
+                start += step
 
 
 class Optimizer:

@@ -19,7 +19,8 @@ __all__ = ["Kernels", "kernels", "using"]
 # Which file of a backend's folder defines which kernels: the table of contents of this package.
 FAMILIES = {
     "activation": ("activate", "activation_grad", "bias_activate", "erf"),
-    "matmul": ("dense", "dense_grad", "matmul"),
+    "matmul": ("matmul",),
+    "dense": ("dense", "dense_grad"),
     "loss": ("loss", "loss_sum", "loss_grad"),
     "optim": ("sgd", "rmsprop", "adam", "ema", "sum_of_squares"),
     "random": ("random_bits",),

@@ -19,7 +19,7 @@ import tinygen_kernels
 
 PACKAGE = Path(tinygen_kernels.__file__).parent
 
-# Two kernels, one of them a closure, and what they must give.
+# Two kernels, one of them with a piece, and what they must give.
 USE = """
 import numpy as np
 from tinygen_kernels.cpu import activation, optim
@@ -108,7 +108,7 @@ def test_damaged_files_are_replaced(cold, tmp_path, damage):
     """The index of one kernel and the machine code of another are damaged."""
     shutil.copytree(cold.cache, tmp_path, dirs_exist_ok=True)
     (index,) = tmp_path.rglob("optim._ema*.nbi")
-    (code,) = tmp_path.rglob("activation.*.nbc")
+    (code,) = tmp_path.rglob("activation.*piece*.nbc")
     before = {}
     for path in (index, code):
         before[path] = damage(path.read_bytes())

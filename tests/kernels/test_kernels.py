@@ -165,8 +165,8 @@ def test_losses(name, dtype, size):
     total = SLOW.loss_sum(p.astype(float), t.astype(float), name, a)
     np.testing.assert_allclose(FAST.loss_sum(p, t, name, a), total, rtol=2e-6)
     for seed in (g, np.asarray(g.sum())):
-        expected = SLOW.loss_grad(p, t, seed, name, a)
-        assert_same(FAST.loss_grad(p, t, seed, name, a), expected, times=20)
+        expected = SLOW.loss_grad(p, t, seed, name, a, 0.5)
+        assert_same(FAST.loss_grad(p, t, seed, name, a, 0.5), expected, times=20)
 
 
 @both
@@ -179,6 +179,7 @@ def test_long_sums_do_not_drift(kernels):
 # --- Matrix products -----------------------------------------------------------------------------
 
 SIZES = [(0, 3, 4), (3, 0, 4), (1, 1, 1), (7, 16, 5), (33, 100, 17), (32, 300, 65), (130, 40, 1)]
+SHARED = [(32, 784, 100), (9, 100, 784), (2, 1000, 1001)]  # the weights are cut among threads
 every_product = pytest.mark.parametrize("sizes", SIZES, ids=str)
 
 
@@ -213,7 +214,7 @@ def test_a_product_that_does_not_fit_is_an_error(kernels):
             kernels.matmul(np.ones((shape[0], 50)), np.ones(shape))
 
 
-@every_product
+@pytest.mark.parametrize("sizes", SIZES + SHARED, ids=str)
 @every_dtype
 @pytest.mark.parametrize("name", ["identity", "selu"])
 def test_dense(sizes, dtype, name):
@@ -230,3 +231,33 @@ def test_dense(sizes, dtype, name):
         for g, e in zip(found, expected, strict=True):
             if e is not None:
                 assert_same(g, e, times=100 * math.sqrt(max(sizes)))
+
+
+@pytest.mark.parametrize("sizes", SHARED, ids=str)
+def test_the_bits_of_dense_do_not_depend_on_the_number_of_threads(sizes):
+    n, k, m = sizes
+    x, w, b = normal((n, k), "float32"), normal((k, m), "float32", seed=1), normal(m, "float32")
+    threads = numba.get_num_threads()
+    results = []
+    for count in {1, threads}:
+        numba.set_num_threads(count)
+        y = FAST.dense(x, w, b, "tanh", 0.0)
+        gradients = FAST.dense_grad(x, w, y, y, "tanh", 0.0, [True] * 3)
+        results.append([y, *gradients, FAST.matmul(x.T, y), FAST.matmul(y, w.T)])
+    numba.set_num_threads(threads)
+    for found, expected in zip(results[-1], results[0], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_operands_of_other_types_and_layouts_are_brought_in_line():
+    """Pieces read memory as it is, so nothing may reach them in another type than the rest."""
+    x, w, b = normal((8, 64), "float32"), normal((64, 48), "float32"), normal(48, "float64")
+    y = SLOW.dense(x, w, b.astype("float32"), "tanh", 0.0)
+    assert_same(FAST.dense(x, w, b, "tanh", 0.0), y, times=200)
+    for gy in (normal((8, 48), "float64", seed=1), normal((48, 8), "float32", seed=1).T):
+        expected = SLOW.dense_grad(x, w, y, gy.astype("float32"), "tanh", 0.0, [True] * 3)
+        found = FAST.dense_grad(x, w, y, gy, "tanh", 0.0, [True] * 3)
+        for g, e in zip(found, expected, strict=True):
+            assert_same(g, e, times=1000)
+        expected_gx = SLOW.activation_grad(y, gy.astype("float32"), "tanh", 0.0)
+        assert_same(FAST.activation_grad(y, gy, "tanh", 0.0), expected_gx, times=10)

@@ -208,7 +208,7 @@ def test_early_stopping_brings_back_the_best(capsys):
 
 
 def test_early_stopping_may_be_used_again():
-    stopping = EarlyStopping("loss", patience=1)
+    stopping = EarlyStopping("loss", patience=1, min_delta=1e-6)  # more than rounding
     lengths = []
     for rate in (0.5, 0.0):  # what the first run reached would stop the second at once
         options = {"learning_rate": rate, "callbacks": [stopping], "verbose": False}

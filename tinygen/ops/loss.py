@@ -84,6 +84,8 @@ DERIVATIVES = {
 class LossFunction(Function):
     """L = the sum or mean of l(p, t), or each,  gp = g dl/dp,  gt = g dl/dt."""
 
+    scale: float = 1.0
+
     def __init__(self, name: str, parameter: float, reduction: str) -> None:
         self.name = name  # type: ignore[misc]  # one class serves all losses
         self.parameter, self.reduction = parameter, reduction
@@ -93,48 +95,47 @@ class LossFunction(Function):
         if self.reduction == "none":
             return kernels(p).loss(p, t, self.name, self.parameter)
         total = kernels(p).loss_sum(p, t, self.name, self.parameter)
-        self.scale = 1.0 / max(p.size, 1) if self.reduction == "mean" else 1.0
-        undefined = self.reduction == "mean" and not p.size
-        return np.asarray(np.nan if undefined else total * self.scale, dtype=p.dtype)
+        if self.reduction == "mean":
+            self.scale = 1.0 / p.size if p.size else np.nan
+        return np.asarray(total * self.scale, dtype=p.dtype)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         p, t = self.saved
-        if self.reduction == "mean":
-            g = g * self.scale
-        derivatives = DERIVATIVES[self.name]
-        return (
-            loss_grad(p, t, g, self.name, self.parameter) if self.needed[0] else None,
-            g * derivatives.target(p, t, self.parameter) if self.needed[1] else None,
-        )
+        gp = gt = None
+        if self.needed[0]:
+            gp = loss_grad(p, t, g, self.name, self.parameter, self.scale)
+        if self.needed[1]:
+            gt = g * self.scale * DERIVATIVES[self.name].target(p, t, self.parameter)
+        return gp, gt
 
 
 class LossGradFunction(Function):
-    """h = g dl/dp,  hp = gh g d2l/dp2,  ht = gh g d2l/dp dt,  hg = gh dl/dp."""
+    """h = s g dl/dp,  hp = s gh g d2l/dp2,  ht = s gh g d2l/dp dt,  hg = s gh dl/dp."""
 
-    def __init__(self, name: str, parameter: float) -> None:
-        self.loss, self.parameter = name, parameter
+    def __init__(self, name: str, parameter: float, scale: float) -> None:
+        self.loss, self.parameter, self.scale = name, parameter, scale
         self.name = name + "_grad"  # type: ignore[misc]  # one class serves all losses
 
     def forward(self, p: Array, t: Array, g: Array) -> Array:
         self.save(p, t, g)
-        return kernels(p).loss_grad(p, t, g, self.loss, self.parameter)
+        return kernels(p).loss_grad(p, t, g, self.loss, self.parameter, self.scale)
 
     def backward(self, gh: Tensor) -> tuple[Tensor | None, ...]:
         p, t, g = self.saved
         derivatives = DERIVATIVES[self.loss]
         hp = ht = hg = None
         if self.needed[0]:
-            hp = gh * g * derivatives.curvature(p, t, self.parameter)
+            hp = gh * g * self.scale * derivatives.curvature(p, t, self.parameter)
         if self.needed[1]:
-            ht = gh * g * derivatives.mixed(p, t, self.parameter)
+            ht = gh * g * self.scale * derivatives.mixed(p, t, self.parameter)
         if self.needed[2]:
-            hg = sum_to(loss_grad(p, t, gh, self.loss, self.parameter), g.shape)
+            hg = sum_to(loss_grad(p, t, gh, self.loss, self.parameter, self.scale), g.shape)
         return hp, ht, hg
 
 
-def loss_grad(p: Tensor, t: Tensor, g: Tensor, name: str, parameter: float) -> Tensor:
-    """g dl/dp."""
-    return LossGradFunction(name, parameter)(p, t, g)
+def loss_grad(p: Tensor, t: Tensor, g: Tensor, name: str, parameter: float, scale: float) -> Tensor:
+    """scale g dl/dp."""
+    return LossGradFunction(name, parameter, scale)(p, t, g)
 
 
 def _loss(

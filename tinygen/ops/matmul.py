@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backend import Array, kernels
 from ..config import state
-from ..core import Function, Tensor, TensorLike, data_of
+from ..core import Function, Tensor, TensorLike, data_of, wrap
 from .activation import Activation, activate, activation_grad, parse_activation
 from .reduce import sum, sum_to
 from .shape import reshape, transpose
@@ -51,9 +51,9 @@ class DenseFunction(Function):
             arrays = x.array, w.array, y.array, gy.array
             gx, gw, gb = kernels(x.array).dense_grad(*arrays, *self.activation, needed)
             gradients = (
-                None if gx is None else Tensor(gx),
-                None if gw is None else Tensor(gw),
-                None if gb is None else Tensor(gb),
+                None if gx is None else wrap(gx),
+                None if gw is None else wrap(gw),
+                None if gb is None else wrap(gb),
             )
         return gradients[: len(self.needed)]
 

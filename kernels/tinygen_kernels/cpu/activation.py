@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import prange
+import numpy as np
+from numba import prange, types
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ..reference.activation import SELU_ALPHA, SELU_SCALE
 from .elementary import exp, expm1, log1p
-from .jit import FASTMATH, Loop, jit
+from .jit import FASTMATH, Loop, jit, prefer_wide_vectors
 from .memory import empty_like
+from .pieces import Piece, call, vector
 
 Array = NDArray[Any]
+BLOCK, ROWS = 1024, 8  # elements, or rows, that a thread does at a time
 
 # Each scalar function takes x (or y) and the parameter a, both of one type T, and stays in T.
 # They, and what they call, do without reassociation: it would turn (1 + x) - 1 into x.
@@ -117,57 +120,117 @@ SCALARS = {
 }
 
 
-def _compile(f: Any, df: Any) -> tuple[Any, Any, Any]:
-    """The three loops for the scalar function `f` and its derivative `df`."""
+def _activate_piece(f: Any) -> Piece:
+    """z = f(z + b) for rows of a matrix.
 
-    @Loop
-    def forward(x: Array, out: Array, parameter: float) -> None:
-        a = x.dtype.type(parameter)
-        for i in prange(x.size):
-            out[i] = f(x[i], a)
+    It takes the addresses of z and b, rows, columns, bytes from row to row, and the parameter.
+    """
 
-    @Loop
-    def backward(y: Array, gy: Array, out: Array, parameter: float) -> None:
-        a = y.dtype.type(parameter)
-        for i in prange(y.size):
-            out[i] = gy[i] * df(y[i], a)
+    def make(number: Any) -> Any:
+        def piece(z: int, b: int, rows: int, columns: int, stride: int, parameter: float) -> None:
+            prefer_wide_vectors()
+            a = number(parameter)
+            bias = vector(b, columns, number)
+            for i in range(rows):
+                row = vector(z + i * stride, columns, number)
+                for j in range(columns):
+                    row[j] = f(row[j] + bias[j], a)
 
-    @Loop
-    def with_bias(z: Array, b: Array, parameter: float) -> None:
-        a = z.dtype.type(parameter)
-        for i in prange(z.shape[0]):
-            for j in range(z.shape[1]):
-                z[i, j] = f(z[i, j] + b[j], a)
+        return piece
 
-    return forward, backward, with_bias
+    return Piece(make, *[types.int64] * 5, types.float64)
 
 
-LOOPS = {name: _compile(*scalars) for name, scalars in SCALARS.items()}
+def _grad_piece(df: Any) -> Piece:
+    """gx = gy f'(x), told from y = f(x), for rows of matrices.
+
+    It takes the addresses of y, gy and gx, rows, columns, bytes from row to row, and the parameter.
+    """
+
+    def make(number: Any) -> Any:
+        def piece(
+            y: int, gy: int, gx: int, rows: int, columns: int, stride: int, parameter: float
+        ) -> None:
+            prefer_wide_vectors()
+            a = number(parameter)
+            for i in range(rows):
+                y_row = vector(y + i * stride, columns, number)
+                gy_row = vector(gy + i * stride, columns, number)
+                gx_row = vector(gx + i * stride, columns, number)
+                for j in range(columns):
+                    gx_row[j] = gy_row[j] * df(y_row[j], a)
+
+        return piece
+
+    return Piece(make, *[types.int64] * 6, types.float64)
+
+
+ACTIVATE = {name: _activate_piece(f) for name, (f, _) in SCALARS.items()}
+ACTIVATION_GRAD = {name: _grad_piece(df) for name, (_, df) in SCALARS.items()}
+
+
+@register_jitable
+def activate_rows(piece, z, b, top, bottom, parameter):  # type: ignore[no-untyped-def]
+    """z = f(z + b) in some rows of a matrix."""
+    place = z.ctypes.data + top * z.strides[0]
+    call(piece, (place, b.ctypes.data, bottom - top, b.size, z.strides[0], parameter))
+
+
+@register_jitable
+def grad_rows(piece, y, gy, gx, top, bottom, parameter):  # type: ignore[no-untyped-def]
+    """gx = gy f'(x), told from y = f(x), in some rows of matrices."""
+    skip, stride = top * y.strides[0], y.strides[0]
+    places = y.ctypes.data + skip, gy.ctypes.data + skip, gx.ctypes.data + skip
+    call(piece, (*places, bottom - top, y.shape[1], stride, parameter))
+
+
+@Loop
+def _bias_activate(z: Array, b: Array, piece: int, parameter: float) -> None:
+    for part in prange((len(z) + ROWS - 1) // ROWS):
+        activate_rows(piece, z, b, part * ROWS, min((part + 1) * ROWS, len(z)), parameter)
+
+
+@Loop
+def _activate(x: Array, y: Array, piece: int, parameter: float) -> None:
+    nothing = np.zeros(min(x.size, BLOCK), x.dtype)
+    for part in prange((x.size + BLOCK - 1) // BLOCK):
+        start, stop = part * BLOCK, min((part + 1) * BLOCK, x.size)
+        y[start:stop] = x[start:stop]
+        row = y[start:stop].reshape((1, -1))
+        activate_rows(piece, row, nothing[: stop - start], 0, 1, parameter)
+
+
+@Loop
+def _activation_grad(y: Array, gy: Array, gx: Array, piece: int, parameter: float) -> None:
+    for part in prange((y.size + BLOCK - 1) // BLOCK):
+        here = slice(part * BLOCK, min((part + 1) * BLOCK, y.size))
+        rows = y[here].reshape((1, -1)), gy[here].reshape((1, -1)), gx[here].reshape((1, -1))
+        grad_rows(piece, *rows, 0, 1, parameter)
 
 
 def activate(x: Array, name: str, parameter: float) -> Array:
     """f(x) in a new array."""
     y = empty_like(x)
-    LOOPS[name][0].over(x.size)(x.ravel(), y.ravel(), parameter)
+    _activate.over(x.size)(x.ravel(), y.ravel(), ACTIVATE[name][x.dtype], parameter)
     return y
 
 
 def activation_grad(y: Array, gy: Array, name: str, parameter: float) -> Array:
     """gy f'(x), told from y = f(x), in a new array."""
     gx = empty_like(y)
-    LOOPS[name][1].over(y.size)(y.ravel(), gy.ravel(), gx.ravel(), parameter)
+    piece, gy = ACTIVATION_GRAD[name][y.dtype], gy.astype(y.dtype, copy=False)
+    _activation_grad.over(y.size)(y.ravel(), gy.ravel(), gx.ravel(), piece, parameter)
     return gx
 
 
 def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Array:
     """f(z + b), in place; b holds one number for each place on the last axis."""
-    if b is not None:
-        LOOPS[name][2].over(z.size)(z, b, parameter)
-    elif name != "identity":
-        flat = z.ravel()
-        LOOPS[name][0].over(z.size)(flat, flat, parameter)
-        if not z.flags.c_contiguous:  # then flat is a copy
-            z[...] = flat.reshape(z.shape)
+    contiguous = np.ascontiguousarray(z)
+    matrix = contiguous.reshape(-1, z.shape[-1]) if z.size else contiguous.reshape(0, 1)
+    b = np.zeros(z.shape[-1], z.dtype) if b is None else np.ascontiguousarray(b, z.dtype)
+    _bias_activate.over(z.size)(matrix, b, ACTIVATE[name][z.dtype], parameter)
+    if contiguous is not z:
+        z[...] = contiguous
     return z
 
 

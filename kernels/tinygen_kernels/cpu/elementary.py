@@ -55,7 +55,8 @@ def _expm1_32(x):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _log32(x):  # type: ignore[no-untyped-def]
+def _log_normal32(x):  # type: ignore[no-untyped-def]
+    """log x where x is a positive, normal, finite number; anything else gives nonsense."""
     bits = F(x).view(I)
     # x = m 2^e with m in [sqrt(1/2), sqrt(2))
     e = I(I(bits - I(0x3F3504F3)) >> I(23))
@@ -71,7 +72,12 @@ def _log32(x):  # type: ignore[no-untyped-def]
     p = p * m + F(-2.4999993993e-1)
     p = p * m + F(3.3333331174e-1)
     k = F(e)
-    y = m + (p * m * z + k * LN2_LOW - F(0.5) * z) + k * LN2_HIGH
+    return m + (p * m * z + k * LN2_LOW - F(0.5) * z) + k * LN2_HIGH
+
+
+@register_jitable
+def _log32(x):  # type: ignore[no-untyped-def]
+    y = _log_normal32(x)
     y = F(-np.inf) if x == F(0.0) else y
     y = F(np.nan) if x < F(0.0) else y
     return x if x > F(3.4e38) or x != x else y
@@ -106,3 +112,4 @@ exp = _by_type("exp", _exp32, math.exp)
 expm1 = _by_type("expm1", _expm1_32, math.expm1)
 log = _by_type("log", _log32, math.log)
 log1p = _by_type("log1p", _log1p32, math.log1p)
+log_normal = _by_type("log_normal", _log_normal32, math.log)

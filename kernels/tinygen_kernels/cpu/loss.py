@@ -10,8 +10,8 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from .activation import SCALARS
-from .elementary import log
-from .jit import Loop
+from .elementary import log_normal
+from .jit import Loop, prefer_wide_vectors
 from .memory import empty_like
 
 Array = NDArray[Any]
@@ -39,9 +39,9 @@ def _clipped(p, a):  # type: ignore[no-untyped-def]
 
 @register_jitable
 def _binary_cross_entropy(p, t, a):  # type: ignore[no-untyped-def]
-    p = _clipped(p, a)
-    one = type(p)(1)
-    return -(t * log(p) + (one - t) * log(one - p))
+    q, one = _clipped(p, a), type(p)(1)
+    loss = -(t * log_normal(q) + (one - t) * log_normal(one - q))
+    return p if p != p else loss  # log_normal does not know NaN
 
 
 @register_jitable
@@ -89,6 +89,7 @@ def _compile(f: Any, df: Any) -> tuple[Any, Any, Any]:
     def each(p: Array, t: Array, out: Array, parameter: float) -> None:
         a = p.dtype.type(parameter)
         for i in prange(p.size):
+            prefer_wide_vectors()
             out[i] = f(p[i], t[i], a)
 
     @Loop
@@ -96,6 +97,7 @@ def _compile(f: Any, df: Any) -> tuple[Any, Any, Any]:
         a = p.dtype.type(parameter)
         sums = np.zeros((p.size + BLOCK - 1) // BLOCK)
         for block in prange(sums.size):
+            prefer_wide_vectors()
             part = type(a)(0)
             for i in range(block * BLOCK, min((block + 1) * BLOCK, p.size)):
                 part += f(p[i], t[i], a)
@@ -106,14 +108,17 @@ def _compile(f: Any, df: Any) -> tuple[Any, Any, Any]:
         return result
 
     @Loop
-    def gradient(p: Array, t: Array, g: Array, out: Array, parameter: float) -> None:
-        a = p.dtype.type(parameter)
+    def gradient(p: Array, t: Array, g: Array, out: Array, parameter: float, scale: float) -> None:
+        a, s = p.dtype.type(parameter), p.dtype.type(scale)
         if g.size == 1:
+            only = s * g[0]
             for i in prange(p.size):
-                out[i] = g[0] * df(p[i], t[i], a)
+                prefer_wide_vectors()
+                out[i] = only * df(p[i], t[i], a)
         else:
             for i in prange(p.size):
-                out[i] = g[i] * df(p[i], t[i], a)
+                prefer_wide_vectors()
+                out[i] = s * g[i] * df(p[i], t[i], a)
 
     return each, total, gradient
 
@@ -140,8 +145,8 @@ def loss_sum(p: Array, t: Array, name: str, parameter: float) -> float:
     return total
 
 
-def loss_grad(p: Array, t: Array, g: Array, name: str, parameter: float) -> Array:
-    """g dl/dp; g has the shape of p, or none."""
+def loss_grad(p: Array, t: Array, g: Array, name: str, parameter: float, scale: float) -> Array:
+    """scale g dl/dp; g has the shape of p, or none."""
     out = empty_like(p)
-    LOOPS[name][2].over(p.size)(p.ravel(), t.ravel(), g.ravel(), out.ravel(), parameter)
+    LOOPS[name][2].over(p.size)(p.ravel(), t.ravel(), g.ravel(), out.ravel(), parameter, scale)
     return out

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LINE = 64  # bytes of a cache line, where each block begins
 SMALLEST = 1 << 16  # bytes; below this the C library does well by itself
 MOST_KEPT = 1 << 28  # bytes that wait at most; what is given back beyond that is freed
 
@@ -30,10 +31,9 @@ def empty_like(x: NDArray[Any]) -> NDArray[Any]:
     return np.empty(x.shape, x.dtype) if x.nbytes < SMALLEST else empty(x.shape, x.dtype)
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """A new C-ordered array with arbitrary contents."""
     global _bytes_waiting
-    dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
     if size < SMALLEST:
         return np.empty(shape, dtype)
@@ -42,7 +42,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         block = _waiting[size].pop()
         _bytes_waiting -= size
     except IndexError:
-        block = np.empty(size, np.uint8)
+        block = np.empty(size + LINE, np.uint8)
+        block = block[-block.ctypes.data % LINE :][:size]
     # The standard library's lightest object that NumPy keeps as the base of an array (it looks
     # through a memoryview) and that can be watched: it lives as long as any array on the block.
     owner = PickleBuffer(block)  # type: ignore[arg-type]  # arrays are buffers

@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from .jit import Loop, jit
+from .jit import Loop, jit, prefer_wide_vectors
 
 Array = NDArray[Any]
 Arrays = Sequence[Array]
@@ -19,6 +19,7 @@ Arrays = Sequence[Array]
 def _sgd_plain(p: Array, g: Array, from_gradient: float) -> None:
     c = p.dtype.type(from_gradient)
     for i in prange(p.size):
+        prefer_wide_vectors()
         p[i] += c * g[i]
 
 
@@ -35,6 +36,7 @@ def _sgd(
     t = p.dtype.type
     m, a, b, c = t(momentum), t(into_velocity), t(from_velocity), t(from_gradient)
     for i in prange(p.size):
+        prefer_wide_vectors()
         v[i] = m * v[i] + a * g[i]
         p[i] += b * v[i] + c * g[i]
 
@@ -76,6 +78,7 @@ def _rmsprop(
     one_minus_rho, rate_, rho_ = t(1.0 - rho), t(rate), t(rho)
     inside_, outside_, scale_ = t(inside), t(outside), t(scale)
     for i in prange(p.size):
+        prefer_wide_vectors()
         gradient = scale_ * g[i]
         s[i] = rho_ * s[i] + one_minus_rho * gradient * gradient
         p[i] -= rate_ * gradient / ((s[i] + inside_) ** t(0.5) + outside_)
@@ -116,6 +119,7 @@ def _adam(
     c1, c2, r, e = t(from_mean), t(from_gradient), t(root), t(epsilon)
     keep_, scale_ = t(keep), t(scale)
     for i in prange(p.size):
+        prefer_wide_vectors()
         gradient = scale_ * g[i]
         m[i] = b1 * m[i] + rest1 * gradient
         s[i] = b2 * s[i] + rest2 * gradient * gradient
@@ -148,6 +152,7 @@ def adam(
 def _ema(a: Array, p: Array, decay: float) -> None:
     rest = a.dtype.type(1.0 - decay)
     for i in prange(a.size):
+        prefer_wide_vectors()
         a[i] += rest * (p[i] - a[i])
 
 

@@ -1,25 +1,30 @@
 """The innermost product: a tile of C = A B held in registers, written as LLVM vectors.
 
 Numba has no vector type, and a loop over a tile kept in memory spends its time on loads and stores.
-So the tile is emitted directly: `rows` x `vectors` accumulators, and for every k one fused
-multiply-add for each of them:
+So the tile is emitted directly, as accumulators in registers and one fused multiply-add for each of
+them at every step along the depth k. There are two kinds:
 
-    C[i, :] += A[i, k] * B[k, :]          i < rows,  : spans `vectors` registers
+    outer:  C[i, :] += A[i, k] * B[k, :]    rows of B are contiguous; : spans some registers
+    inner:  C[i, j] += A[i, :] * B[:, j]    rows of A and columns of B are contiguous; the lanes of
+                                            a register are added up at the end
 
-With AVX-512 eight rows of three vectors make 24 accumulators of the 32 registers; three more hold
-the row of B, one the number from A: 24 multiply-adds for 11 loads.
+With AVX-512 an outer tile of eight rows and three registers takes 24 accumulators of the 32; three
+more hold the row of B, one the number from A: 24 multiply-adds for 11 loads. An inner tile of 4 x 6
+takes 24 accumulators and 10 loads.
 """
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
+
+from .pieces import Piece, call
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
@@ -35,68 +40,141 @@ def _registers() -> tuple[int, int]:
 
 
 VECTOR_BYTES, REGISTERS = _registers()
-ROWS, VECTORS = (8, 3) if REGISTERS == 32 else (4, 3)
+ROWS, VECTORS = (8, 3) if REGISTERS == 32 else (4, 3)  # an outer tile
+INNER_ROWS, INNER_COLUMNS = (4, 6) if REGISTERS == 32 else (2, 4)
+
+
+def _make_rectangle(number: Any) -> Any:
+    """See `rectangle`; strides are in elements."""
+    size = number.bitwidth // 8
+    width = VECTOR_BYTES // size * VECTORS
+
+    def piece(
+        a: int, a_row: int, a_step: int, b: int, b_step: int, b_column: int, c: int, c_row: int,
+        depth: int, m: int, n: int,
+    ) -> None:  # fmt: skip
+        if b_column == 1 or n == 1:
+            for j in range(0, n, width):
+                columns = min(width, n - j)
+                i = 0
+                while i < m:
+                    place, start = c + size * (i * c_row + j), a + size * i * a_row
+                    i += outer(
+                        number, start, a_row, a_step, b + size * j, b_step, place, c_row, depth,
+                        m - i, columns,
+                    )  # fmt: skip
+        else:
+            for j in range(0, n, INNER_COLUMNS):
+                for i in range(0, m, INNER_ROWS):
+                    place, start = c + size * (i * c_row + j), a + size * i * a_row
+                    column = b + size * j * b_column
+                    inner(number, start, a_row, column, b_column, place, c_row, depth, m - i, n - j)
+
+    return piece
+
+
+PRODUCT = Piece(_make_rectangle, *[types.int64] * 11)
+
+
+@register_jitable
+def rectangle(product, a, b, c):  # type: ignore[no-untyped-def]
+    """C = A B by tiles, on the thread that calls it.
+
+    Rows of C are contiguous, and either rows of B, or its columns together with rows of A.
+    `product` is PRODUCT of their type.
+    """
+    size = c.itemsize
+    call(
+        product,
+        (
+            a.ctypes.data, a.strides[0] // size, a.strides[1] // size,
+            b.ctypes.data, b.strides[0] // size, b.strides[1] // size,
+            c.ctypes.data, c.strides[0] // size,
+            a.shape[1], c.shape[0], c.shape[1],
+        ),
+    )  # fmt: skip
 
 
 @intrinsic
-def tile(context, like, a, row_stride, k_stride, b, b_stride, c, c_stride, depth, rows, columns):  # type: ignore[no-untyped-def]  # Numba reads the names
+def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns):  # type: ignore[no-untyped-def]  # Numba reads the names
     """Compute a tile of C with 8, 4, 2 or 1 rows, as many as fit; returns how many.
 
     Args:
-        like: an array of the type of the operands.
+        number: the type of the operands.
         a, b, c: addresses of the first elements, as integers.
-        row_stride, k_stride: of A, in elements; any.
-        b_stride, c_stride: from row to row; rows are contiguous.
+        a_row, c_row: from row to row, in elements.
+        a_step, b_step: from one k to the next.
         depth: the length of the sums.
         rows: rows left to do.
         columns: columns to do, at most VECTORS registers wide.
     """
-    emit = functools.partial(_emit_choice, like.dtype.bitwidth)
-    return types.int64(like, *[types.int64] * 10), emit
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, *operands, rows, columns = arguments
+        emitter = _Emitter(number.dtype.bitwidth, builder)
+        done = cgutils.alloca_once(builder, INT64)
+        lanes = INT64(emitter.lanes)
+        vectors_needed = builder.udiv(builder.add(columns, builder.sub(lanes, INT64(1))), lanes)
+        start = builder.mul(builder.sub(vectors_needed, INT64(1)), lanes)
+        mask = emitter.mask(builder.sub(columns, start))
+        after = builder.append_basic_block("tile.after")
+        for count in [n for n in (8, 4, 2, 1) if n <= ROWS]:
+            with builder.if_then(builder.icmp_signed(">=", rows, INT64(count))):
+                builder.store(INT64(count), done)
+                for vectors in range(1, VECTORS + 1):
+                    with builder.if_then(builder.icmp_signed("==", vectors_needed, INT64(vectors))):
+                        emitter.outer(operands, count, vectors, mask)
+                builder.branch(after)
+                builder.position_at_end(builder.append_basic_block("tile.unreachable"))
+        builder.branch(after)
+        builder.position_at_end(after)
+        return builder.load(done)
+
+    return types.int64(number, *[types.int64] * 10), emit
 
 
-def _emit_choice(bits: int, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Code that picks the largest tile that fits, and runs it."""
-    _, *operands, rows, columns = arguments
-    emitter = _Emitter(bits, builder, operands)
-    done = cgutils.alloca_once(builder, INT64)
-    lanes = INT64(emitter.lanes)
-    vectors_needed = builder.udiv(builder.add(columns, builder.sub(lanes, INT64(1))), lanes)
-    start = builder.mul(builder.sub(vectors_needed, INT64(1)), lanes)
-    mask = emitter.mask(builder.sub(columns, start))
-    after = builder.append_basic_block("tile.after")
-    for count in [n for n in (8, 4, 2, 1) if n <= ROWS]:
-        with builder.if_then(builder.icmp_signed(">=", rows, INT64(count))):
-            builder.store(INT64(count), done)
-            for vectors in range(1, VECTORS + 1):
-                with builder.if_then(builder.icmp_signed("==", vectors_needed, INT64(vectors))):
-                    emitter.body(count, vectors, mask)
-            builder.branch(after)
-            builder.position_at_end(builder.append_basic_block("tile.unreachable"))
-    builder.branch(after)
-    builder.position_at_end(after)
-    return builder.load(done)
+@intrinsic
+def inner(context, number, a, a_row, b, b_column, c, c_row, depth, rows, columns):  # type: ignore[no-untyped-def]  # Numba reads the names
+    """Compute a tile of C with INNER_ROWS x INNER_COLUMNS, or what is left.
+
+    Args:
+        number: the type of the operands.
+        a, b, c: addresses of the first elements, as integers.
+        a_row, b_column, c_row: from row to row, or column to column, in elements.
+        depth: the length of the sums.
+        rows, columns: how many are left to do.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _Emitter(number.dtype.bitwidth, builder).inner(*arguments[1:])
+        return context.get_dummy_value()
+
+    return types.void(number, *[types.int64] * 9), emit
 
 
 class _Emitter:
-    """Writes the code of tiles for one set of operands."""
+    """Writes the code of tiles of one type."""
 
-    def __init__(self, bits: int, builder: Any, operands: list[Any]) -> None:
+    def __init__(self, bits: int, builder: Any) -> None:
         self.builder, self.size = builder, bits // 8
         self.lanes = VECTOR_BYTES * 8 // bits
-        self.kind = "f32" if bits == 32 else "f64"
+        self.kind = f"v{self.lanes}f{bits}"
         self.number = ir.FloatType() if bits == 32 else ir.DoubleType()
         self.vector = ir.VectorType(self.number, self.lanes)
         self.integers = ir.VectorType(INT32, self.lanes)
         self.booleans = ir.VectorType(ir.IntType(1), self.lanes)
-        a, self.row_stride, self.k_stride, b, self.b_stride, c, self.c_stride, self.depth = operands
-        self.a, self.b, self.c = (builder.inttoptr(x, self.number.as_pointer()) for x in (a, b, c))
+        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
 
-    def llvm(self, name: str, result: Any, *kinds: Any) -> Any:
+    def call(self, name: str, result: Any, values: Sequence[Any], fastmath: Any = ()) -> Any:
         """One of LLVM's intrinsic functions on our vectors."""
-        full = f"llvm.{name}.v{self.lanes}{self.kind}" + (".p0" if "masked" in name else "")
-        function = ir.FunctionType(result, kinds)
-        return cgutils.get_or_insert_function(self.builder.module, function, full)
+        full = f"llvm.{name}.{self.kind}" + (".p0" if "masked" in name else "")
+        kind = ir.FunctionType(result, [value.type for value in values])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, full)
+        return self.builder.call(function, values, fastmath=fastmath)
+
+    def pointer(self, address: Any) -> Any:
+        """An integer as the address of a number."""
+        return self.builder.inttoptr(address, self.number.as_pointer())
 
     def at(self, base: Any, offset: Any, vector: bool = False) -> Any:
         """The address of the element `offset` behind `base`."""
@@ -115,53 +193,119 @@ class _Emitter:
         """True in the first `count` lanes."""
         counts = self.spread(self.builder.trunc(count, INT32), self.integers)
         lanes = ir.Constant(self.integers, list(range(self.lanes)))
-        return self.builder.icmp_unsigned("<", lanes, counts)
+        return self.builder.icmp_signed("<", lanes, counts)
 
     def load(self, place: Any, mask: Any | None) -> Any:
         """A vector from memory; lanes that are masked out are 0 and not touched."""
         if mask is None:
             return self.builder.load(place, align=self.size)
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        kinds = self.vector.as_pointer(), INT32, self.booleans, self.vector
-        function = self.llvm("masked.load", self.vector, *kinds)
-        return self.builder.call(function, [place, INT32(self.size), mask, zero])
+        return self.call("masked.load", self.vector, [place, INT32(self.size), mask, self.zero])
 
     def store(self, value: Any, place: Any, mask: Any | None) -> None:
         """A vector to memory."""
         if mask is None:
             self.builder.store(value, place, align=self.size)
-            return
-        kinds = self.vector, self.vector.as_pointer(), INT32, self.booleans
-        function = self.llvm("masked.store", ir.VoidType(), *kinds)
-        self.builder.call(function, [value, place, INT32(self.size), mask])
+        else:
+            self.call("masked.store", ir.VoidType(), [value, place, INT32(self.size), mask])
 
-    def body(self, rows: int, vectors: int, mask: Any) -> None:
+    def accumulators(self, rows: int, columns: int) -> list[list[Any]]:
+        """Vectors of 0 that LLVM will keep in registers."""
+        grid = [
+            [cgutils.alloca_once(self.builder, self.vector) for _ in range(columns)]
+            for _ in range(rows)
+        ]
+        for row in grid:  # the tile may be inside a loop: start from 0 each time
+            for total in row:
+                self.builder.store(self.zero, total)
+        return grid
+
+    def add_product(self, total: Any, x: Any, y: Any) -> None:
+        """total += x y."""
+        product = self.call("fma", self.vector, [x, y, self.builder.load(total)])
+        self.builder.store(product, total)
+
+    def outer(self, operands: Sequence[Any], rows: int, vectors: int, mask: Any) -> None:
         """A tile of `rows` x `vectors`, the last vector masked."""
         builder = self.builder
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        fma = self.llvm("fma", self.vector, self.vector, self.vector, self.vector)
-        sums = [
-            [cgutils.alloca_once_value(builder, zero) for _ in range(vectors)] for _ in range(rows)
-        ]
-        for row in sums:  # the tile may be inside a loop: start from 0 each time
-            for total in row:
-                builder.store(zero, total)
+        a, a_row, a_step, b, b_step, c, c_row, depth = operands
+        a, b, c = self.pointer(a), self.pointer(b), self.pointer(c)
+        sums = self.accumulators(rows, vectors)
         masks = [None] * (vectors - 1) + [mask]
-        a_rows = [self.at(self.a, builder.mul(self.row_stride, INT64(i))) for i in range(rows)]
-        with cgutils.for_range(builder, self.depth) as loop:
-            b_row = self.at(self.b, builder.mul(loop.index, self.b_stride))
+        a_rows = [self.at(a, builder.mul(a_row, INT64(i))) for i in range(rows)]
+        with cgutils.for_range(builder, depth) as loop:
+            row_of_b = self.at(b, builder.mul(loop.index, b_step))
             parts = [
-                self.load(self.at(b_row, INT64(j * self.lanes), True), masks[j])
+                self.load(self.at(row_of_b, INT64(j * self.lanes), True), masks[j])
                 for j in range(vectors)
             ]
-            step = builder.mul(loop.index, self.k_stride)
+            step = builder.mul(loop.index, a_step)
             for i in range(rows):
                 factor = self.spread(builder.load(self.at(a_rows[i], step)), self.vector)
                 for j in range(vectors):
-                    total = builder.call(fma, [factor, parts[j], builder.load(sums[i][j])])
-                    builder.store(total, sums[i][j])
+                    self.add_product(sums[i][j], factor, parts[j])
         for i in range(rows):
-            c_row = self.at(self.c, builder.mul(self.c_stride, INT64(i)))
+            row_of_c = self.at(c, builder.mul(c_row, INT64(i)))
             for j in range(vectors):
-                place = self.at(c_row, INT64(j * self.lanes), True)
+                place = self.at(row_of_c, INT64(j * self.lanes), True)
                 self.store(builder.load(sums[i][j]), place, masks[j])
+
+    def inner(
+        self, a: Any, a_row: Any, b: Any, b_column: Any, c: Any, c_row: Any,
+        depth: Any, rows: Any, columns: Any,
+    ) -> None:  # fmt: skip
+        """A tile of INNER_ROWS x INNER_COLUMNS; where fewer are left, the last is done again."""
+        builder = self.builder
+        a, b, c = self.pointer(a), self.pointer(b), self.pointer(c)
+        sums = self.accumulators(INNER_ROWS, INNER_COLUMNS)
+        places = [self.nth(i, rows) for i in range(INNER_ROWS)]
+        others = [self.nth(j, columns) for j in range(INNER_COLUMNS)]
+        a_rows = [self.at(a, builder.mul(a_row, i)) for i in places]
+        b_columns = [self.at(b, builder.mul(b_column, j)) for j in others]
+        with cgutils.for_range_slice(builder, INT64(0), depth, INT64(self.lanes)) as (k, _):
+            mask = self.mask(builder.sub(depth, k))
+            factors = [self.load(self.at(row, k, True), mask) for row in a_rows]
+            for j in range(INNER_COLUMNS):
+                other = self.load(self.at(b_columns[j], k, True), mask)
+                for i in range(INNER_ROWS):
+                    self.add_product(sums[i][j], factors[i], other)
+        rows_of_c = [self.at(c, builder.mul(c_row, i)) for i in places]
+        for j in range(INNER_COLUMNS):
+            totals = self.sums_of_lanes([builder.load(row[j]) for row in sums])
+            for i in range(INNER_ROWS):
+                total = builder.extract_element(totals, INT32(i))
+                builder.store(total, self.at(rows_of_c[i], others[j]))
+
+    def sums_of_lanes(self, vectors: list[Any]) -> Any:
+        """For 2 or 4 vectors, a vector with the sum of the lanes of each.
+
+        Two vectors become one by adding their first halves, interleaved, to their second halves,
+        which takes fewer shuffles than to add up each by itself.
+        """
+        half = self.lanes // 2
+        first = [lane for i in range(half) for lane in (i, i + self.lanes)]
+        while len(vectors) > 1:
+            others = vectors[len(vectors) // 2 :]
+            vectors = [
+                self.add_shuffled(x, y, first, half)
+                for x, y in zip(vectors, others)  # noqa: B905
+            ]
+        total = vectors[0]
+        while half >= INNER_ROWS:
+            total = self.add_shuffled(total, total, list(range(half)), half)
+            half //= 2
+        return total
+
+    def add_shuffled(self, x: Any, y: Any, lanes: list[int], step: int) -> Any:
+        """The given lanes of x and y, plus those `step` further on."""
+        mask = [
+            ir.Constant(ir.VectorType(INT32, len(lanes)), [lane + k for lane in lanes])
+            for k in (0, step)
+        ]
+        parts = [self.builder.shuffle_vector(x, y, m) for m in mask]
+        return self.builder.fadd(*parts)
+
+    def nth(self, i: int, count: Any) -> Any:
+        """i, or the last one of `count`."""
+        last = self.builder.sub(count, INT64(1))
+        fits = self.builder.icmp_signed("<", INT64(i), count)
+        return self.builder.select(fits, INT64(i), last)

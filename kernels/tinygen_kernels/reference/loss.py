@@ -62,6 +62,6 @@ def loss_sum(p: Array, t: Array, name: str, parameter: float) -> float:
     return float(loss(p, t, name, parameter).sum(dtype=np.float64))
 
 
-def loss_grad(p: Array, t: Array, g: Array, name: str, parameter: float) -> Array:
-    """g dl/dp; g has the shape of p, or none."""
-    return (g * LOSSES[name][1](p, t, parameter)).astype(p.dtype)
+def loss_grad(p: Array, t: Array, g: Array, name: str, parameter: float, scale: float) -> Array:
+    """scale g dl/dp; g has the shape of p, or none."""
+    return (scale * g * LOSSES[name][1](p, t, parameter)).astype(p.dtype)
