@@ -99,8 +99,10 @@ def _compile(f: Any, df: Any) -> tuple[Any, Any, Any]:
         for block in prange(sums.size):
             prefer_wide_vectors()
             part = type(a)(0)
-            for i in range(block * BLOCK, min((block + 1) * BLOCK, p.size)):
-                part += f(p[i], t[i], a)
+            here = slice(block * BLOCK, min((block + 1) * BLOCK, p.size))
+            ps, ts = p[here], t[here]
+            for i in range(ps.size):  # an index that could be negative would not vectorise
+                part += f(ps[i], ts[i], a)
             sums[block] = part
         result = 0.0
         for part in sums:
