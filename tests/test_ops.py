@@ -5,12 +5,12 @@ import pytest
 from tinygen_kernels import using
 
 import tinygen
-from tests.op_cases import activation, elementwise, loss, matmul, random, reduce, shape
+from tests.op_cases import activation, conv, elementwise, loss, matmul, random, reduce, shape
 from tests.op_cases.case import torch
 from tinygen import Tensor, ops
 from tinygen.ops.check import gradcheck, gradgradcheck
 
-FAMILIES = [elementwise, reduce, shape, matmul, activation, loss, random]
+FAMILIES = [elementwise, reduce, shape, matmul, conv, activation, loss, random]
 CASES = [case for family in FAMILIES for case in family.CASES]
 VARIANTS = [variant for case in CASES for variant in case.variants()]
 # Some promises do not depend on the shape: the one that the row itself gives will do.

@@ -19,10 +19,14 @@ if importlib.util.find_spec("tinygen_kernels") is None:  # a raw checkout, not i
     sys.path.append(str(Path(__file__).resolve().parent.parent / "kernels"))
 
 from tinygen_kernels import kernels
+from tinygen_kernels.geometry import Geometry, Padding, Pair, pair, resolve_padding
 
 __all__ = [
     "LINE",
     "Array",
+    "Geometry",
+    "Padding",
+    "Pair",
     "array_module",
     "as_array",
     "check_device",
@@ -32,6 +36,8 @@ __all__ = [
     "is_array",
     "kernel_cache_folder",
     "kernels",
+    "pair",
+    "resolve_padding",
     "to_device",
     "to_numpy",
 ]

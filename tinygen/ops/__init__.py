@@ -22,6 +22,7 @@ from .activation import (
     softplus,
     tanh,
 )
+from .conv import conv2d, conv2d_transpose, conv2d_weight_grad
 from .elementwise import (
     abs,
     add,
@@ -87,6 +88,9 @@ __all__ = [
     "broadcast_to",
     "clip",
     "concatenate",
+    "conv2d",
+    "conv2d_transpose",
+    "conv2d_weight_grad",
     "cos",
     "dense",
     "divide",
