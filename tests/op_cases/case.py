@@ -113,6 +113,8 @@ class Case:
         empty_options: instead of `options`, where not all of them go with zero size.
         label: what sets this row apart from others of the same op.
         tolerance: how many times the usual rounding errors are allowed.
+        spreads_nan: whether NaN may reach more of the result than the definition says, as where
+            a kernel multiplies it by zeros that pad an image.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Case:
     empty_options: Sequence[dict[str, Any]] | None = None
     label: str = ""
     tolerance: float = 1.0
+    spreads_nan: bool = False
 
     def variants(self) -> Iterator[Variant]:
         """Each combination of shapes and options."""

@@ -6,6 +6,7 @@ A layer's arithmetic lives in `ops`, never here; a whole model lives in `models`
 from __future__ import annotations
 
 from . import initializers
+from .conv import Conv2D, Conv2DTranspose
 from .layers import (
     SELU,
     Activation,
@@ -26,6 +27,8 @@ __all__ = [
     "SELU",
     "Activation",
     "ActivityRegularizer",
+    "Conv2D",
+    "Conv2DTranspose",
     "Dense",
     "Dropout",
     "Flatten",

@@ -1,1 +1,286 @@
-from ..reference.conv import conv2d, conv2d_transpose, conv2d_weight_grad
+"""Convolution as a product whose rows and steps lie at places in the image.
+
+Pixel p of the result, channel o, is the sum over k of a[rows[p] + steps[k]] w[k, o]: `rows` says
+where the kernel is put, `steps` where each tap and channel is from there. So nothing is copied into
+a matrix, and the innermost tile (see tile.py) is that of any product. With a table for the places
+of the result too, the phases of a transposed convolution are the same product, and with rows and
+steps exchanged so is the gradient of the weights: no zero is ever multiplied.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import prange
+from numba.extending import register_jitable
+from numpy.typing import NDArray
+
+from ..geometry import Geometry
+from .activation import ACTIVATE
+from .jit import Loop
+from .memory import empty
+from .pieces import call
+from .tile import GATHERED, gathered_rectangle
+
+Array = NDArray[Any]
+ROWS = 256  # pixels in a block: their tables and inputs stay in the first caches
+DEPTH = 192  # steps in a block: 48 columns of so many weights stay in the first cache
+ALONE = 1 << 18  # multiply-adds; up to here a second thread costs more than it saves
+
+
+class Grid(NamedTuple):
+    """Pixels in an array: where the first one is, and how far it is to the next ones."""
+
+    first: int
+    image: int
+    row: int
+    column: int
+
+
+@register_jitable
+def _fill_places(places, start, grid, height, width):  # type: ignore[no-untyped-def]
+    """The places of pixels `start`, `start` + 1 and so on, image by image and row by row."""
+    image, pixel = divmod(start, height * width)
+    i, j = divmod(pixel, width)
+    for p in range(places.size):
+        places[p] = grid[0] + image * grid[1] + i * grid[2] + j * grid[3]
+        j += 1
+        if j == width:
+            i, j = i + 1, 0
+            if i == height:
+                image, i = image + 1, 0
+
+
+@Loop
+def _product(
+    x: Array, w: Array, b: Array, y: Array, steps: Array, source: Grid, target: Grid,
+    size: tuple[int, int, int], product: int, f: int, parameter: float,
+) -> None:  # fmt: skip
+    depth, columns = w.shape
+    count = size[0] * size[1] * size[2]
+    for block in prange((count + ROWS - 1) // ROWS):
+        start = block * ROWS
+        length = min(ROWS, count - start)
+        rows, places = np.empty(length, np.int64), np.empty(length, np.int64)
+        _fill_places(rows, start, source, size[1], size[2])
+        _fill_places(places, start, target, size[1], size[2])
+        for k in range(0, max(depth, 1), DEPTH):
+            here = slice(k, min(k + DEPTH, depth))
+            gathered_rectangle(product, x, rows, steps[here], w[here, :], y, places, k)
+        if f:
+            address, bias, stride = y.ctypes.data, b.ctypes.data, target[3] * y.itemsize
+            if places[length - 1] - places[0] == (length - 1) * target[3]:
+                place = address + places[0] * y.itemsize
+                call(f, (place, bias, length, columns, stride, parameter))
+            else:
+                for p in range(length):
+                    place = address + places[p] * y.itemsize
+                    call(f, (place, bias, 1, columns, stride, parameter))
+
+
+@Loop
+def _weight_grad(
+    x: Array, gy: Array, parts: Array, steps: Array, source: Grid, size: tuple[int, int, int],
+    row_shares: int, product: int,
+) -> None:  # fmt: skip
+    depth, columns = parts.shape[1:]
+    count = size[0] * size[1] * size[2]
+    blocks, shares = (count + ROWS - 1) // ROWS, len(parts)
+    for job in prange(row_shares * shares):
+        part, share = job // row_shares, job % row_shares
+        top, bottom = depth * share // row_shares, depth * (share + 1) // row_shares
+        first, last = blocks * part // shares, blocks * (part + 1) // shares
+        total = parts[part].reshape(-1)
+        targets = np.arange(top, bottom) * columns
+        if first == last:
+            parts[part, top:bottom] = 0
+        for block in range(first, last):
+            start = block * ROWS
+            rows = np.empty(min(ROWS, count - start), np.int64)
+            _fill_places(rows, start, source, size[1], size[2])
+            seen = gy[start : start + rows.size, :columns]
+            taps = steps[top:bottom]
+            gathered_rectangle(product, x, taps, rows, seen, total, targets, block - first)
+
+
+@Loop
+def _turn(w: Array, turned: Array) -> None:
+    taps, channels, outputs = w.shape
+    for tap in prange(taps):
+        for c in range(0, channels, 16):
+            stop = min(c + 16, channels)
+            for o in range(outputs):
+                column, row = w[tap, c:stop, o], turned[tap, o, c:stop]
+                for i in range(row.size):
+                    row[i] = column[i]
+
+
+def conv2d(
+    x: Array, w: Array, b: Array | None, geometry: Geometry, name: str, parameter: float
+) -> Array:
+    """f(x * w + b); see the reference."""
+    n, channels, outputs = len(x), x.shape[3], w.shape[3]
+    y = empty((n, *geometry.output_size, outputs), x.dtype)
+    padded = _pad(x, geometry.pads)
+    height, width = padded.shape[1:3]
+    (sh, sw), (oh, ow) = geometry.stride, geometry.output_size
+    reach = height * width * channels, sh * width * channels, sw * channels
+    steps = _steps(geometry.kernel, geometry.dilation, width, channels, geometry.groups)
+    for inputs, outs in _groups(channels, outputs, geometry.groups):
+        source = Grid(inputs.start, *reach)
+        target = Grid(outs.start, oh * ow * outputs, ow * outputs, outputs)
+        weights = w[..., outs].reshape(-1, outs.stop - outs.start)
+        bias = None if b is None else b[outs]
+        _run(padded, weights, bias, y, steps, source, target, (n, oh, ow), name, parameter)
+    return y
+
+
+def conv2d_transpose(
+    y: Array, w: Array, b: Array | None, geometry: Geometry, name: str, parameter: float
+) -> Array:
+    """The transpose, phase by phase: pixels that are a stride apart see the same taps."""
+    n, outputs, channels = len(y), w.shape[3], w.shape[2] * geometry.groups
+    x = empty((n, *geometry.size, channels), y.dtype)
+    vertical, horizontal = (_phases(geometry, axis) for axis in (0, 1))
+    pads = _reach(geometry, vertical, 0), _reach(geometry, horizontal, 1)
+    padded = _pad(y, pads)
+    height, width = padded.shape[1:3]
+    turned = _turned(w, geometry.groups)
+    (sh, sw), (xh, xw) = geometry.stride, geometry.size
+    for down in vertical:
+        for across in horizontal:
+            taps = [i * geometry.kernel[1] + j for i in down.taps for j in across.taps]
+            places = [
+                (i + pads[0][0]) * width + j + pads[1][0]
+                for i in down.offsets
+                for j in across.offsets
+            ]
+            size = n, down.length, across.length
+            for inputs, outs in _groups(channels, outputs, geometry.groups):
+                own = outs.stop - outs.start
+                steps = np.add.outer(np.array(places, np.int64) * outputs, np.arange(own)).ravel()
+                weights = turned[taps, outs, : w.shape[2]].reshape(-1, w.shape[2])
+                source = Grid(outs.start, height * width * outputs, width * outputs, outputs)
+                first = (down.first * xw + across.first) * channels + inputs.start
+                target = Grid(first, xh * xw * channels, sh * xw * channels, sw * channels)
+                bias = None if b is None else b[inputs]
+                _run(padded, weights, bias, x, steps, source, target, size, name, parameter)
+    return x
+
+
+def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
+    """The gradient of w; see the reference."""
+    n, channels, outputs = len(x), x.shape[3], gy.shape[3]
+    padded, gy = _pad(x, geometry.pads), np.ascontiguousarray(gy, x.dtype)
+    height, width = padded.shape[1:3]
+    (sh, sw), (oh, ow) = geometry.stride, geometry.output_size
+    steps = _steps(geometry.kernel, geometry.dilation, width, channels, geometry.groups)
+    gw = empty((*geometry.kernel, channels // geometry.groups, outputs), x.dtype)
+    seen = gy.reshape(-1, outputs)
+    for inputs, outs in _groups(channels, outputs, geometry.groups):
+        source = Grid(inputs.start, height * width * channels, sh * width * channels, sw * channels)
+        row_shares = min(max(steps.size // 64, 1), 8)
+        shares = 4 if row_shares == 1 else 1  # few rows: cut the sums instead
+        parts = empty((shares, steps.size, outs.stop - outs.start), x.dtype)
+        loop = _weight_grad.shared if parts[0].size * n * oh * ow > ALONE else _weight_grad.alone
+        loop(
+            padded.reshape(-1), seen[:, outs], parts, steps, source, (n, oh, ow), row_shares,
+            GATHERED[x.dtype],
+        )  # fmt: skip
+        total = parts[0] if shares == 1 else parts.sum(axis=0, dtype=x.dtype)
+        gw[..., outs] = total.reshape(*gw.shape[:3], -1)
+    return gw
+
+
+def _run(
+    x: Array, w: Array, b: Array | None, y: Array, steps: Array, source: Grid, target: Grid,
+    size: tuple[int, int, int], name: str, parameter: float,
+) -> None:  # fmt: skip
+    """One product, by one thread or all of them."""
+    f = 0 if b is None and name == "identity" else ACTIVATE[name][y.dtype]
+    bias = np.zeros(w.shape[1], y.dtype) if b is None else np.ascontiguousarray(b, y.dtype)
+    weights = np.ascontiguousarray(w, y.dtype)
+    work = weights.size * size[0] * size[1] * size[2]
+    loop = _product.shared if work > ALONE else _product.alone
+    loop(
+        x.reshape(-1), weights, bias, y.reshape(-1), steps, source, target, size,
+        GATHERED[y.dtype], f, parameter,
+    )  # fmt: skip
+
+
+def _pad(x: Array, pads: tuple[tuple[int, int], tuple[int, int]]) -> Array:
+    """x with zeros around it."""
+    (top, bottom), (left, right) = pads
+    if not (top or bottom or left or right):
+        return np.ascontiguousarray(x)
+    n, height, width, channels = x.shape
+    padded = empty((n, top + height + bottom, left + width + right, channels), x.dtype)
+    padded[:, :top] = 0
+    padded[:, top + height :] = 0
+    middle = padded[:, top : top + height]
+    middle[:, :, :left] = 0
+    middle[:, :, left + width :] = 0
+    middle[:, :, left : left + width] = x
+    return padded
+
+
+@functools.lru_cache(maxsize=256)
+def _steps(
+    kernel: tuple[int, int], dilation: tuple[int, int], width: int, channels: int, groups: int
+) -> Array:
+    """From where a kernel is put: where its taps and their channels are."""
+    taps = np.add.outer(
+        np.arange(kernel[0]) * dilation[0] * width, np.arange(kernel[1]) * dilation[1]
+    )
+    steps: Array = np.add.outer(taps.ravel() * channels, np.arange(channels // groups)).ravel()
+    return steps
+
+
+class Phase(NamedTuple):
+    """Pixels of an image, a stride apart, that see the same taps of a transposed convolution.
+
+    Its pixel q is at first + q * stride, and sees tap taps[t] of pixel q + offsets[t] of y.
+    """
+
+    first: int
+    length: int
+    taps: list[int]
+    offsets: list[int]
+
+
+def _phases(geometry: Geometry, axis: int) -> list[Phase]:
+    """The phases in one direction; the pixels of all of them together are the image."""
+    stride, dilation = geometry.stride[axis], geometry.dilation[axis]
+    phases = []
+    for first in range(min(stride, geometry.size[axis])):
+        place = first + geometry.pads[axis][0]
+        taps = [i for i in range(geometry.kernel[axis]) if (place - i * dilation) % stride == 0]
+        offsets = [(place - i * dilation) // stride for i in taps]
+        length = (geometry.size[axis] - first + stride - 1) // stride
+        phases.append(Phase(first, length, taps, offsets))
+    return phases
+
+
+def _reach(geometry: Geometry, phases: list[Phase], axis: int) -> tuple[int, int]:
+    """How far the phases look beyond the first and the last pixel of y."""
+    lowest = min([0, *(offset for phase in phases for offset in phase.offsets)])
+    ends = [phase.length + offset for phase in phases for offset in phase.offsets]
+    return -lowest, max([0, *(end - geometry.output_size[axis] for end in ends)])
+
+
+def _turned(w: Array, groups: int) -> Array:
+    """(kh, kw, i, o) as (kh kw, o, i)."""
+    kh, kw, channels, outputs = w.shape
+    turned = empty((kh * kw, outputs, channels), w.dtype)
+    loop = _turn.over(w.size)
+    loop(np.ascontiguousarray(w).reshape(kh * kw, channels, outputs), turned)
+    return turned
+
+
+def _groups(inputs: int, outputs: int, groups: int) -> Iterator[tuple[slice, slice]]:
+    """The channels of each group, on either side."""
+    i, o = inputs // groups, outputs // groups
+    return ((slice(k * i, (k + 1) * i), slice(k * o, (k + 1) * o)) for k in range(groups))

@@ -15,7 +15,8 @@ takes 24 accumulators and 10 loads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.binding
@@ -95,6 +96,50 @@ def rectangle(product, a, b, c):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
+def _make_gathered(number: Any) -> Any:
+    """See `gathered_rectangle`."""
+    size = number.bitwidth // 8
+    width = VECTOR_BYTES // size * VECTORS
+
+    def piece(
+        a: int, rows: int, steps: int, b: int, b_step: int, c: int, c_rows: int, depth: int,
+        m: int, n: int, accumulate: int,
+    ) -> None:  # fmt: skip
+        for j in range(0, n, width):
+            columns, i = min(width, n - j), 0
+            while i < m:
+                i += gathered(
+                    number, a, rows + 8 * i, steps, b + size * j, b_step, c + size * j,
+                    c_rows + 8 * i, depth, m - i, columns, accumulate,
+                )  # fmt: skip
+
+    return piece
+
+
+GATHERED = Piece(_make_gathered, *[types.int64] * 11)
+
+
+@register_jitable
+def gathered_rectangle(product, a, rows, steps, b, c, c_rows, accumulate):  # type: ignore[no-untyped-def]
+    """C = A B, or C += A B, where A[i, k] is a[rows[i] + steps[k]] and row i of C is at c_rows[i].
+
+    Args:
+        product: GATHERED of their type.
+        a, c: flat arrays.
+        rows, steps, c_rows: places in them, as int64; as many steps as B has rows.
+        b: with contiguous rows, as long as those of C.
+        accumulate: 1 to add to what is there.
+    """
+    call(
+        product,
+        (
+            a.ctypes.data, rows.ctypes.data, steps.ctypes.data,
+            b.ctypes.data, b.strides[0] // b.itemsize, c.ctypes.data, c_rows.ctypes.data,
+            b.shape[0], rows.size, b.shape[1], accumulate,
+        ),
+    )  # fmt: skip
+
+
 @intrinsic
 def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns):  # type: ignore[no-untyped-def]  # Numba reads the names
     """Compute a tile of C with 8, 4, 2 or 1 rows, as many as fit; returns how many.
@@ -110,27 +155,52 @@ def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, c
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, *operands, rows, columns = arguments
+        _, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns = arguments
         emitter = _Emitter(number.dtype.bitwidth, builder)
-        done = cgutils.alloca_once(builder, INT64)
-        lanes = INT64(emitter.lanes)
-        vectors_needed = builder.udiv(builder.add(columns, builder.sub(lanes, INT64(1))), lanes)
-        start = builder.mul(builder.sub(vectors_needed, INT64(1)), lanes)
-        mask = emitter.mask(builder.sub(columns, start))
-        after = builder.append_basic_block("tile.after")
-        for count in [n for n in (8, 4, 2, 1) if n <= ROWS]:
-            with builder.if_then(builder.icmp_signed(">=", rows, INT64(count))):
-                builder.store(INT64(count), done)
-                for vectors in range(1, VECTORS + 1):
-                    with builder.if_then(builder.icmp_signed("==", vectors_needed, INT64(vectors))):
-                        emitter.outer(operands, count, vectors, mask)
-                builder.branch(after)
-                builder.position_at_end(builder.append_basic_block("tile.unreachable"))
-        builder.branch(after)
-        builder.position_at_end(after)
-        return builder.load(done)
+
+        def strided(base: Any, stride: Any, count: int) -> list[Any]:
+            start = emitter.pointer(base)
+            return [emitter.at(start, builder.mul(stride, INT64(i))) for i in range(count)]
+
+        def tile(count: int, vectors: int, mask: Any) -> None:
+            a_rows, c_rows = strided(a, a_row, count), strided(c, c_row, count)
+            step = functools.partial(builder.mul, a_step)
+            emitter.outer(a_rows, step, b, b_step, c_rows, depth, vectors, mask, None)
+
+        return emitter.largest_that_fits(rows, columns, tile)
 
     return types.int64(number, *[types.int64] * 10), emit
+
+
+@intrinsic
+def gathered(context, number, a, a_rows, a_steps, b, b_step, c, c_rows, depth, rows, columns, add):  # type: ignore[no-untyped-def]  # Numba reads the names
+    """As `outer`, with the places of rows and steps in tables.
+
+    Args:
+        a_rows, a_steps, c_rows: addresses of tables of places, in elements from a or c.
+        add: not 0 to add to what C holds.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, a, a_rows, a_steps, b, b_step, c, c_rows, depth, rows, columns, add = arguments
+        emitter = _Emitter(number.dtype.bitwidth, builder)
+
+        def entry(table: Any, i: Any) -> Any:
+            start = builder.inttoptr(table, INT64.as_pointer())
+            return builder.load(builder.gep(start, [i]))
+
+        def looked_up(base: Any, table: Any, count: int) -> list[Any]:
+            start = emitter.pointer(base)
+            return [emitter.at(start, entry(table, INT64(i))) for i in range(count)]
+
+        def tile(count: int, vectors: int, mask: Any) -> None:
+            places = looked_up(a, a_rows, count), looked_up(c, c_rows, count)
+            step = functools.partial(entry, a_steps)
+            emitter.outer(places[0], step, b, b_step, places[1], depth, vectors, mask, add)
+
+        return emitter.largest_that_fits(rows, columns, tile)
+
+    return types.int64(number, *[types.int64] * 11), emit
 
 
 @intrinsic
@@ -224,30 +294,61 @@ class _Emitter:
         product = self.call("fma", self.vector, [x, y, self.builder.load(total)])
         self.builder.store(product, total)
 
-    def outer(self, operands: Sequence[Any], rows: int, vectors: int, mask: Any) -> None:
-        """A tile of `rows` x `vectors`, the last vector masked."""
+    def largest_that_fits(self, rows: Any, columns: Any, tile: Callable[..., None]) -> Any:
+        """Code that runs the largest tile with at most so many rows, and is how many those are."""
         builder = self.builder
-        a, a_row, a_step, b, b_step, c, c_row, depth = operands
-        a, b, c = self.pointer(a), self.pointer(b), self.pointer(c)
-        sums = self.accumulators(rows, vectors)
+        done = cgutils.alloca_once(builder, INT64)
+        lanes = INT64(self.lanes)
+        vectors_needed = builder.udiv(builder.add(columns, builder.sub(lanes, INT64(1))), lanes)
+        start = builder.mul(builder.sub(vectors_needed, INT64(1)), lanes)
+        mask = self.mask(builder.sub(columns, start))
+        after = builder.append_basic_block("tile.after")
+        for count in [n for n in (8, 4, 2, 1) if n <= ROWS]:
+            with builder.if_then(builder.icmp_signed(">=", rows, INT64(count))):
+                builder.store(INT64(count), done)
+                for vectors in range(1, VECTORS + 1):
+                    with builder.if_then(builder.icmp_signed("==", vectors_needed, INT64(vectors))):
+                        tile(count, vectors, mask)
+                builder.branch(after)
+                builder.position_at_end(builder.append_basic_block("tile.unreachable"))
+        builder.branch(after)
+        builder.position_at_end(after)
+        return builder.load(done)
+
+    def outer(
+        self, a_rows: list[Any], a_step: Callable[[Any], Any], b: Any, b_step: Any,
+        c_rows: list[Any], depth: Any, vectors: int, mask: Any, add: Any,
+    ) -> None:  # fmt: skip
+        """A tile of so many rows and `vectors`, the last vector masked; `a_step(k)` is where k is.
+
+        It is added to C if `add` is not None and not 0.
+        """
+        builder = self.builder
+        b = self.pointer(b)
+        sums = self.accumulators(len(a_rows), vectors)
         masks = [None] * (vectors - 1) + [mask]
-        a_rows = [self.at(a, builder.mul(a_row, INT64(i))) for i in range(rows)]
+        places = [
+            [self.at(row, INT64(j * self.lanes), True) for j in range(vectors)] for row in c_rows
+        ]
+        if add is not None:
+            with builder.if_then(builder.icmp_signed("!=", add, INT64(0))):
+                for row, totals in zip(places, sums, strict=True):
+                    for place, total, lanes in zip(row, totals, masks, strict=True):
+                        builder.store(self.load(place, lanes), total)
         with cgutils.for_range(builder, depth) as loop:
             row_of_b = self.at(b, builder.mul(loop.index, b_step))
             parts = [
                 self.load(self.at(row_of_b, INT64(j * self.lanes), True), masks[j])
                 for j in range(vectors)
             ]
-            step = builder.mul(loop.index, a_step)
-            for i in range(rows):
-                factor = self.spread(builder.load(self.at(a_rows[i], step)), self.vector)
-                for j in range(vectors):
-                    self.add_product(sums[i][j], factor, parts[j])
-        for i in range(rows):
-            row_of_c = self.at(c, builder.mul(c_row, INT64(i)))
-            for j in range(vectors):
-                place = self.at(row_of_c, INT64(j * self.lanes), True)
-                self.store(builder.load(sums[i][j]), place, masks[j])
+            step = a_step(loop.index)
+            for row, totals in zip(a_rows, sums, strict=True):
+                factor = self.spread(builder.load(self.at(row, step)), self.vector)
+                for part, total in zip(parts, totals, strict=True):
+                    self.add_product(total, factor, part)
+        for row, totals in zip(places, sums, strict=True):
+            for place, total, lanes in zip(row, totals, masks, strict=True):
+                self.store(builder.load(total), place, lanes)
 
     def inner(
         self, a: Any, a_row: Any, b: Any, b_column: Any, c: Any, c_row: Any,

@@ -1,0 +1,161 @@
+"""Convolutions as layers. Images are (n, height, width, channels)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..backend import Padding, Pair, pair, resolve_padding
+from ..core import Parameter, Tensor, TensorLike
+from ..ops.activation import parse_activation
+from ..ops.random import Random, default_rng
+from . import initializers
+from .module import Module
+
+
+class _Conv(Module):
+    """What a convolution and its transpose have in common: kernel, bias and options."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | Pair,
+        stride: int | Pair,
+        padding: Padding,
+        activation: ops.Activation,
+        dilation: int | Pair,
+        groups: int,
+        bias: bool,
+        initializer: str | initializers.Initializer,
+        rng: Random | None,
+    ) -> None:
+        name, size = type(self).__name__, pair(kernel)
+        if min(inputs, outputs, *size, *pair(stride), *pair(dilation), groups) < 1:
+            raise ValueError(
+                f"{name}: channels, kernel, stride, dilation and groups must be positive, got "
+                f"{inputs} to {outputs} channels, {kernel}, {stride}, {dilation} and {groups}"
+            )
+        if inputs % groups or outputs % groups:
+            raise ValueError(
+                f"{name}: {groups} groups do not divide {inputs} and {outputs} channels"
+            )
+        resolve_padding(padding, (1, 1), size, pair(stride), pair(dilation))
+        parse_activation(activation)
+        rng = rng or default_rng()
+        self.options: dict[str, Any] = {
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "activation": activation,
+        }
+        shape = self.kernel_shape(size, inputs, outputs, groups)
+        self.weight = Parameter(initializers.get(initializer)(shape, rng))
+        self.bias = Parameter(initializers.zeros((outputs,), rng)) if bias else None
+        self.text = f"{inputs}, {outputs}, {kernel}, stride={stride}, padding={padding!r}"
+
+    def kernel_shape(self, size: Pair, inputs: int, outputs: int, groups: int) -> tuple[int, ...]:
+        """The shape of the weight."""
+        raise TypeError(f"{type(self).__name__} does not define kernel_shape")
+
+    def describe(self) -> str:
+        """Channels, kernel, stride, padding and activation."""
+        activation = self.options["activation"]
+        return self.text + (f", {activation!r}" if activation else "")
+
+
+class Conv2D(_Conv):
+    """activation(x * weight + bias): (n, h, w, inputs) -> (n, h', w', outputs); see ops.conv2d.
+
+    Args:
+        inputs, outputs: channels.
+        kernel: its size; a number or (height, width).
+        stride: pixels from one place of the kernel to the next.
+        padding: "same", "valid", a number, or ((top, bottom), (left, right)).
+        activation: a name such as "selu", a pair such as ("leaky_relu", 0.2), or None.
+        dilation: pixels between neighbours of the kernel.
+        groups: channels are cut into so many parts, each with a kernel of its own.
+        bias: whether there is one; it starts at 0.
+        initializer: of the weight, (height, width, inputs / groups, outputs).
+        rng: where the weight is drawn.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | Pair,
+        stride: int | Pair = 1,
+        padding: Padding = "same",
+        activation: ops.Activation = None,
+        *,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        initializer: str | initializers.Initializer = "glorot_uniform",
+        rng: Random | None = None,
+    ) -> None:
+        super().__init__(
+            inputs, outputs, kernel, stride, padding, activation, dilation, groups, bias,
+            initializer, rng,
+        )  # fmt: skip
+
+    def kernel_shape(self, size: Pair, inputs: int, outputs: int, groups: int) -> tuple[int, ...]:
+        """(height, width, inputs / groups, outputs)."""
+        return *size, inputs // groups, outputs
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """The layer's output."""
+        return ops.conv2d(x, self.weight, self.bias, **self.options)
+
+
+class Conv2DTranspose(_Conv):
+    """The transpose of a convolution, which enlarges by `stride`; see ops.conv2d_transpose.
+
+    Args:
+        inputs, outputs: channels.
+        kernel: its size; a number or (height, width).
+        stride: how many times larger the output is.
+        padding: "same" (size * stride pixels), "valid", a number, or pairs.
+        activation: a name, a pair, or None.
+        output_padding: more rows and columns below and to the right; None as padding asks for.
+        dilation: pixels between neighbours of the kernel.
+        groups: channels are cut into so many parts, each with a kernel of its own.
+        bias: whether there is one; it starts at 0.
+        initializer: of the weight, (height, width, outputs / groups, inputs); it takes the fans
+            from that order, as Keras does.
+        rng: where the weight is drawn.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | Pair,
+        stride: int | Pair = 1,
+        padding: Padding = "same",
+        activation: ops.Activation = None,
+        *,
+        output_padding: int | Pair | None = None,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        initializer: str | initializers.Initializer = "glorot_uniform",
+        rng: Random | None = None,
+    ) -> None:
+        super().__init__(
+            inputs, outputs, kernel, stride, padding, activation, dilation, groups, bias,
+            initializer, rng,
+        )  # fmt: skip
+        self.output_padding = output_padding
+
+    def kernel_shape(self, size: Pair, inputs: int, outputs: int, groups: int) -> tuple[int, ...]:
+        """(height, width, outputs / groups, inputs)."""
+        return *size, outputs // groups, inputs
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """The layer's output."""
+        return ops.conv2d_transpose(
+            x, self.weight, self.bias, **self.options, output_padding=self.output_padding
+        )
