@@ -44,6 +44,7 @@ from .elementwise import (
     subtract,
     where,
 )
+from .embedding import embedding
 from .loss import (
     SMALLEST_PROBABILITY,
     binary_cross_entropy,
@@ -56,8 +57,18 @@ from .loss import (
     softmax_cross_entropy,
 )
 from .matmul import dense, matmul
+from .norm import (
+    adain,
+    batch_norm,
+    instance_norm,
+    layer_norm,
+    minibatch_stddev,
+    pixel_norm,
+)
+from .pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from .random import dropout, gaussian_noise
 from .reduce import broadcast_to, logsumexp, max, mean, min, norm, sum, sum_to, var
+from .resample import blur2d, downsample2d, upfirdn2d, upsample2d
 from .shape import (
     astype,
     concatenate,
@@ -81,10 +92,14 @@ __all__ = [
     "Activation",
     "abs",
     "activate",
+    "adain",
     "add",
     "astype",
+    "avg_pool2d",
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "blur2d",
     "broadcast_to",
     "clip",
     "concatenate",
@@ -94,8 +109,10 @@ __all__ = [
     "cos",
     "dense",
     "divide",
+    "downsample2d",
     "dropout",
     "elu",
+    "embedding",
     "erf",
     "exp",
     "expand_dims",
@@ -105,9 +122,12 @@ __all__ = [
     "gaussian_noise",
     "gelu",
     "getitem",
+    "global_avg_pool2d",
     "hinge",
     "huber",
+    "instance_norm",
     "kl_divergence",
+    "layer_norm",
     "leaky_relu",
     "log",
     "log1p",
@@ -115,15 +135,18 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool2d",
     "maximum",
     "mean",
     "min",
+    "minibatch_stddev",
     "minimum",
     "mse",
     "multiply",
     "negative",
     "norm",
     "pad",
+    "pixel_norm",
     "power",
     "relu",
     "repeat",
@@ -147,6 +170,8 @@ __all__ = [
     "take_along_axis",
     "tanh",
     "transpose",
+    "upfirdn2d",
+    "upsample2d",
     "var",
     "where",
 ]
