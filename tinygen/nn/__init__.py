@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import initializers
 from .conv import Conv2D, Conv2DTranspose
+from .embedding import Embedding
 from .layers import (
     SELU,
     Activation,
@@ -21,20 +22,28 @@ from .layers import (
     Tanh,
 )
 from .module import Module, Sequential
+from .norm import AdaIN, BatchNorm, InstanceNorm, LayerNorm, MinibatchStdDev, PixelNorm
 from .regularizers import ActivityRegularizer
 
 __all__ = [
     "SELU",
     "Activation",
     "ActivityRegularizer",
+    "AdaIN",
+    "BatchNorm",
     "Conv2D",
     "Conv2DTranspose",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GaussianNoise",
+    "InstanceNorm",
+    "LayerNorm",
     "LeakyReLU",
+    "MinibatchStdDev",
     "Module",
+    "PixelNorm",
     "ReLU",
     "Reshape",
     "Sequential",

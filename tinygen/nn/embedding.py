@@ -1,0 +1,47 @@
+"""A table of learned vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..core import Parameter, Tensor
+from ..ops.random import Random, default_rng
+from . import initializers
+from .module import Module
+
+
+class Embedding(Module):
+    """A learned vector for each of `count` integers: (...) -> (..., features).
+
+    Args:
+        count: how many integers there are: 0 to count - 1.
+        features: length of a vector.
+        initializer: of the table; a name from `nn.initializers` or a function (shape, rng). By
+            default uniform from -0.05 to 0.05, as in Keras; PyTorch's is normal, of variance 1.
+        rng: where the table is drawn.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        features: int,
+        *,
+        initializer: str | initializers.Initializer | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        if count < 1 or features < 1:
+            raise ValueError(f"Embedding: sizes must be positive, got {count} and {features}")
+        shape, rng = (count, features), rng or default_rng()
+        if initializer is None:
+            self.weight = Parameter(rng.uniform(shape, -0.05, 0.05))
+        else:
+            self.weight = Parameter(initializers.get(initializer)(shape, rng))
+
+    def forward(self, indices: Any) -> Tensor:
+        """The vectors of the integers."""
+        return ops.embedding(indices, self.weight)
+
+    def describe(self) -> str:
+        """The sizes of the table."""
+        return ", ".join(map(str, self.weight.shape))
