@@ -5,12 +5,23 @@ import pytest
 from tinygen_kernels import using
 
 import tinygen
-from tests.op_cases import activation, conv, elementwise, loss, matmul, norm, random, reduce, shape
+from tests.op_cases import (
+    activation,
+    conv,
+    elementwise,
+    loss,
+    matmul,
+    norm,
+    random,
+    reduce,
+    rnn,
+    shape,
+)
 from tests.op_cases.case import torch
 from tinygen import Tensor, ops
 from tinygen.ops.check import gradcheck, gradgradcheck
 
-FAMILIES = [elementwise, reduce, shape, matmul, conv, activation, norm, loss, random]
+FAMILIES = [elementwise, reduce, shape, matmul, conv, rnn, activation, norm, loss, random]
 CASES = [case for family in FAMILIES for case in family.CASES]
 VARIANTS = [variant for case in CASES for variant in case.variants()]
 # Some promises do not depend on the shape: the one that the row itself gives will do.

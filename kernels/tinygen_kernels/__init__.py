@@ -25,6 +25,7 @@ FAMILIES = {
     "norm": ("channel_norm", "channel_norm_grad", "channel_affine", "channel_sums"),
     "row_norm": ("layer_norm", "layer_norm_grad", "pixel_norm", "pixel_norm_grad"),
     "embedding": ("add_rows",),
+    "rnn": ("recurrent", "recurrent_grad"),
     "loss": ("loss", "loss_sum", "loss_grad"),
     "optim": ("sgd", "rmsprop", "adam", "ema", "sum_of_squares"),
     "random": ("random_bits",),

@@ -23,9 +23,12 @@ from .layers import (
 )
 from .module import Module, Sequential
 from .norm import AdaIN, BatchNorm, InstanceNorm, LayerNorm, MinibatchStdDev, PixelNorm
+from .recurrent import GRU, LSTM, RepeatVector, SimpleRNN, TimeDistributed
 from .regularizers import ActivityRegularizer
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "SELU",
     "Activation",
     "ActivityRegularizer",
@@ -45,9 +48,12 @@ __all__ = [
     "Module",
     "PixelNorm",
     "ReLU",
+    "RepeatVector",
     "Reshape",
     "Sequential",
     "Sigmoid",
+    "SimpleRNN",
     "Tanh",
+    "TimeDistributed",
     "initializers",
 ]

@@ -69,6 +69,7 @@ from .pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from .random import dropout, gaussian_noise
 from .reduce import broadcast_to, logsumexp, max, mean, min, norm, sum, sum_to, var
 from .resample import blur2d, downsample2d, upfirdn2d, upsample2d
+from .rnn import gru, lstm, simple_rnn
 from .shape import (
     astype,
     concatenate,
@@ -123,6 +124,7 @@ __all__ = [
     "gelu",
     "getitem",
     "global_avg_pool2d",
+    "gru",
     "hinge",
     "huber",
     "instance_norm",
@@ -133,6 +135,7 @@ __all__ = [
     "log1p",
     "log_softmax",
     "logsumexp",
+    "lstm",
     "matmul",
     "max",
     "max_pool2d",
@@ -154,6 +157,7 @@ __all__ = [
     "scatter_add",
     "selu",
     "sigmoid",
+    "simple_rnn",
     "sin",
     "softmax",
     "softmax_cross_entropy",

@@ -38,6 +38,7 @@ LOSSES = ("mse", "huber", "binary_cross_entropy_with_logits", "gaussian_kl")
 PROBABILITIES = ("binary_cross_entropy", "kl_divergence")
 SIGNS, LABELS = np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]]), np.array([2, 0])
 MASK, ORDER = np.array([[True, False, True]]), np.array([2, 0, 0, 1])
+STEPS = np.array([[True, True, True], [True, True, False]])
 
 
 def _random(op: Callable[..., Tensor], amount: float) -> Callable[[Tensor], Tensor]:
@@ -76,13 +77,16 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "expand_dims": _example(lambda x: ops.expand_dims(x, 1), (2, 3)),
     "gaussian_noise": _example(_random(ops.gaussian_noise, 0.4), (2, 3)),
     "getitem": _example(lambda x: x[:, ORDER], (2, 3)),
+    "gru": _example(partial(ops.gru, mask=STEPS), (2, 3, 2), (2, 9), (3, 9), (2, 9), (2, 3)),
     "hinge": _example(lambda x: ops.hinge(x, SIGNS), (2, 3)),
+    "lstm": _example(partial(ops.lstm, mask=STEPS), (2, 3, 2), (2, 12), (3, 12), (12,)),
     "matmul": _example(ops.matmul, (2, 2, 3), (3, 4)),
     "pad": _example(lambda x: ops.pad(x, [(1, 0), (0, 2)]), (2, 3)),
     "power": _example(ops.power, (2, 3), (1, 3), low=0.5),
     "repeat": _example(lambda x: ops.repeat(x, 2, 0), (2, 3)),
     "reshape": _example(lambda x: ops.reshape(x, (3, -1)), (2, 3)),
     "scatter_add": _example(lambda x: ops.scatter_add(x, ORDER, (5, 2)), (4, 2)),
+    "simple_rnn": _example(partial(ops.simple_rnn, mask=STEPS), (2, 3, 2), (2, 3), (3, 3), (3,)),
     "softmax_cross_entropy": _example(lambda x: ops.softmax_cross_entropy(x, LABELS), (2, 3)),
     "split": _example(lambda x: ops.split(x, [1, 2], 1), (2, 3)),
     "squeeze": _example(ops.squeeze, (2, 1, 3)),
