@@ -12,8 +12,10 @@ from tests.op_cases import (
     loss,
     matmul,
     norm,
+    pool,
     random,
     reduce,
+    resample,
     rnn,
     shape,
 )
@@ -21,7 +23,19 @@ from tests.op_cases.case import torch
 from tinygen import Tensor, ops
 from tinygen.ops.check import gradcheck, gradgradcheck
 
-FAMILIES = [elementwise, reduce, shape, matmul, conv, rnn, activation, norm, loss, random]
+FAMILIES = [
+    elementwise,
+    reduce,
+    shape,
+    matmul,
+    conv,
+    rnn, activation,
+    norm,
+    loss,
+    random,
+    pool,
+    resample,
+]
 CASES = [case for family in FAMILIES for case in family.CASES]
 VARIANTS = [variant for case in CASES for variant in case.variants()]
 # Some promises do not depend on the shape: the one that the row itself gives will do.

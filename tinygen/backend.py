@@ -19,13 +19,16 @@ if importlib.util.find_spec("tinygen_kernels") is None:  # a raw checkout, not i
     sys.path.append(str(Path(__file__).resolve().parent.parent / "kernels"))
 
 from tinygen_kernels import kernels
-from tinygen_kernels.geometry import Geometry, Padding, Pair, pair, resolve_padding
+from tinygen_kernels.bands import Band
+from tinygen_kernels.geometry import Geometry, Padding, Pads, Pair, pair, resolve_padding
 
 __all__ = [
     "LINE",
     "Array",
+    "Band",
     "Geometry",
     "Padding",
+    "Pads",
     "Pair",
     "array_module",
     "as_array",

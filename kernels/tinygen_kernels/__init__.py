@@ -24,6 +24,8 @@ FAMILIES = {
     "conv": ("conv2d", "conv2d_transpose", "conv2d_weight_grad"),
     "norm": ("channel_norm", "channel_norm_grad", "channel_affine", "channel_sums"),
     "row_norm": ("layer_norm", "layer_norm_grad", "pixel_norm", "pixel_norm_grad"),
+    "pool": ("max_pool2d", "max_pool2d_grad", "max_pool2d_pick"),
+    "resample": ("resample2d",),
     "embedding": ("add_rows",),
     "rnn": ("recurrent", "recurrent_grad"),
     "loss": ("loss", "loss_sum", "loss_grad"),
