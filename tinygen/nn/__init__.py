@@ -23,6 +23,7 @@ from .layers import (
 )
 from .module import Module, Sequential
 from .norm import AdaIN, BatchNorm, InstanceNorm, LayerNorm, MinibatchStdDev, PixelNorm
+from .pool import AvgPool2D, Blur2D, GlobalAvgPool2D, MaxPool2D, UpSampling2D
 from .recurrent import GRU, LSTM, RepeatVector, SimpleRNN, TimeDistributed
 from .regularizers import ActivityRegularizer
 
@@ -33,7 +34,9 @@ __all__ = [
     "Activation",
     "ActivityRegularizer",
     "AdaIN",
+    "AvgPool2D",
     "BatchNorm",
+    "Blur2D",
     "Conv2D",
     "Conv2DTranspose",
     "Dense",
@@ -41,9 +44,11 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GaussianNoise",
+    "GlobalAvgPool2D",
     "InstanceNorm",
     "LayerNorm",
     "LeakyReLU",
+    "MaxPool2D",
     "MinibatchStdDev",
     "Module",
     "PixelNorm",
@@ -55,5 +60,6 @@ __all__ = [
     "SimpleRNN",
     "Tanh",
     "TimeDistributed",
+    "UpSampling2D",
     "initializers",
 ]

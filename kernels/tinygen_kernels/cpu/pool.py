@@ -206,7 +206,8 @@ def _is_usual(x: Array, geometry: Geometry) -> bool:
 
 def _rows(y: Array) -> int:
     """How many rows of a result a thread takes at a time."""
-    return max(BLOCK // (y.shape[2] * y.shape[3]), 1)
+    rows: int = max(BLOCK // (y.shape[2] * y.shape[3]), 1)
+    return rows
 
 
 def _numbers(geometry: Geometry) -> tuple[int, ...]:
