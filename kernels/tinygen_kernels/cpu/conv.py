@@ -19,6 +19,7 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ..geometry import Geometry
+from . import winograd
 from .activation import ACTIVATE
 from .jit import Loop
 from .memory import empty
@@ -123,6 +124,11 @@ def conv2d(
 ) -> Array:
     """f(x * w + b); see the reference."""
     n, channels, outputs = len(x), x.shape[3], w.shape[3]
+    if by_winograd(n, geometry, channels, outputs):
+        before = geometry.pads[0][0], geometry.pads[1][0]
+        padded = _pad(x, winograd.padding_for(before, geometry.size, geometry.output_size))
+        taps = w.reshape(9, channels, outputs)
+        return winograd.convolve(padded, taps, b, geometry.output_size, False, name, parameter)
     y = empty((n, *geometry.output_size, outputs), x.dtype)
     padded = _pad(x, geometry.pads)
     height, width = padded.shape[1:3]
@@ -143,12 +149,17 @@ def conv2d_transpose(
 ) -> Array:
     """The transpose, phase by phase: pixels that are a stride apart see the same taps."""
     n, outputs, channels = len(y), w.shape[3], w.shape[2] * geometry.groups
+    if by_winograd(n, geometry, channels, outputs):
+        before = 2 - geometry.pads[0][0], 2 - geometry.pads[1][0]
+        padded = _pad(y, winograd.padding_for(before, geometry.output_size, geometry.size))
+        taps = _turned(w)
+        return winograd.convolve(padded, taps, b, geometry.size, True, name, parameter)
     x = empty((n, *geometry.size, channels), y.dtype)
     vertical, horizontal = (_phases(geometry, axis) for axis in (0, 1))
     pads = _reach(geometry, vertical, 0), _reach(geometry, horizontal, 1)
     padded = _pad(y, pads)
     height, width = padded.shape[1:3]
-    turned = _turned(w, geometry.groups)
+    turned = _turned(w)
     (sh, sw), (xh, xw) = geometry.stride, geometry.size
     for down in vertical:
         for across in horizontal:
@@ -174,6 +185,12 @@ def conv2d_transpose(
 def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
     """The gradient of w; see the reference."""
     n, channels, outputs = len(x), x.shape[3], gy.shape[3]
+    if by_winograd(n, geometry, channels, outputs):
+        before = geometry.pads[0][0], geometry.pads[1][0]
+        seen = _pad(x, winograd.padding_for(before, geometry.size, geometry.output_size))
+        (oh, ow), tile = geometry.output_size, winograd.TILE
+        whole = _pad(np.ascontiguousarray(gy, x.dtype), ((0, -oh % tile), (0, -ow % tile)))
+        return winograd.weight_grad(seen, whole).reshape(3, 3, channels, outputs)
     padded, gy = _pad(x, geometry.pads), np.ascontiguousarray(gy, x.dtype)
     height, width = padded.shape[1:3]
     (sh, sw), (oh, ow) = geometry.stride, geometry.output_size
@@ -193,6 +210,14 @@ def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
         total = parts[0] if shares == 1 else parts.sum(axis=0, dtype=x.dtype)
         gw[..., outs] = total.reshape(*gw.shape[:3], -1)
     return gw
+
+
+def by_winograd(n: int, geometry: Geometry, inputs: int, outputs: int) -> bool:
+    """Whether Winograd's way is the faster one, by measurement."""
+    plain = geometry.stride == geometry.dilation == (1, 1) and geometry.groups == 1
+    fits = max(geometry.pads[0][0], geometry.pads[1][0]) <= 2 and geometry.kernel == (3, 3)
+    pixels = n * geometry.size[0] * geometry.size[1]
+    return plain and fits and min(inputs, outputs) >= 16 and pixels >= 64
 
 
 def _run(
@@ -271,7 +296,7 @@ def _reach(geometry: Geometry, phases: list[Phase], axis: int) -> tuple[int, int
     return -lowest, max([0, *(end - geometry.output_size[axis] for end in ends)])
 
 
-def _turned(w: Array, groups: int) -> Array:
+def _turned(w: Array) -> Array:
     """(kh, kw, i, o) as (kh kw, o, i)."""
     kh, kw, channels, outputs = w.shape
     turned = empty((kh * kw, outputs, channels), w.dtype)

@@ -16,31 +16,17 @@ takes 24 accumulators and 10 loads.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from .pieces import Piece, call
+from .vectors import INT32, INT64, REGISTERS, VECTOR_BYTES, Emitter
 
-INT32, INT64 = ir.IntType(32), ir.IntType(64)
-
-
-def _registers() -> tuple[int, int]:
-    """(bytes of a vector register, how many there are) on this machine."""
-    features = llvmlite.binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 32
-    if features.get("avx2"):
-        return 32, 16
-    return 16, 32 if features.get("neon") else 16
-
-
-VECTOR_BYTES, REGISTERS = _registers()
 ROWS, VECTORS = (8, 3) if REGISTERS == 32 else (4, 3)  # an outer tile
 INNER_ROWS, INNER_COLUMNS = (4, 6) if REGISTERS == 32 else (2, 4)
 
@@ -52,7 +38,7 @@ def _make_rectangle(number: Any) -> Any:
 
     def piece(
         a: int, a_row: int, a_step: int, b: int, b_step: int, b_column: int, c: int, c_row: int,
-        depth: int, m: int, n: int,
+        depth: int, m: int, n: int, add: int,
     ) -> None:  # fmt: skip
         if b_column == 1 or n == 1:
             for j in range(0, n, width):
@@ -62,24 +48,27 @@ def _make_rectangle(number: Any) -> Any:
                     place, start = c + size * (i * c_row + j), a + size * i * a_row
                     i += outer(
                         number, start, a_row, a_step, b + size * j, b_step, place, c_row, depth,
-                        m - i, columns,
+                        m - i, columns, add,
                     )  # fmt: skip
         else:
             for j in range(0, n, INNER_COLUMNS):
                 for i in range(0, m, INNER_ROWS):
                     place, start = c + size * (i * c_row + j), a + size * i * a_row
                     column = b + size * j * b_column
-                    inner(number, start, a_row, column, b_column, place, c_row, depth, m - i, n - j)
+                    inner(
+                        number, start, a_row, column, b_column, place, c_row, depth, m - i, n - j,
+                        add,
+                    )  # fmt: skip
 
     return piece
 
 
-PRODUCT = Piece(_make_rectangle, *[types.int64] * 11)
+PRODUCT = Piece(_make_rectangle, *[types.int64] * 12)
 
 
 @register_jitable
-def rectangle(product, a, b, c):  # type: ignore[no-untyped-def]
-    """C = A B by tiles, on the thread that calls it.
+def rectangle(product, a, b, c, add=0):  # type: ignore[no-untyped-def]
+    """C = A B by tiles, or C += A B if `add`, on the thread that calls it.
 
     Rows of C are contiguous, and either rows of B, or its columns together with rows of A.
     `product` is PRODUCT of their type.
@@ -91,7 +80,7 @@ def rectangle(product, a, b, c):  # type: ignore[no-untyped-def]
             a.ctypes.data, a.strides[0] // size, a.strides[1] // size,
             b.ctypes.data, b.strides[0] // size, b.strides[1] // size,
             c.ctypes.data, c.strides[0] // size,
-            a.shape[1], c.shape[0], c.shape[1],
+            a.shape[1], c.shape[0], c.shape[1], add,
         ),
     )  # fmt: skip
 
@@ -141,7 +130,7 @@ def gathered_rectangle(product, a, rows, steps, b, c, c_rows, accumulate):  # ty
 
 
 @intrinsic
-def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns):  # type: ignore[no-untyped-def]  # Numba reads the names
+def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns, add):  # type: ignore[no-untyped-def]  # Numba reads the names
     """Compute a tile of C with 8, 4, 2 or 1 rows, as many as fit; returns how many.
 
     Args:
@@ -152,11 +141,12 @@ def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, c
         depth: the length of the sums.
         rows: rows left to do.
         columns: columns to do, at most VECTORS registers wide.
+        add: not 0 to add to what C holds.
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns = arguments
-        emitter = _Emitter(number.dtype.bitwidth, builder)
+        _, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns, add = arguments
+        emitter = _TileEmitter(number.dtype.bitwidth, builder)
 
         def strided(base: Any, stride: Any, count: int) -> list[Any]:
             start = emitter.pointer(base)
@@ -165,11 +155,11 @@ def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, c
         def tile(count: int, vectors: int, mask: Any) -> None:
             a_rows, c_rows = strided(a, a_row, count), strided(c, c_row, count)
             step = functools.partial(builder.mul, a_step)
-            emitter.outer(a_rows, step, b, b_step, c_rows, depth, vectors, mask, None)
+            emitter.outer(a_rows, step, b, b_step, c_rows, depth, vectors, mask, add)
 
         return emitter.largest_that_fits(rows, columns, tile)
 
-    return types.int64(number, *[types.int64] * 10), emit
+    return types.int64(number, *[types.int64] * 11), emit
 
 
 @intrinsic
@@ -178,12 +168,11 @@ def gathered(context, number, a, a_rows, a_steps, b, b_step, c, c_rows, depth, r
 
     Args:
         a_rows, a_steps, c_rows: addresses of tables of places, in elements from a or c.
-        add: not 0 to add to what C holds.
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, a, a_rows, a_steps, b, b_step, c, c_rows, depth, rows, columns, add = arguments
-        emitter = _Emitter(number.dtype.bitwidth, builder)
+        emitter = _TileEmitter(number.dtype.bitwidth, builder)
 
         def entry(table: Any, i: Any) -> Any:
             start = builder.inttoptr(table, INT64.as_pointer())
@@ -204,7 +193,7 @@ def gathered(context, number, a, a_rows, a_steps, b, b_step, c, c_rows, depth, r
 
 
 @intrinsic
-def inner(context, number, a, a_row, b, b_column, c, c_row, depth, rows, columns):  # type: ignore[no-untyped-def]  # Numba reads the names
+def inner(context, number, a, a_row, b, b_column, c, c_row, depth, rows, columns, add):  # type: ignore[no-untyped-def]  # Numba reads the names
     """Compute a tile of C with INNER_ROWS x INNER_COLUMNS, or what is left.
 
     Args:
@@ -213,86 +202,18 @@ def inner(context, number, a, a_row, b, b_column, c, c_row, depth, rows, columns
         a_row, b_column, c_row: from row to row, or column to column, in elements.
         depth: the length of the sums.
         rows, columns: how many are left to do.
+        add: not 0 to add to what C holds.
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _Emitter(number.dtype.bitwidth, builder).inner(*arguments[1:])
+        _TileEmitter(number.dtype.bitwidth, builder).inner(*arguments[1:])
         return context.get_dummy_value()
 
-    return types.void(number, *[types.int64] * 9), emit
+    return types.void(number, *[types.int64] * 10), emit
 
 
-class _Emitter:
+class _TileEmitter(Emitter):
     """Writes the code of tiles of one type."""
-
-    def __init__(self, bits: int, builder: Any) -> None:
-        self.builder, self.size = builder, bits // 8
-        self.lanes = VECTOR_BYTES * 8 // bits
-        self.kind = f"v{self.lanes}f{bits}"
-        self.number = ir.FloatType() if bits == 32 else ir.DoubleType()
-        self.vector = ir.VectorType(self.number, self.lanes)
-        self.integers = ir.VectorType(INT32, self.lanes)
-        self.booleans = ir.VectorType(ir.IntType(1), self.lanes)
-        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
-
-    def call(self, name: str, result: Any, values: Sequence[Any], fastmath: Any = ()) -> Any:
-        """One of LLVM's intrinsic functions on our vectors."""
-        full = f"llvm.{name}.{self.kind}" + (".p0" if "masked" in name else "")
-        kind = ir.FunctionType(result, [value.type for value in values])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, full)
-        return self.builder.call(function, values, fastmath=fastmath)
-
-    def pointer(self, address: Any) -> Any:
-        """An integer as the address of a number."""
-        return self.builder.inttoptr(address, self.number.as_pointer())
-
-    def at(self, base: Any, offset: Any, vector: bool = False) -> Any:
-        """The address of the element `offset` behind `base`."""
-        place = self.builder.gep(base, [offset])
-        return self.builder.bitcast(place, self.vector.as_pointer()) if vector else place
-
-    def spread(self, value: Any, type_: Any) -> Any:
-        """A vector with `value` in all lanes."""
-        nothing = ir.Constant(type_, ir.Undefined)
-        first = self.builder.insert_element(nothing, value, INT32(0))
-        return self.builder.shuffle_vector(
-            first, nothing, ir.Constant(self.integers, [0] * self.lanes)
-        )
-
-    def mask(self, count: Any) -> Any:
-        """True in the first `count` lanes."""
-        counts = self.spread(self.builder.trunc(count, INT32), self.integers)
-        lanes = ir.Constant(self.integers, list(range(self.lanes)))
-        return self.builder.icmp_signed("<", lanes, counts)
-
-    def load(self, place: Any, mask: Any | None) -> Any:
-        """A vector from memory; lanes that are masked out are 0 and not touched."""
-        if mask is None:
-            return self.builder.load(place, align=self.size)
-        return self.call("masked.load", self.vector, [place, INT32(self.size), mask, self.zero])
-
-    def store(self, value: Any, place: Any, mask: Any | None) -> None:
-        """A vector to memory."""
-        if mask is None:
-            self.builder.store(value, place, align=self.size)
-        else:
-            self.call("masked.store", ir.VoidType(), [value, place, INT32(self.size), mask])
-
-    def accumulators(self, rows: int, columns: int) -> list[list[Any]]:
-        """Vectors of 0 that LLVM will keep in registers."""
-        grid = [
-            [cgutils.alloca_once(self.builder, self.vector) for _ in range(columns)]
-            for _ in range(rows)
-        ]
-        for row in grid:  # the tile may be inside a loop: start from 0 each time
-            for total in row:
-                self.builder.store(self.zero, total)
-        return grid
-
-    def add_product(self, total: Any, x: Any, y: Any) -> None:
-        """total += x y."""
-        product = self.call("fma", self.vector, [x, y, self.builder.load(total)])
-        self.builder.store(product, total)
 
     def largest_that_fits(self, rows: Any, columns: Any, tile: Callable[..., None]) -> Any:
         """Code that runs the largest tile with at most so many rows, and is how many those are."""
@@ -321,7 +242,7 @@ class _Emitter:
     ) -> None:  # fmt: skip
         """A tile of so many rows and `vectors`, the last vector masked; `a_step(k)` is where k is.
 
-        It is added to C if `add` is not None and not 0.
+        It is added to C if `add` is not 0.
         """
         builder = self.builder
         b = self.pointer(b)
@@ -330,11 +251,10 @@ class _Emitter:
         places = [
             [self.at(row, INT64(j * self.lanes), True) for j in range(vectors)] for row in c_rows
         ]
-        if add is not None:
-            with builder.if_then(builder.icmp_signed("!=", add, INT64(0))):
-                for row, totals in zip(places, sums, strict=True):
-                    for place, total, lanes in zip(row, totals, masks, strict=True):
-                        builder.store(self.load(place, lanes), total)
+        with builder.if_then(builder.icmp_signed("!=", add, INT64(0))):
+            for row, totals in zip(places, sums, strict=True):
+                for place, total, lanes in zip(row, totals, masks, strict=True):
+                    builder.store(self.load(place, lanes), total)
         with cgutils.for_range(builder, depth) as loop:
             row_of_b = self.at(b, builder.mul(loop.index, b_step))
             parts = [
@@ -352,7 +272,7 @@ class _Emitter:
 
     def inner(
         self, a: Any, a_row: Any, b: Any, b_column: Any, c: Any, c_row: Any,
-        depth: Any, rows: Any, columns: Any,
+        depth: Any, rows: Any, columns: Any, add: Any,
     ) -> None:  # fmt: skip
         """A tile of INNER_ROWS x INNER_COLUMNS; where fewer are left, the last is done again."""
         builder = self.builder
@@ -370,11 +290,14 @@ class _Emitter:
                 for i in range(INNER_ROWS):
                     self.add_product(sums[i][j], factors[i], other)
         rows_of_c = [self.at(c, builder.mul(c_row, i)) for i in places]
+        results = [[self.at(row, j) for j in others] for row in rows_of_c]
+        adding, zero = builder.icmp_signed("!=", add, INT64(0)), self.number(0.0)
+        before = [[builder.select(adding, builder.load(x), zero) for x in row] for row in results]
         for j in range(INNER_COLUMNS):
             totals = self.sums_of_lanes([builder.load(row[j]) for row in sums])
             for i in range(INNER_ROWS):
                 total = builder.extract_element(totals, INT32(i))
-                builder.store(total, self.at(rows_of_c[i], others[j]))
+                builder.store(builder.fadd(before[i][j], total), results[i][j])
 
     def sums_of_lanes(self, vectors: list[Any]) -> Any:
         """For 2 or 4 vectors, a vector with the sum of the lanes of each.

@@ -1,0 +1,173 @@
+"""Convolutions: the fast kernels against the reference and PyTorch, over random geometries."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tinygen_kernels import Kernels
+from tinygen_kernels.cpu.conv import by_winograd
+from tinygen_kernels.geometry import Geometry
+
+from tests.op_cases.case import torch
+
+FAST, SLOW = Kernels("cpu"), Kernels("reference")
+PLAIN = "identity", 0.0
+
+
+@st.composite
+def geometries(draw):
+    """Geometries whose output has at least a pixel; half of them such as Winograd's way serves."""
+    size = draw(st.tuples(st.integers(1, 13), st.integers(1, 13)))
+    pads = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2))
+    if draw(st.booleans()):
+        geometry = Geometry(size, (3, 3), pads=pads)
+    else:
+        kernel = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+        stride = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+        dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+        groups = draw(st.sampled_from([1, 1, 2, 3]))
+        geometry = Geometry(size, kernel, stride, pads, dilation, groups)
+    missing = [
+        max(d * (k - 1) + 1 - n, 0)
+        for k, d, n in zip(geometry.kernel, geometry.dilation, geometry.padded, strict=True)
+    ]
+    (top, bottom), (left, right) = pads
+    pads = (top, bottom + missing[0]), (left, right + missing[1])
+    return Geometry(
+        size, geometry.kernel, geometry.stride, pads, geometry.dilation, geometry.groups
+    )
+
+
+def operands(geometry, n, inputs, outputs, dtype, seed=0):
+    """x, w, b and a gradient of y; groups have `inputs` and `outputs` channels each."""
+    rng = np.random.default_rng(seed)
+    i, o = inputs * geometry.groups, outputs * geometry.groups
+    shapes = [
+        (n, *geometry.size, i), (*geometry.kernel, inputs, o), (o,), (n, *geometry.output_size, o)
+    ]  # fmt: skip
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def all_three(kernels, geometry, x, w, b, gy, name="identity", parameter=0.0):
+    """A convolution with bias and activation, and the two gradients."""
+    return (
+        kernels.conv2d(x, w, b, geometry, name, parameter),
+        kernels.conv2d_transpose(gy, w, None, geometry, *PLAIN),
+        kernels.conv2d_weight_grad(x, gy, geometry),
+    )
+
+
+def error(found, exact):
+    """The norm of the difference, relative to the norm."""
+    assert found.shape == exact.shape
+    return np.linalg.norm(found - exact) / max(np.linalg.norm(exact), 1e-30)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    geometries(),
+    st.integers(1, 3),
+    st.sampled_from([1, 3, 16, 17, 50]),
+    st.sampled_from([1, 2, 16, 33]),
+    st.sampled_from(["float32", "float64"]),
+)
+def test_reference_and_kernel_agree(geometry, n, inputs, outputs, dtype):
+    arrays = operands(geometry, n, inputs, outputs, dtype)
+    exact = all_three(SLOW, geometry, *(a.astype(float) for a in arrays), "selu")
+    bound = 2e-5 if dtype == "float32" else 1e-13
+    for found, expected in zip(all_three(FAST, geometry, *arrays, "selu"), exact, strict=True):
+        assert found.dtype == dtype
+        assert error(found, expected) < bound
+
+
+@pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
+@settings(max_examples=60, deadline=None)
+@given(geometries(), st.integers(1, 2), st.sampled_from([1, 16]), st.sampled_from([2, 16]))
+def test_reference_and_pytorch_agree(geometry, n, inputs, outputs):
+    x, w, b, gy = (torch.from_numpy(a) for a in operands(geometry, n, inputs, outputs, "float64"))
+    x.requires_grad_()
+    w.requires_grad_()
+    (top, bottom), (left, right) = geometry.pads
+    padded = torch.nn.functional.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
+    kernel = w.permute(3, 2, 0, 1)
+    options = geometry.stride, 0, geometry.dilation, geometry.groups
+    y = torch.nn.functional.conv2d(padded, kernel, b, *options).permute(0, 2, 3, 1)
+    expected = y, *torch.autograd.grad(y, (x, w), gy)
+    found = all_three(SLOW, geometry, *(t.detach().numpy() for t in (x, w, b, gy)))
+    for a, e in zip(found, expected, strict=True):
+        assert error(a, e.detach().numpy()) < 1e-12
+
+
+@settings(max_examples=40, deadline=None)
+@given(geometries(), st.sampled_from([2, 16]), st.sampled_from([1, 20]))
+def test_a_transposed_convolution_has_its_bias_and_activation(geometry, inputs, outputs):
+    _, w, _, y = operands(geometry, 2, inputs, outputs, "float64")
+    b = np.arange(inputs * geometry.groups) - 2.0
+    found, expected = (
+        kernels.conv2d_transpose(y, w, b, geometry, "elu", 0.5) for kernels in (FAST, SLOW)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+ACCURATE = [  # pixels, channels in, channels out, kernel, stride
+    (32, 64, 64, 3, 1),
+    (8, 256, 128, 3, 1),
+    (4, 512, 512, 3, 1),
+    (28, 1, 64, 5, 2),
+    (14, 64, 128, 5, 2),
+    (16, 128, 128, 1, 1),
+]
+
+
+@pytest.mark.parametrize("shape", ACCURATE, ids=str)
+def test_accuracy(shape):
+    """Relative to the norm: 2e-6 directly, 2e-5 by Winograd's way."""
+    pixels, inputs, outputs, size, stride = shape
+    around = ((size // 2,) * 2,) * 2
+    geometry = Geometry((pixels, pixels), (size, size), (stride, stride), around)
+    arrays = operands(geometry, 2, inputs, outputs, "float32")
+    exact = all_three(SLOW, geometry, *(a.astype(float) for a in arrays))
+    bound = 2e-5 if by_winograd(2, geometry, inputs, outputs) else 2e-6
+    for found, expected in zip(all_three(FAST, geometry, *arrays), exact, strict=True):
+        assert error(found, expected) < bound
+
+
+@pytest.mark.parametrize("shape", [*ACCURATE[:2], *ACCURATE[3:], (20, 3, 2, 3, 1)], ids=str)
+def test_the_bits_do_not_depend_on_the_number_of_threads(shape):
+    pixels, inputs, outputs, size, stride = shape
+    around = ((size // 2,) * 2,) * 2
+    geometry = Geometry((pixels, pixels), (size, size), (stride, stride), around)
+    arrays = operands(geometry, 3, inputs, outputs, "float32")
+    threads = numba.get_num_threads()
+    results = []
+    for n in {1, threads}:
+        numba.set_num_threads(n)
+        results.append(all_three(FAST, geometry, *arrays, "tanh"))
+    numba.set_num_threads(threads)
+    for found, expected in zip(results[-1], results[0], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kernels", [FAST, SLOW], ids=["cpu", "reference"])
+def test_inputs_may_have_any_layout(kernels):
+    geometry = Geometry((9, 8), (3, 3), pads=((1, 1), (1, 1)))
+    x, w, b, gy = operands(geometry, 2, 16, 17, "float64")
+    expected = all_three(SLOW, geometry, x, w, b, gy)
+    others = [np.asfortranarray(a) for a in (x, w, b, gy)]
+    wide = [np.repeat(a, 2, axis=-1)[..., ::2] for a in (x, w, b, gy)]
+    for arrays in (others, wide):
+        for found, e in zip(all_three(kernels, geometry, *arrays), expected, strict=True):
+            assert error(found, e) < 1e-13
+
+
+def test_a_batch_of_none():
+    geometry = Geometry((9, 8), (3, 3), pads=((1, 1), (1, 1)))
+    for inputs, outputs in ((16, 16), (1, 3)):
+        x, w, b, gy = operands(geometry, 0, inputs, outputs, "float32")
+        y, gx, gw = all_three(FAST, geometry, x, w, b, gy)
+        assert y.shape == gy.shape
+        assert gx.shape == x.shape
+        np.testing.assert_array_equal(gw, np.zeros_like(w))
