@@ -193,7 +193,9 @@ class Blocks:
         _over_blocks.over(self.x.size)(piece[self.x.dtype], *places, *sizes)
         if not sums:
             return out
-        total: Array = parts.sum(axis=1).reshape(groups, 2, self.fold, self.channels).sum(axis=2)
+        total: Array = parts.sum(axis=1) if parts.shape[1] > 1 else parts[:, 0]
+        if self.fold > 1:
+            total = total.reshape(groups, 2, self.fold, self.channels).sum(axis=2)
         return total.swapaxes(0, 1)
 
 

@@ -1,8 +1,9 @@
 """Normalisation by rows; the reference says what each kernel computes.
 
 What limits them is memory: a row stays in the nearest cache between the passes over it, so forward
-moves 8 bytes a number in float32, backward 12. Blocks of rows have a size that depends on the shape
-alone, and sums, in float64, of their own: the bits do not depend on the number of threads.
+moves 8 bytes a number in float32, backward 12. Moments are computed in float64. The gradients of
+scale and shift are added up within blocks of few rows in their own type, and then, in order, in
+float64; blocks depend on the shape alone, so the bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from .memory import empty
 from .pieces import Piece, call, vector
 
 Array = NDArray[Any]
-BLOCK = 1 << 14  # numbers in a block
-FEWEST = 32  # rows of a block, so that its sums are small beside it
+ROWS, BLOCK = 64, 1 << 16  # how many rows, and numbers, a block has at most
 
 double = types.float64
 
@@ -74,26 +74,28 @@ def _layer_norm_grad_piece(number: Any) -> Any:
         epsilon: float,
     ) -> None:  # fmt: skip
         prefer_wide_vectors()
-        times = vector(scale, columns, number)
-        gscale, gshift = vector(sums, columns, double), vector(sums + columns * 8, columns, double)
-        gscale[:] = 0.0
-        gshift[:] = 0.0
+        times, step = vector(scale, columns, number), columns * size
+        gscale, gshift = vector(sums, columns, number), vector(sums + step, columns, number)
+        gscale[:] = 0
+        gshift[:] = 0
         for i in range(rows):
-            skip = i * columns * size
-            row, gy_row = vector(x + skip, columns, number), vector(gy + skip, columns, number)
-            out_row = vector(out + skip, columns, number)
-            mean, inverse = _row_moments(row, epsilon)
-            total, product = 0.0, 0.0
+            row, gy_row = (
+                vector(x + i * step, columns, number),
+                vector(gy + i * step, columns, number),
+            )
+            out_row = vector(out + i * step, columns, number)
+            moments = _row_moments(row, epsilon)
+            mean, s = number(moments[0]), number(moments[1])
+            total, product = number(0), number(0)
             for j in range(columns):
-                g, n = double(gy_row[j]), (double(row[j]) - mean) * inverse
-                gscale[j] += g * n
-                gshift[j] += g
-                total += g * double(times[j])
-                product += g * double(times[j]) * n
-            centre, s = number(mean), number(inverse)
-            a, b = number(total / columns), number(product / columns)
+                n = (row[j] - mean) * s
+                gscale[j] += gy_row[j] * n
+                gshift[j] += gy_row[j]
+                total += gy_row[j] * times[j]
+                product += gy_row[j] * times[j] * n
+            a, b = total / number(columns), product / number(columns)
             for j in range(columns):
-                out_row[j] = s * (gy_row[j] * times[j] - a - (row[j] - centre) * s * b)
+                out_row[j] = s * (gy_row[j] * times[j] - a - (row[j] - mean) * s * b)
 
     return piece
 
@@ -158,7 +160,14 @@ def _over_rows(
     for part in prange((rows + block - 1) // block):
         top = np.int64(part) * block
         skip = top * columns * size
-        places = x + skip, gy + skip, out + skip, scale, shift, sums + top // block * columns * 16
+        places = (
+            x + skip,
+            gy + skip,
+            out + skip,
+            scale,
+            shift,
+            sums + 2 * np.int64(part) * columns * size,
+        )
         call(piece, (*places, min(block, rows - top), columns, epsilon))
 
 
@@ -168,8 +177,8 @@ def _by_rows(
     """What a piece makes of the rows of x, and its two sums, if it has any."""
     dtype, (rows, columns) = x.dtype, x.shape
     x, gy, scale, shift = (np.ascontiguousarray(a, dtype) for a in (x, gy, scale, shift))
-    block = max(FEWEST, BLOCK // columns)
-    out, sums = empty(x.shape, dtype), np.empty((-(-rows // block), 2, columns))
+    block = max(1, min(ROWS, BLOCK // columns))
+    out, sums = empty(x.shape, dtype), np.empty((-(-rows // block), 2, columns), dtype)
     places = [a.ctypes.data for a in (x, gy, out, scale, shift, sums)]
     _over_rows.over(x.size)(piece[dtype], *places, rows, columns, block, x.itemsize, epsilon)
     return out, sums
@@ -189,7 +198,7 @@ def layer_norm_grad(
     if not x.size:
         return reference.layer_norm_grad(x, gy, scale, epsilon, needed)
     gx, parts = _by_rows(LAYER_NORM_GRAD, x, gy, scale, scale, epsilon)
-    gscale, gshift = parts.sum(axis=0)
+    gscale, gshift = parts.sum(axis=0, dtype=np.float64)
     return gx if needed[0] else None, gscale if needed[1] else None, gshift if needed[2] else None
 
 
