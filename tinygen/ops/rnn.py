@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
-
 from ..backend import Array, array_module, kernels
 from ..config import state as config
 from ..core import Function, Tensor, TensorLike, data_of, wrap
@@ -118,8 +116,7 @@ class RecurrentFunction(Function):
         if config.grad_enabled:
             gradients = self._unrolled_grad(x, w, u, b, h, c, gy, gc)
         else:
-            xp: Any = array_module(gy.array)
-            nothing = xp.zeros(h.shape, gy.dtype)
+            nothing = array_module(gy.array).zeros(h.shape, gy.dtype)
             arrays = kernels(x.array).recurrent_grad(
                 self.cell, _swapped(x.array), w.array, u.array, _swapped(self.mask),
                 tuple(a.array for a in after),
@@ -147,7 +144,7 @@ class RecurrentFunction(Function):
             states.append(_choose(valid, new_h, states[-1]))
             c = _choose(valid, new_c, c)
             kept.append(known)
-        zero = Tensor(np.zeros(h.shape, gy.dtype))
+        zero = Tensor(array_module(gy.array).zeros(h.shape, gy.dtype))
         gh = zero if self.return_sequences else gy
         gc = zero if final_cell is None else final_cell
         gys = [_step_of(g) for g in split(gy, steps, 1)] if self.return_sequences else None
@@ -230,9 +227,9 @@ def _recurrent(
                 f"{name}: the mask must be booleans of shape {(n, steps)}, "
                 f"got {mask.dtype} of shape {mask.shape}"
             )
-    dtype = data_of(x).dtype
-    state = state or [np.zeros((n, units), dtype)] * (2 if name == "lstm" else 1)
-    b = np.zeros(bias_shape, dtype) if b is None else b
+    xp, dtype = array_module(data_of(x)), data_of(x).dtype
+    state = state or [xp.zeros((n, units), dtype)] * (2 if name == "lstm" else 1)
+    b = xp.zeros(bias_shape, dtype) if b is None else b
     b = b if cell.sides > 1 else reshape(b, (1, columns))
     function = RecurrentFunction(name, mask, return_sequences, return_state and name == "lstm")
     outputs: Any = function(x, w, u, b, *state)

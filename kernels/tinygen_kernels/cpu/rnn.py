@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from ..reference import rnn as reference
 from .activation import SCALARS
 from .jit import Loop, prefer_wide_vectors
-from .matmul import matmul
 from .memory import empty
 from .pieces import Piece, call, vector
+from .product import product
 from .shares import share
 from .tile import PRODUCT, rectangle
 
@@ -288,13 +288,13 @@ def _row(x, t, i):  # type: ignore[no-untyped-def]
 @Loop
 def _forward(
     gates: Array, u: Array, b: Array, states: Array, memory: Array, mask: Array, products: Array,
-    count: int, product: int, step: int,
+    count: int, tiles: int, step: int,
 ) -> None:  # fmt: skip
     units, bias = len(u), b.ctypes.data
     for part in prange(count):
         top, bottom = share(gates.shape[1], count, part)
         for t in range(len(gates)):
-            rectangle(product, states[t, top:bottom], u, products[top:bottom])
+            rectangle(tiles, states[t, top:bottom], u, products[top:bottom])
             for i in range(top, bottom):
                 if mask.size and not mask[t, i]:
                     states[t + 1, i] = states[t, i]
@@ -312,7 +312,7 @@ def _forward(
 def _backward(
     gates: Array, u: Array, states: Array, memory: Array, mask: Array,
     gy: Array, gh: Array, gm: Array, grads: Array, sums: Array, products: Array,
-    product: int, step: int,
+    tiles: int, step: int,
 ) -> None:  # fmt: skip
     units, count, sides = len(u), len(sums), len(grads)
     gz, gr = grads[0], grads[sides - 1]
@@ -335,7 +335,7 @@ def _backward(
                     call(step, (*places, units))
                     for side in range(sides):
                         _add(sums[part, side], grads[side, t, i])
-            rectangle(product, gr[t, top:bottom], u.T, products[top:bottom])
+            rectangle(tiles, gr[t, top:bottom], u.T, products[top:bottom])
         for i in range(top, bottom):
             _add(gh[i], products[i])
 
@@ -351,7 +351,14 @@ def _shares(steps: int, n: int, u: Array) -> int:
 
 
 def _ordered(dtype: Any, *arrays: Array) -> list[Array]:
-    return [np.ascontiguousarray(a, dtype) for a in arrays]
+    """The arrays in that type and in C's order; those that are so already are not copied."""
+    return [a if a.dtype == dtype and a.flags.c_contiguous else _copy(a, dtype) for a in arrays]
+
+
+def _copy(a: Array, dtype: Any) -> Array:
+    copied = empty(a.shape, dtype)
+    copied[...] = a
+    return copied
 
 
 def _matrix(x: Array) -> Array:
@@ -377,7 +384,7 @@ def recurrent(
     memory = empty((steps + 1, n, 0 if cell == "simple_rnn" else units), dtype)
     states[0] = h
     memory[0] = c if cell == "lstm" else 0
-    gates = matmul(_matrix(x), w).reshape(steps, n, w.shape[1])
+    gates = product(_matrix(x), w).reshape(steps, n, w.shape[1])
     products = empty((n, w.shape[1]), dtype)
     count, step = _shares(steps, n, u), STEPS[cell][0][dtype]
     loop = _forward.shared if count > 1 else _forward.alone
@@ -397,8 +404,8 @@ def recurrent_grad(
     if dtype.char not in "fd":
         return reference.recurrent_grad(cell, x, w, u, mask, after, gy, gh, gc, needed)
     x, w, u = _ordered(dtype, x, w, u)
-    gy = np.empty((0, n, len(u)), dtype) if gy is None else np.ascontiguousarray(gy, dtype)
-    gh, gc = np.array(gh, dtype, order="C"), np.array(gc, dtype, order="C")  # changed in place
+    (gy,) = [np.empty((0, n, len(u)), dtype)] if gy is None else _ordered(dtype, gy)
+    gh, gc = _copy(gh, dtype), _copy(gc, dtype)  # the kernel changes them
     count, sides = _shares(steps, n, u), 2 if cell == "gru" else 1
     grads = empty((sides, steps, n, width), dtype)
     sums = np.zeros((count, sides, width))
@@ -409,9 +416,9 @@ def recurrent_grad(
     )  # fmt: skip
     gz, gr = _matrix(grads[0]), _matrix(grads[-1])
     return (
-        matmul(gz, w.T).reshape(x.shape) if needed[0] else None,
-        matmul(_matrix(x).T, gz) if needed[1] else None,
-        matmul(_matrix(states[:-1]).T, gr) if needed[2] else None,
+        product(gz, w.T).reshape(x.shape) if needed[0] else None,
+        product(_matrix(x).T, gz) if needed[1] else None,
+        product(_matrix(states[:-1]).T, gr) if needed[2] else None,
         sums.sum(axis=0).astype(dtype) if needed[3] else None,
         gh if needed[4] else None,
         gc if needed[5] else None,

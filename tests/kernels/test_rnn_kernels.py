@@ -1,0 +1,64 @@
+"""Products on Numba's threads, and what the sequence kernels promise beside their values."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from tinygen_kernels import kernels
+from tinygen_kernels.cpu.product import product
+
+import tinygen
+
+RNG = np.random.default_rng(0)
+SHAPES = [(1, 1, 1), (5, 0, 3), (0, 4, 2), (9, 1, 7), (1, 30, 5), (100, 300, 120), (700, 90, 50)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+def test_product(shape, turned, dtype):
+    rows, depth, columns = shape
+    x, y = RNG.normal(size=(rows, depth)), RNG.normal(size=(depth, columns))
+    x, y = x.astype(dtype), y.astype(dtype)
+    expected = x.astype(float) @ y.astype(float)
+    x, y = (np.asfortranarray(a) if t else a for a, t in zip((x, y), turned, strict=True))
+    found = product(x, y)
+    assert found.dtype == x.dtype
+    error = {"float32": 2e-6, "float64": 1e-14, "float16": 2e-3}[dtype]
+    assert np.linalg.norm(found - expected) <= error * np.linalg.norm(expected)
+    try:
+        tinygen.set_threads(1)
+        np.testing.assert_array_equal(product(x, y), found)
+    finally:
+        tinygen.set_threads(os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+def test_the_kernels_leave_their_inputs_alone(cell):
+    gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
+    x, w, u = RNG.normal(size=(7, 5, 4)), RNG.normal(size=(4, 6 * gates)), np.eye(6, 6 * gates)
+    b, h, c = RNG.normal(size=(sides, 6 * gates)), np.ones((5, 6)), np.ones((5, 6))
+    mask = RNG.random((7, 5)) < 0.7
+    inputs = x, w, u, b, h, c, mask
+    copies = [a.copy() for a in inputs]
+    after = kernels(x).recurrent(cell, *inputs)
+    kept = [a.copy() for a in after]
+    gy = RNG.normal(size=(7, 5, 6))
+    for _ in range(2):
+        kernels(x).recurrent_grad(cell, x, w, u, mask, after, gy, h, c, [True] * 6)
+    for a, copy in zip((*inputs, *after), (*copies, *kept), strict=True):
+        np.testing.assert_array_equal(a, copy)
+
+
+def test_types_without_a_kernel_go_to_the_reference():
+    x = RNG.normal(size=(3, 2, 4)).astype("float16")
+    w, u, b = (np.full(s, 0.1, "float16") for s in [(4, 3), (3, 3), (1, 3)])
+    h = np.zeros((2, 3), "float16")
+    after = kernels(x).recurrent("simple_rnn", x, w, u, b, h, h[:, :0], None)
+    assert {a.dtype for a in after} == {np.dtype("float16")}
+    gx, *_ = kernels(x).recurrent_grad(
+        "simple_rnn", x, w, u, None, after, None, h + 1, h[:, :0], [True] * 6
+    )
+    assert gx.shape == x.shape
