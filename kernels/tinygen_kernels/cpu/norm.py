@@ -167,6 +167,7 @@ class Blocks:
     def __init__(self, x: Array) -> None:
         self.groups, self.rows, self.channels = x.shape
         self.x, self.fold = np.ascontiguousarray(x), 1
+        self.place = self.x.ctypes.data
         while self.fold * self.channels < NARROWEST and self.rows % (2 * self.fold) == 0:
             self.fold *= 2
         columns = self.fold * self.channels
@@ -183,17 +184,19 @@ class Blocks:
     def run(self, piece: Piece, table: Array, gy: Array | None = None, sums: bool = False) -> Array:
         """What a piece makes of x, or its two sums over rows: (2, groups, channels)."""
         groups, rows, columns = self.shape
-        gy = self.x if gy is None else np.ascontiguousarray(gy, self.x.dtype)
         if sums:
-            out, parts = self.x, np.empty((groups, -(-rows // self.block), 2, columns))
+            result = np.empty((groups, -(-rows // self.block), 2, columns))
         else:
-            out, parts = empty(self.x.shape, self.x.dtype), table
-        places = [a.ctypes.data for a in (self.x, gy, out, table, parts)]
+            result = empty(self.x.shape, self.x.dtype)
+        gy = self.x if gy is None else np.ascontiguousarray(gy, self.x.dtype)
+        gy_place = self.place if gy is self.x else gy.ctypes.data
+        place = result.ctypes.data  # where a piece puts its sums, or else numbers like x
+        places = self.place, gy_place, place, table.ctypes.data, place
         sizes = *self.shape, self.block, self.x.itemsize, table.shape[1]
         _over_blocks.over(self.x.size)(piece[self.x.dtype], *places, *sizes)
         if not sums:
-            return out
-        total: Array = parts.sum(axis=1) if parts.shape[1] > 1 else parts[:, 0]
+            return result
+        total: Array = result.sum(axis=1) if result.shape[1] > 1 else result[:, 0]
         if self.fold > 1:
             total = total.reshape(groups, 2, self.fold, self.channels).sum(axis=2)
         return total.swapaxes(0, 1)
