@@ -94,13 +94,13 @@ def environment(threads: int, paths: tuple[Path, ...] = ()) -> dict[str, str]:
     }
 
 
-def add_arguments(parser: argparse.ArgumentParser, seconds: float = 0.3) -> None:
+def add_arguments(parser: argparse.ArgumentParser, seconds: float = 0.3, blocks: int = 20) -> None:
     """The options that every comparison takes."""
     parser.add_argument(
         "--threads", type=int, default=2, help="of every library (default: %(default)s)"
     )
     parser.add_argument(
-        "--blocks", type=int, default=20, help="turns of each (default: %(default)s)"
+        "--blocks", type=int, default=blocks, help="turns of each (default: %(default)s)"
     )
     parser.add_argument(
         "--seconds", type=float, default=seconds, help="length of a turn (default: %(default)s)"

@@ -152,8 +152,8 @@ def conv2d_transpose(
     if by_winograd(n, geometry, channels, outputs):
         before = 2 - geometry.pads[0][0], 2 - geometry.pads[1][0]
         padded = _pad(y, winograd.padding_for(before, geometry.output_size, geometry.size))
-        taps = _turned(w)
-        return winograd.convolve(padded, taps, b, geometry.size, True, name, parameter)
+        turned = _turned(w)
+        return winograd.convolve(padded, turned, b, geometry.size, True, name, parameter)
     x = empty((n, *geometry.size, channels), y.dtype)
     vertical, horizontal = (_phases(geometry, axis) for axis in (0, 1))
     pads = _reach(geometry, vertical, 0), _reach(geometry, horizontal, 1)
@@ -164,7 +164,7 @@ def conv2d_transpose(
     for down in vertical:
         for across in horizontal:
             taps = [i * geometry.kernel[1] + j for i in down.taps for j in across.taps]
-            places = [
+            seen = [
                 (i + pads[0][0]) * width + j + pads[1][0]
                 for i in down.offsets
                 for j in across.offsets
@@ -172,7 +172,7 @@ def conv2d_transpose(
             size = n, down.length, across.length
             for inputs, outs in _groups(channels, outputs, geometry.groups):
                 own = outs.stop - outs.start
-                steps = np.add.outer(np.array(places, np.int64) * outputs, np.arange(own)).ravel()
+                steps: Array = np.add.outer(np.array(seen) * outputs, np.arange(own)).ravel()
                 weights = turned[taps, outs, : w.shape[2]].reshape(-1, w.shape[2])
                 source = Grid(outs.start, height * width * outputs, width * outputs, outputs)
                 first = (down.first * xw + across.first) * channels + inputs.start

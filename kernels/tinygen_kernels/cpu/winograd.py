@@ -72,9 +72,9 @@ def _sandwich_piece(matrix: Matrix) -> Piece:
     """
 
     @intrinsic
-    def sandwich(
+    def sandwich(  # type: ignore[no-untyped-def]  # Numba reads the names
         context, number, x, x_down, x_across, y, y_down, y_across, channels, rows, columns
-    ):  # type: ignore[no-untyped-def]  # Numba reads the names
+    ):
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _SandwichEmitter(number.dtype.bitwidth, builder).sandwich(matrix, *arguments[1:])
             return context.get_dummy_value()
