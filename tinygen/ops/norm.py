@@ -77,19 +77,27 @@ class FixedNormFunction(Function):
     def backward(self, gy: Tensor) -> Gradients:
         x, scale, mean, variance = self.saved
         inverse = power(variance + self.epsilon, -0.5)
-        gx = gy * (scale * inverse) if self.needed[0] else None
+        slope = scale * inverse
+        gx = self.times(slope, gy) if self.needed[0] else None
         if not any(self.needed[1:]):
             return gx, None, None, None, None
         if state.grad_enabled:
-            gshift = sum_to(gy, scale.shape)
-            products = sum_to(gy * (x - mean), scale.shape)
+            gshift, products = sum_to(gy, slope.shape), sum_to(gy * (x - mean), slope.shape)
         else:
-            k, groups, gys = kernels(x.array), _groups(x.array, False), _groups(gy.array, False)
-            sums = k.channel_sums(groups, gys, mean.array[None])
-            gshift, products = (wrap(s[0].astype(x.dtype)) for s in sums)
+            arrays = _groups(x.array, False), _groups(gy.array, False), mean.array[None]
+            sums: Any = kernels(x.array).channel_sums(*arrays)
+            gshift, products = (wrap(each[0].astype(x.dtype, copy=False)) for each in sums)
         gscale = products * inverse
-        gmean = -gshift * (scale * inverse)
-        return gx, gscale, gshift, gmean, gscale * scale * inverse * inverse * -0.5
+        return gx, gscale, gshift, -slope * gshift, -0.5 * gscale * slope * inverse
+
+    def times(self, slope: Tensor, gy: Tensor) -> Tensor:
+        """Each channel of gy times its slope."""
+        if state.grad_enabled:
+            return gy * slope
+        zeros = np.zeros((1, slope.size), slope.dtype)
+        groups = _groups(gy.array, False)
+        gx = kernels(gy.array).channel_affine(groups, zeros, slope.array[None], zeros)
+        return wrap(gx.reshape(gy.shape))
 
 
 class LayerNormFunction(Function):
