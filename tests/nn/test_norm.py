@@ -8,6 +8,7 @@ import pytest
 import tinygen
 from tests.op_cases.case import torch
 from tinygen import Buffer, Random, Tensor, nn, ops
+from tinygen.ops.check import gradcheck, gradgradcheck
 
 with_torch = pytest.mark.skipif(torch is None, reason="compares with PyTorch")
 IMAGES = np.random.default_rng(0).normal(2, 3, (8, 4, 4, 5)).astype(np.float32)
@@ -189,6 +190,22 @@ def test_in_a_network():
         np.testing.assert_array_equal(array, before[name])
     assert "5, momentum=0.99, epsilon=0.001" in repr(net)
     assert "layers.1.running_mean" in before
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_gradient_penalty_through_a_network_of_norms(training):
+    """The penalty takes second derivatives, and its own gradient check the third."""
+    layers = [nn.Dense(4, 6, rng=Random(0)), nn.BatchNorm(6), nn.Tanh(), nn.LayerNorm(6)]
+    layers += [nn.MinibatchStdDev(), nn.Dense(7, 4, rng=Random(1)), nn.PixelNorm()]
+    net = nn.Sequential(*layers).to(dtype="float64").train(training)
+    x = Tensor(np.random.default_rng(0).normal(size=(8, 4)), requires_grad=True)
+
+    def penalty(x):
+        (gx,) = tinygen.grad((net(x) ** 3).sum(), x, create_graph=True)
+        return (gx * gx).sum()
+
+    assert gradcheck(penalty, x)
+    assert gradgradcheck(penalty, x)
 
 
 @pytest.mark.parametrize(
