@@ -69,6 +69,43 @@ class DenseAutoencoder(Recipe):
         return 2.0 * self.batch * (3 * sum(products) - products[0])
 
 
+@dataclass(frozen=True)
+class ConvAutoencoder(Recipe):
+    """Three convolutions 3x3 with SELU and pooling 2x2, three transposed ones of stride 2 back.
+
+    28 -> 14 -> 7 -> 3 pixels, and 3 -> 7 -> 14 -> 28; the last activation is a sigmoid. The first
+    transposed one has no padding, the others 1 and an output padding of 1.
+    """
+
+    channels: tuple[int, ...] = (1, 16, 32, 64)
+    learning_rate: float = 1.0
+
+    def weights(self) -> list[tuple[Array, Array]]:
+        """Kernels (3, 3, in, out), of the way back (3, 3, out, in), by Glorot's rule; biases 0."""
+        rng = np.random.default_rng(SEED + 1)
+        there = list(itertools.pairwise(self.channels))
+        layers: list[tuple[Array, Array]] = []
+        for n, m in [*there, *reversed(there)]:
+            limit = (6 / (9 * (n + m))) ** 0.5
+            outputs = m if len(layers) < len(there) else n
+            w = rng.uniform(-limit, limit, (3, 3, n, m)).astype(np.float32)
+            layers.append((w, np.zeros(outputs, np.float32)))
+        return layers
+
+    @property
+    def flops(self) -> float:
+        """Forward, gradients of the weights, and of the inputs of all layers but the first."""
+        there = list(itertools.pairwise(self.channels))
+        pairs = [n * m for n, m in [*there, *reversed(there)]]
+        places = [28**2, 14**2, 7**2, 3**2, 7**2, 14**2]
+        layers = [9.0 * channels * pixels for channels, pixels in zip(pairs, places, strict=True)]
+        return 2.0 * self.batch * (3 * sum(layers) - layers[0])
+
+
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (DenseAutoencoder("stacked-ae", 32, "SGD 1.5"),)
+    recipe.name: recipe
+    for recipe in (
+        DenseAutoencoder("stacked-ae", 32, "SGD 1.5"),
+        ConvAutoencoder("conv-ae", 32, "SGD 1.0"),
+    )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import tinygen
-from benchmarks.recipes import RECIPES, DenseAutoencoder
+from benchmarks.recipes import RECIPES, ConvAutoencoder, DenseAutoencoder, Recipe
 from benchmarks.subject import AbsentError, TrainingStep
 from tinygen import nn, ops, optim
 
@@ -20,7 +20,29 @@ def stacked_ae(recipe: DenseAutoencoder) -> TrainingStep:
     for layer, (w, b) in zip(layers, recipe.weights(), strict=True):
         layer.load_state_dict({"weight": w, "bias": b})
     net = nn.Sequential(nn.Flatten(), *layers, nn.Reshape(28, 28))
-    optimizer = optim.SGD(net, recipe.learning_rate)
+    return reconstruction(net, recipe, recipe.learning_rate)
+
+
+def conv_ae(recipe: ConvAutoencoder) -> TrainingStep:
+    """The convolutional autoencoder."""
+    layers: list[Any] = []
+    for i, (w, b) in enumerate(recipe.weights()):
+        if i < 3:
+            layer: Any = nn.Conv2D(w.shape[2], w.shape[3], 3, activation="selu")
+        else:
+            f, padding = ("selu" if i < 5 else "sigmoid"), min(i - 3, 1)
+            layer = nn.Conv2DTranspose(
+                w.shape[3], w.shape[2], 3, 2, padding, f, output_padding=padding
+            )
+        layer.load_state_dict({"weight": w, "bias": b})
+        layers += [layer, nn.MaxPool2D(2)] if i < 3 else [layer]
+    net = nn.Sequential(nn.Reshape(28, 28, 1), *layers, nn.Reshape(28, 28))
+    return reconstruction(net, recipe, recipe.learning_rate)
+
+
+def reconstruction(net: nn.Module, recipe: Recipe, learning_rate: float) -> TrainingStep:
+    """Plain SGD on the cross-entropy of images and what an autoencoder makes of them."""
+    optimizer = optim.SGD(net, learning_rate)
 
     def step(x: Any) -> Any:
         optimizer.zero_grad()
@@ -32,7 +54,7 @@ def stacked_ae(recipe: DenseAutoencoder) -> TrainingStep:
     return TrainingStep(step, [tinygen.tensor(x) for x in recipe.batches()])
 
 
-MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
+MODELS: dict[str, Any] = {"stacked-ae": stacked_ae, "conv-ae": conv_ae}
 
 
 def load(name: str, threads: int) -> TrainingStep:

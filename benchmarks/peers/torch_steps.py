@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.peers.choice import fastest
-from benchmarks.recipes import RECIPES, DenseAutoencoder
+from benchmarks.recipes import RECIPES, ConvAutoencoder, DenseAutoencoder, Recipe
 from benchmarks.subject import AbsentError, TrainingStep
 
 Candidates: TypeAlias = dict[str, Callable[[], TrainingStep]]
@@ -26,7 +26,6 @@ UPDATES: dict[str, dict[str, bool]] = {
 
 def stacked_ae(recipe: DenseAutoencoder, compiled: bool) -> Candidates:
     """The stacked autoencoder, in every way to update it."""
-    batches = [torch.from_numpy(x) for x in recipe.batches()]
 
     def network() -> Any:
         layers: list[Any] = []
@@ -38,9 +37,45 @@ def stacked_ae(recipe: DenseAutoencoder, compiled: bool) -> Candidates:
         layers[-1] = nn.Sigmoid()
         return nn.Sequential(nn.Flatten(), *layers, nn.Unflatten(1, (28, 28)))
 
+    return reconstruction(network, recipe, recipe.learning_rate, compiled)
+
+
+def conv_ae(recipe: ConvAutoencoder, compiled: bool) -> Candidates:
+    """The convolutional autoencoder, in both memory formats and every way to update it."""
+
+    def network(layout: Any) -> Any:
+        layers: list[Any] = [nn.Unflatten(1, (1, 28))]
+        for i, (w, b) in enumerate(recipe.weights()):
+            if i < 3:
+                conv: Any = nn.Conv2d(w.shape[2], w.shape[3], 3, padding=1)
+            else:
+                around = min(i - 3, 1)
+                conv = nn.ConvTranspose2d(w.shape[3], w.shape[2], 3, 2, around, around)
+            conv.weight.data[...] = torch.from_numpy(w).permute(3, 2, 0, 1)
+            conv.bias.data[...] = torch.from_numpy(b)
+            layers += [conv, nn.SELU()] + ([nn.MaxPool2d(2)] if i < 3 else [])
+        layers[-1] = nn.Sigmoid()
+        return nn.Sequential(*layers, nn.Flatten(1, 2)).to(memory_format=layout)
+
+    layouts = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
+    return {
+        f"{name}, {update}": make
+        for name, layout in layouts.items()
+        for update, make in reconstruction(
+            functools.partial(network, layout), recipe, recipe.learning_rate, compiled
+        ).items()
+    }
+
+
+def reconstruction(
+    network: Callable[[], Any], recipe: Recipe, learning_rate: float, compiled: bool
+) -> Candidates:
+    """Plain SGD on the cross-entropy of images and what an autoencoder makes of them."""
+    batches = [torch.from_numpy(x) for x in recipe.batches()]
+
     def usual(update: dict[str, bool]) -> TrainingStep:
         net = network()
-        optimizer = torch.optim.SGD(net.parameters(), recipe.learning_rate, **update)
+        optimizer = torch.optim.SGD(net.parameters(), learning_rate, **update)
 
         def loss_of(x: Any) -> Any:
             return F.binary_cross_entropy(net(x), x)
@@ -68,7 +103,7 @@ def stacked_ae(recipe: DenseAutoencoder, compiled: bool) -> Candidates:
         def update(weights: Any, x: Any) -> Any:
             gradients, loss = torch.func.grad_and_value(loss_of)(weights, x)
             for name, w in weights.items():
-                w.sub_(gradients[name], alpha=recipe.learning_rate)
+                w.sub_(gradients[name], alpha=learning_rate)
             return loss
 
         return TrainingStep(functools.partial(torch.compile(update), weights), batches)
@@ -79,7 +114,10 @@ def stacked_ae(recipe: DenseAutoencoder, compiled: bool) -> Candidates:
     return candidates
 
 
-MODELS: dict[str, Callable[[Any, bool], Candidates]] = {"stacked-ae": stacked_ae}
+MODELS: dict[str, Callable[[Any, bool], Candidates]] = {
+    "stacked-ae": stacked_ae,
+    "conv-ae": conv_ae,
+}
 
 
 def load(name: str, threads: int, compiled: bool) -> TrainingStep:
