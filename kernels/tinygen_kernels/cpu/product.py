@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from .jit import Loop
 from .matmul import matmul
 from .memory import empty
-from .pieces import call
 from .shares import share
-from .tile import PRODUCT, ROWS
+from .tile import PRODUCT, ROWS, rectangle
 
 Array = NDArray[Any]
 
@@ -30,38 +29,31 @@ ALONE, MOST = 1 << 19, 16  # multiply-adds that are worth a thread; the most sha
 
 
 @Loop
-def _product(
-    a: int, a_row: int, a_step: int, b: int, b_step: int, b_column: int, c: int, c_row: int,
-    depth: int, rows: int, columns: int, size: int, count: int, product: int,
-) -> None:  # fmt: skip
-    """As the piece PRODUCT, with the rows shared out; a number has `size` bytes."""
-    tiles = (rows + ROWS - 1) // ROWS
+def _product(x: Array, turned: bool, y: Array, z: Array, count: int, product: int) -> None:
+    """Z = X Y, or with the transpose of X, with the rows of Z shared out."""
+    tiles = (len(z) + ROWS - 1) // ROWS
     for part in prange(count):
         first, last = share(tiles, count, part)
-        top, bottom = first * ROWS, min(last * ROWS, rows)
-        places = a + size * top * a_row, a_row, a_step, b, b_step, b_column
-        call(
-            product,
-            (*places, c + size * top * c_row, c_row, depth, bottom - top, columns),
-        )  # fmt: skip
+        top, bottom = first * ROWS, min(last * ROWS, len(z))
+        if turned:
+            rectangle(product, x.T[top:bottom], y, z[top:bottom])
+        else:
+            rectangle(product, x[top:bottom], y, z[top:bottom])
 
 
 def product(x: Array, y: Array) -> Array:
-    """x y, of matrices that are C-ordered or transposes of such."""
-    (rows, depth), columns = x.shape, y.shape[1]
-    work = rows * depth * columns
+    """x y, of two matrices."""
+    rows, columns = len(x), y.shape[1]
+    work = x.size * columns
     if not 0 < work < LARGE or x.dtype != y.dtype or x.dtype.char not in "fd":
         return matmul(x, y)
-    if not y.flags.c_contiguous:
-        x = np.ascontiguousarray(x)  # tiles multiply rows by columns, or anything by rows
-    size, z = x.itemsize, empty((rows, columns), x.dtype)
-    x_row, x_step, y_step, y_column = (s // size for s in (*x.strides, *y.strides))
+    turned = x.flags.f_contiguous
+    x = np.ascontiguousarray(x.T if turned else x)
+    y = np.ascontiguousarray(y)  # a product by its columns takes a quarter longer, the copy little
+    z = empty((rows, columns), x.dtype)
     count = _shares(work, rows)
     loop = _product.shared if count > 1 else _product.alone
-    loop(
-        x.ctypes.data, x_row, x_step, y.ctypes.data, y_step, y_column, z.ctypes.data, columns,
-        depth, rows, columns, size, count, PRODUCT[x.dtype],
-    )  # fmt: skip
+    loop(x, turned, y, z, count, PRODUCT[x.dtype])
     return z
 
 
