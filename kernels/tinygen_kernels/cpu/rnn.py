@@ -311,8 +311,7 @@ def _forward(
 @Loop
 def _backward(
     gates: Array, turned: Array, states: Array, memory: Array, mask: Array,
-    gy: Array, gh: Array, gm: Array, grads: Array, sums: Array, products: Array,
-    tiles: int, step: int,
+    gy: Array, gh: Array, gm: Array, grads: Array, sums: Array, tiles: int, step: int,
 ) -> None:  # fmt: skip
     units, count, sides = turned.shape[1], len(sums), len(grads)
     gz, gr = grads[0], grads[sides - 1]
@@ -320,7 +319,6 @@ def _backward(
         top, bottom = share(gates.shape[1], count, part)
         for t in range(len(gates) - 1, -1, -1):
             for i in range(top, bottom):
-                _add(gh[i], products[i])
                 if gy.size:
                     _add(gh[i], gy[t, i])
                 if mask.size and not mask[t, i]:
@@ -335,9 +333,7 @@ def _backward(
                     call(step, (*places, units))
                     for side in range(sides):
                         _add(sums[part, side], grads[side, t, i])
-            rectangle(tiles, gr[t, top:bottom], turned, products[top:bottom])
-        for i in range(top, bottom):
-            _add(gh[i], products[i])
+            rectangle(tiles, gr[t, top:bottom], turned, gh[top:bottom], 1)
 
 
 def _shares(steps: int, n: int, u: Array) -> int:
@@ -413,7 +409,7 @@ def recurrent_grad(
     loop = _backward.shared if count > 1 else _backward.alone
     loop(
         gates, turned, states, memory, _as_array(mask), gy, gh, gc, grads, sums,
-        np.zeros_like(gh), PRODUCT[dtype], STEPS[cell][1][dtype],
+        PRODUCT[dtype], STEPS[cell][1][dtype],
     )  # fmt: skip
     gz, gr = _matrix(grads[0]), _matrix(grads[-1])
     return (
