@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from tinygen_kernels import kernels
+from tinygen_kernels import kernels, using
 from tinygen_kernels.cpu.product import product
 
 import tinygen
@@ -50,6 +50,42 @@ def test_the_kernels_leave_their_inputs_alone(cell):
         kernels(x).recurrent_grad(cell, x, w, u, mask, after, gy, h, c, [True] * 6)
     for a, copy in zip((*inputs, *after), (*copies, *kept), strict=True):
         np.testing.assert_array_equal(a, copy)
+
+
+SIZES = [(1, 1), (2, 15), (3, 16), (9, 17), (16, 47), (33, 49), (130, 33)]
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("n", "units"), SIZES)
+def test_any_size_agrees_with_the_reference(cell, dtype, n, units):
+    """Units around the widths of registers and tiles, batches around those of the shares."""
+    gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
+    rng = np.random.default_rng(n)
+    steps, inputs, columns = int(rng.integers(1, 30)), int(rng.integers(1, 20)), gates * units
+
+    def normal(*shape):
+        """Small enough for the recurrent weights to leave gradients as they are, or shrink them."""
+        return (rng.normal(size=shape) / (2 * np.sqrt(units))).astype(dtype)
+
+    x, w, u = normal(steps, n, inputs), normal(inputs, columns), normal(units, columns)
+    b, h, c = normal(sides, columns), normal(n, units), normal(n, units)
+    mask = rng.random((steps, n)) < 0.8 if n % 2 else None
+    gy = normal(steps, n, units) if units % 2 else None
+
+    def run():
+        after = kernels(x).recurrent(cell, x, w, u, b, h, c, mask)
+        needed = [True] * 5 + [cell == "lstm"]
+        gradients = kernels(x).recurrent_grad(cell, x, w, u, mask, after, gy, h, c, needed)
+        return [a for a in (after[0], *gradients) if a is not None]
+
+    found = run()
+    with using("reference"):
+        expected = run()
+    for a, e in zip(found, expected, strict=True):
+        assert (a.shape, a.dtype) == (e.shape, e.dtype)
+        bound = 2e-6 if dtype == "float32" else 1e-14
+        assert np.linalg.norm(a - e) <= bound * np.linalg.norm(e)
 
 
 def test_types_without_a_kernel_go_to_the_reference():
