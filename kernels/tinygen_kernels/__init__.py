@@ -30,6 +30,7 @@ FAMILIES = {
     "rnn": ("recurrent", "recurrent_grad"),
     "loss": ("loss", "loss_sum", "loss_grad"),
     "optim": ("sgd", "rmsprop", "adam", "ema", "sum_of_squares"),
+    "reduce": ("sum_rows",),
     "random": ("random_bits",),
 }
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}

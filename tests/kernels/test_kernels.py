@@ -261,3 +261,15 @@ def test_operands_of_other_types_and_layouts_are_brought_in_line():
             assert_same(g, e, times=1000)
         expected_gx = SLOW.activation_grad(y, gy.astype("float32"), "tanh", 0.0)
         assert_same(FAST.activation_grad(y, gy, "tanh", 0.0), expected_gx, times=10)
+
+
+@every_dtype
+@pytest.mark.parametrize(
+    "shape", [(0, 3), (1, 1), (7, 1), (4096, 1), (1000, 3), (130, 70)], ids=str
+)
+def test_sums_over_rows(shape, dtype):
+    x = normal(shape, dtype) + 100
+    exact = x.astype(float).sum(axis=0).astype(dtype)
+    assert_same(FAST.sum_rows(x), exact, times=10)
+    assert_same(SLOW.sum_rows(x), exact, times=10)
+    assert_same(FAST.sum_rows(np.asfortranarray(x)), exact, times=10)

@@ -24,11 +24,12 @@ from .activation import ACTIVATE
 from .jit import Loop
 from .memory import empty
 from .pieces import call
-from .tile import GATHERED, gathered_rectangle
+from .tile import DOTS, GATHERED, gathered_dots, gathered_rectangle
 
 Array = NDArray[Any]
 ROWS = 256  # pixels in a block: their tables and inputs stay in the first caches
 DEPTH = 192  # steps in a block: 48 columns of so many weights stay in the first cache
+FEW = 4  # columns of a product; up to here the tiles of other products waste their registers
 ALONE = 1 << 18  # multiply-adds; up to here a second thread costs more than it saves
 
 
@@ -55,6 +56,18 @@ def _fill_places(places, start, grid, height, width):  # type: ignore[no-untyped
                 image, i = image + 1, 0
 
 
+@register_jitable
+def _activate_places(f, y, b, places, stride, columns, parameter):  # type: ignore[no-untyped-def]
+    """Add bias and apply an activation to the pixels at those places."""
+    address, bias, last = y.ctypes.data, b.ctypes.data, places.size - 1
+    if places[last] - places[0] == last * stride:  # they are neighbours
+        place = address + places[0] * y.itemsize
+        call(f, (place, bias, places.size, columns, stride * y.itemsize, parameter))
+    else:
+        for p in range(places.size):
+            call(f, (address + places[p] * y.itemsize, bias, 1, columns, 0, parameter))
+
+
 @Loop
 def _product(
     x: Array, w: Array, b: Array, y: Array, steps: Array, source: Grid, target: Grid,
@@ -64,22 +77,34 @@ def _product(
     count = size[0] * size[1] * size[2]
     for block in prange((count + ROWS - 1) // ROWS):
         start = block * ROWS
-        length = min(ROWS, count - start)
-        rows, places = np.empty(length, np.int64), np.empty(length, np.int64)
+        rows = np.empty(min(ROWS, count - start), np.int64)
+        places = np.empty(rows.size, np.int64)
         _fill_places(rows, start, source, size[1], size[2])
         _fill_places(places, start, target, size[1], size[2])
         for k in range(0, max(depth, 1), DEPTH):
             here = slice(k, min(k + DEPTH, depth))
             gathered_rectangle(product, x, rows, steps[here], w[here, :], y, places, k)
         if f:
-            address, bias, stride = y.ctypes.data, b.ctypes.data, target[3] * y.itemsize
-            if places[length - 1] - places[0] == (length - 1) * target[3]:
-                place = address + places[0] * y.itemsize
-                call(f, (place, bias, length, columns, stride, parameter))
-            else:
-                for p in range(length):
-                    place = address + places[p] * y.itemsize
-                    call(f, (place, bias, 1, columns, stride, parameter))
+            _activate_places(f, y, b, places, target[3], columns, parameter)
+
+
+@Loop
+def _few_columns(
+    x: Array, w: Array, b: Array, y: Array, taps: Array, source: Grid, target: Grid,
+    size: tuple[int, int, int], product: int, f: int, parameter: float,
+) -> None:  # fmt: skip
+    columns = len(w)
+    count = size[0] * size[1] * size[2]
+    for block in prange((count + ROWS - 1) // ROWS):
+        start = block * ROWS
+        rows = np.empty(min(ROWS, count - start), np.int64)
+        places = np.empty(rows.size, np.int64)
+        _fill_places(rows, start, source, size[1], size[2])
+        _fill_places(places, start, target, size[1], size[2])
+        for o in range(columns):
+            gathered_dots(product, x, rows, taps, w[o], y, places + o)
+        if f:
+            _activate_places(f, y, b, places, target[3], columns, parameter)
 
 
 @Loop
@@ -105,6 +130,19 @@ def _weight_grad(
             seen = gy[start : start + rows.size, :columns]
             taps = steps[top:bottom]
             gathered_rectangle(product, x, taps, rows, seen, total, targets, block - first)
+
+
+@Loop
+def _fill_padded(x: Array, padded: Array, top: int, left: int) -> None:
+    n, height, width = x.shape
+    for image in prange(n):
+        padded[image, :top] = 0
+        padded[image, top + height :] = 0
+        for i in range(height):
+            row = padded[image, top + i]
+            row[:left] = 0
+            row[left : left + width] = x[image, i]
+            row[left + width :] = 0
 
 
 @Loop
@@ -140,7 +178,8 @@ def conv2d(
         target = Grid(outs.start, oh * ow * outputs, ow * outputs, outputs)
         weights = w[..., outs].reshape(-1, outs.stop - outs.start)
         bias = None if b is None else b[outs]
-        _run(padded, weights, bias, y, steps, source, target, (n, oh, ow), name, parameter)
+        size, run = (n, oh, ow), channels // geometry.groups
+        _run(padded, weights, bias, y, steps, source, target, size, run, name, parameter)
     return y
 
 
@@ -178,7 +217,7 @@ def conv2d_transpose(
                 first = (down.first * xw + across.first) * channels + inputs.start
                 target = Grid(first, xh * xw * channels, sh * xw * channels, sw * channels)
                 bias = None if b is None else b[inputs]
-                _run(padded, weights, bias, x, steps, source, target, size, name, parameter)
+                _run(padded, weights, bias, x, steps, source, target, size, own, name, parameter)
     return x
 
 
@@ -222,17 +261,26 @@ def by_winograd(n: int, geometry: Geometry, inputs: int, outputs: int) -> bool:
 
 def _run(
     x: Array, w: Array, b: Array | None, y: Array, steps: Array, source: Grid, target: Grid,
-    size: tuple[int, int, int], name: str, parameter: float,
+    size: tuple[int, int, int], run: int, name: str, parameter: float,
 ) -> None:  # fmt: skip
-    """One product, by one thread or all of them."""
+    """One product, by one thread or all of them; steps come in runs of so many neighbours."""
     f = 0 if b is None and name == "identity" else ACTIVATE[name][y.dtype]
     bias = np.zeros(w.shape[1], y.dtype) if b is None else np.ascontiguousarray(b, y.dtype)
+    work = w.size * size[0] * size[1] * size[2]
+    flat, target_flat = x.reshape(-1), y.reshape(-1)
+    if w.shape[1] <= FEW and run >= FEW:  # a register's lanes are then better used along channels
+        weights = np.ascontiguousarray(w.T, y.dtype).reshape(w.shape[1], -1, run)
+        loop = _few_columns.shared if work > ALONE else _few_columns.alone
+        loop(
+            flat, weights, bias, target_flat, steps[::run].copy(), source, target, size,
+            DOTS[y.dtype], f, parameter,
+        )  # fmt: skip
+        return
     weights = np.ascontiguousarray(w, y.dtype)
-    work = weights.size * size[0] * size[1] * size[2]
     loop = _product.shared if work > ALONE else _product.alone
     loop(
-        x.reshape(-1), weights, bias, y.reshape(-1), steps, source, target, size,
-        GATHERED[y.dtype], f, parameter,
+        flat, weights, bias, target_flat, steps, source, target, size, GATHERED[y.dtype], f,
+        parameter,
     )  # fmt: skip
 
 
@@ -243,12 +291,9 @@ def _pad(x: Array, pads: tuple[tuple[int, int], tuple[int, int]]) -> Array:
         return np.ascontiguousarray(x)
     n, height, width, channels = x.shape
     padded = empty((n, top + height + bottom, left + width + right, channels), x.dtype)
-    padded[:, :top] = 0
-    padded[:, top + height :] = 0
-    middle = padded[:, top : top + height]
-    middle[:, :, :left] = 0
-    middle[:, :, left + width :] = 0
-    middle[:, :, left : left + width] = x
+    rows = np.ascontiguousarray(x).reshape(n, height, width * channels)
+    shape = n, top + height + bottom, (left + width + right) * channels
+    _fill_padded.over(padded.size)(rows, padded.reshape(shape), top, left * channels)
     return padded
 
 

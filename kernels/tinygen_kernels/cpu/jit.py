@@ -162,12 +162,16 @@ def keep_compiled(kernel: Any, function: Callable[..., Any], parallel: bool = Fa
     """Give a Numba object a cache for `function`; Numba's setting is touched only meanwhile."""
     folder = cache_folder()
     if folder is not None:
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(folder)
-        try:
-            kernel._cache = RecoveringCache(function, folder, parallel)
-        finally:
-            numba.config.CACHE_DIR = before
+        with _setting_numba:
+            before = numba.config.CACHE_DIR
+            numba.config.CACHE_DIR = str(folder)
+            try:
+                kernel._cache = RecoveringCache(function, folder, parallel)
+            finally:
+                numba.config.CACHE_DIR = before
+
+
+_setting_numba = threading.Lock()  # kernels are compiled at their first call, in any thread
 
 
 class CheckedCode(CompileResultCacheImpl):  # type: ignore[misc]  # Numba is untyped

@@ -129,6 +129,53 @@ def gathered_rectangle(product, a, rows, steps, b, c, c_rows, accumulate):  # ty
     )  # fmt: skip
 
 
+def _make_dots(number: Any) -> Any:
+    """See `gathered_dots`."""
+
+    def piece(
+        a: int, rows: int, taps: int, count: int, run: int, w: int, c: int, c_rows: int, m: int
+    ) -> None:
+        for i in range(0, m, INNER_ROWS):
+            dots(number, a, rows + 8 * i, taps, count, run, w, c, c_rows + 8 * i, m - i)
+
+    return piece
+
+
+DOTS = Piece(_make_dots, *[types.int64] * 9)
+
+
+@register_jitable
+def gathered_dots(product, a, rows, taps, w, c, c_rows):  # type: ignore[no-untyped-def]
+    """C = A w as `gathered_rectangle`, for a single column w, where steps come in runs.
+
+    Args:
+        product: DOTS of their type.
+        a, c: flat arrays.
+        rows, c_rows: places in them.
+        taps: where a run of neighbouring elements begins, from a row.
+        w: (taps, length of a run).
+    """
+    run = w.shape[1]
+    call(
+        product,
+        (
+            a.ctypes.data, rows.ctypes.data, taps.ctypes.data, taps.size, run,
+            w.ctypes.data, c.ctypes.data, c_rows.ctypes.data, rows.size,
+        ),
+    )  # fmt: skip
+
+
+@intrinsic
+def dots(context, number, a, rows, taps, count, run, w, c, c_rows, left):  # type: ignore[no-untyped-def]  # Numba reads the names
+    """INNER_ROWS elements of a single column, or what is left of it; see `gathered_dots`."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _TileEmitter(number.dtype.bitwidth, builder).dots(*arguments[1:])
+        return context.get_dummy_value()
+
+    return types.void(number, *[types.int64] * 9), emit
+
+
 @intrinsic
 def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns, add):  # type: ignore[no-untyped-def]  # Numba reads the names
     """Compute a tile of C with 8, 4, 2 or 1 rows, as many as fit; returns how many.
@@ -174,17 +221,13 @@ def gathered(context, number, a, a_rows, a_steps, b, b_step, c, c_rows, depth, r
         _, a, a_rows, a_steps, b, b_step, c, c_rows, depth, rows, columns, add = arguments
         emitter = _TileEmitter(number.dtype.bitwidth, builder)
 
-        def entry(table: Any, i: Any) -> Any:
-            start = builder.inttoptr(table, INT64.as_pointer())
-            return builder.load(builder.gep(start, [i]))
-
         def looked_up(base: Any, table: Any, count: int) -> list[Any]:
             start = emitter.pointer(base)
-            return [emitter.at(start, entry(table, INT64(i))) for i in range(count)]
+            return [emitter.at(start, emitter.entry(table, INT64(i))) for i in range(count)]
 
         def tile(count: int, vectors: int, mask: Any) -> None:
             places = looked_up(a, a_rows, count), looked_up(c, c_rows, count)
-            step = functools.partial(entry, a_steps)
+            step = functools.partial(emitter.entry, a_steps)
             emitter.outer(places[0], step, b, b_step, places[1], depth, vectors, mask, add)
 
         return emitter.largest_that_fits(rows, columns, tile)
@@ -299,6 +342,32 @@ class _TileEmitter(Emitter):
                 total = builder.extract_element(totals, INT32(i))
                 builder.store(builder.fadd(before[i][j], total), results[i][j])
 
+    def dots(
+        self, a: Any, rows: Any, taps: Any, count: Any, run: Any, w: Any, c: Any, c_rows: Any,
+        left: Any,
+    ) -> None:  # fmt: skip
+        """Dot products of w and of what the taps of INNER_ROWS rows see."""
+        builder = self.builder
+        a, w, c = self.pointer(a), self.pointer(w), self.pointer(c)
+        places = [self.nth(i, left) for i in range(INNER_ROWS)]
+        starts = [self.at(a, self.entry(rows, i)) for i in places]
+        (sums,) = self.accumulators(1, INNER_ROWS)
+        with cgutils.for_range(builder, count) as loop:
+            tap = self.entry(taps, loop.index)
+            seen, weights = (
+                [self.at(x, tap) for x in starts],
+                self.at(w, builder.mul(run, loop.index)),
+            )
+            with cgutils.for_range_slice(builder, INT64(0), run, INT64(self.lanes)) as (k, _):
+                mask = self.mask(builder.sub(run, k))
+                factor = self.load(self.at(weights, k, True), mask)
+                for x, total in zip(seen, sums, strict=True):
+                    self.add_product(total, self.load(self.at(x, k, True), mask), factor)
+        totals = self.sums_of_lanes([builder.load(total) for total in sums])
+        for i, place in enumerate(places):
+            total = builder.extract_element(totals, INT32(i))
+            builder.store(total, self.at(c, self.entry(c_rows, place)))
+
     def sums_of_lanes(self, vectors: list[Any]) -> Any:
         """For 2 or 4 vectors, a vector with the sum of the lanes of each.
 
@@ -327,6 +396,11 @@ class _TileEmitter(Emitter):
         ]
         parts = [self.builder.shuffle_vector(x, y, m) for m in mask]
         return self.builder.fadd(*parts)
+
+    def entry(self, table: Any, i: Any) -> Any:
+        """Number i of a table of int64 at an address."""
+        start = self.builder.inttoptr(table, INT64.as_pointer())
+        return self.builder.load(self.builder.gep(start, [i]))
 
     def nth(self, i: int, count: Any) -> Any:
         """i, or the last one of `count`."""
