@@ -9,9 +9,7 @@ steps exchanged so is the gradient of the weights: no zero is ever multiplied.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import prange
@@ -24,6 +22,7 @@ from .activation import ACTIVATE
 from .jit import Loop
 from .memory import empty
 from .pieces import call
+from .places import Grid, groups_of, parts_of_transpose, steps_of
 from .tile import DOTS, GATHERED, gathered_dots, gathered_rectangle
 
 Array = NDArray[Any]
@@ -31,15 +30,6 @@ ROWS = 256  # pixels in a block: their tables and inputs stay in the first cache
 DEPTH = 192  # steps in a block: 48 columns of so many weights stay in the first cache
 FEW = 4  # columns of a product; up to here the tiles of other products waste their registers
 ALONE = 1 << 18  # multiply-adds; up to here a second thread costs more than it saves
-
-
-class Grid(NamedTuple):
-    """Pixels in an array: where the first one is, and how far it is to the next ones."""
-
-    first: int
-    image: int
-    row: int
-    column: int
 
 
 @register_jitable
@@ -172,8 +162,8 @@ def conv2d(
     height, width = padded.shape[1:3]
     (sh, sw), (oh, ow) = geometry.stride, geometry.output_size
     reach = height * width * channels, sh * width * channels, sw * channels
-    steps = _steps(geometry.kernel, geometry.dilation, width, channels, geometry.groups)
-    for inputs, outs in _groups(channels, outputs, geometry.groups):
+    steps = steps_of(geometry.kernel, geometry.dilation, width, channels, geometry.groups)
+    for inputs, outs in groups_of(channels, outputs, geometry.groups):
         source = Grid(inputs.start, *reach)
         target = Grid(outs.start, oh * ow * outputs, ow * outputs, outputs)
         weights = w[..., outs].reshape(-1, outs.stop - outs.start)
@@ -194,30 +184,17 @@ def conv2d_transpose(
         turned = _turned(w)
         return winograd.convolve(padded, turned, b, geometry.size, True, name, parameter)
     x = empty((n, *geometry.size, channels), y.dtype)
-    vertical, horizontal = (_phases(geometry, axis) for axis in (0, 1))
-    pads = _reach(geometry, vertical, 0), _reach(geometry, horizontal, 1)
-    padded = _pad(y, pads)
-    height, width = padded.shape[1:3]
-    turned = _turned(w)
-    (sh, sw), (xh, xw) = geometry.stride, geometry.size
-    for down in vertical:
-        for across in horizontal:
-            taps = [i * geometry.kernel[1] + j for i in down.taps for j in across.taps]
-            seen = [
-                (i + pads[0][0]) * width + j + pads[1][0]
-                for i in down.offsets
-                for j in across.offsets
-            ]
-            size = n, down.length, across.length
-            for inputs, outs in _groups(channels, outputs, geometry.groups):
-                own = outs.stop - outs.start
-                steps: Array = np.add.outer(np.array(seen) * outputs, np.arange(own)).ravel()
-                weights = turned[taps, outs, : w.shape[2]].reshape(-1, w.shape[2])
-                source = Grid(outs.start, height * width * outputs, width * outputs, outputs)
-                first = (down.first * xw + across.first) * channels + inputs.start
-                target = Grid(first, xh * xw * channels, sh * xw * channels, sw * channels)
-                bias = None if b is None else b[inputs]
-                _run(padded, weights, bias, x, steps, source, target, size, own, name, parameter)
+    pads, parts = parts_of_transpose(geometry, channels, outputs)
+    padded, turned = _pad(y, pads), _turned(w)
+    run = outputs // geometry.groups
+    for part in parts:
+        weights = turned[part.taps, part.outputs].reshape(-1, w.shape[2])
+        bias = None if b is None else b[part.inputs]
+        size = n, *part.size
+        _run(
+            padded, weights, bias, x, part.steps, part.source, part.target, size, run, name,
+            parameter,
+        )  # fmt: skip
     return x
 
 
@@ -233,10 +210,10 @@ def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
     padded, gy = _pad(x, geometry.pads), np.ascontiguousarray(gy, x.dtype)
     height, width = padded.shape[1:3]
     (sh, sw), (oh, ow) = geometry.stride, geometry.output_size
-    steps = _steps(geometry.kernel, geometry.dilation, width, channels, geometry.groups)
+    steps = steps_of(geometry.kernel, geometry.dilation, width, channels, geometry.groups)
     gw = empty((*geometry.kernel, channels // geometry.groups, outputs), x.dtype)
     seen = gy.reshape(-1, outputs)
-    for inputs, outs in _groups(channels, outputs, geometry.groups):
+    for inputs, outs in groups_of(channels, outputs, geometry.groups):
         source = Grid(inputs.start, height * width * channels, sh * width * channels, sw * channels)
         row_shares = min(max(steps.size // 64, 1), 8)
         shares = 4 if row_shares == 1 else 1  # few rows: cut the sums instead
@@ -297,50 +274,6 @@ def _pad(x: Array, pads: tuple[tuple[int, int], tuple[int, int]]) -> Array:
     return padded
 
 
-@functools.lru_cache(maxsize=256)
-def _steps(
-    kernel: tuple[int, int], dilation: tuple[int, int], width: int, channels: int, groups: int
-) -> Array:
-    """From where a kernel is put: where its taps and their channels are."""
-    taps = np.add.outer(
-        np.arange(kernel[0]) * dilation[0] * width, np.arange(kernel[1]) * dilation[1]
-    )
-    steps: Array = np.add.outer(taps.ravel() * channels, np.arange(channels // groups)).ravel()
-    return steps
-
-
-class Phase(NamedTuple):
-    """Pixels of an image, a stride apart, that see the same taps of a transposed convolution.
-
-    Its pixel q is at first + q * stride, and sees tap taps[t] of pixel q + offsets[t] of y.
-    """
-
-    first: int
-    length: int
-    taps: list[int]
-    offsets: list[int]
-
-
-def _phases(geometry: Geometry, axis: int) -> list[Phase]:
-    """The phases in one direction; the pixels of all of them together are the image."""
-    stride, dilation = geometry.stride[axis], geometry.dilation[axis]
-    phases = []
-    for first in range(min(stride, geometry.size[axis])):
-        place = first + geometry.pads[axis][0]
-        taps = [i for i in range(geometry.kernel[axis]) if (place - i * dilation) % stride == 0]
-        offsets = [(place - i * dilation) // stride for i in taps]
-        length = (geometry.size[axis] - first + stride - 1) // stride
-        phases.append(Phase(first, length, taps, offsets))
-    return phases
-
-
-def _reach(geometry: Geometry, phases: list[Phase], axis: int) -> tuple[int, int]:
-    """How far the phases look beyond the first and the last pixel of y."""
-    lowest = min([0, *(offset for phase in phases for offset in phase.offsets)])
-    ends = [phase.length + offset for phase in phases for offset in phase.offsets]
-    return -lowest, max([0, *(end - geometry.output_size[axis] for end in ends)])
-
-
 def _turned(w: Array) -> Array:
     """(kh, kw, i, o) as (kh kw, o, i)."""
     kh, kw, channels, outputs = w.shape
@@ -348,9 +281,3 @@ def _turned(w: Array) -> Array:
     loop = _turn.over(w.size)
     loop(np.ascontiguousarray(w).reshape(kh * kw, channels, outputs), turned)
     return turned
-
-
-def _groups(inputs: int, outputs: int, groups: int) -> Iterator[tuple[slice, slice]]:
-    """The channels of each group, on either side."""
-    i, o = inputs // groups, outputs // groups
-    return ((slice(k * i, (k + 1) * i), slice(k * o, (k + 1) * o)) for k in range(groups))
