@@ -29,6 +29,7 @@ Array = NDArray[Any]
 ROWS = 256  # pixels in a block: their tables and inputs stay in the first caches
 DEPTH = 192  # steps in a block: 48 columns of so many weights stay in the first cache
 FEW = 4  # columns of a product; up to here the tiles of other products waste their registers
+MANY, COLUMNS = 8, 96  # blocks that keep the threads busy; channels in a share if there are fewer
 ALONE = 1 << 18  # multiply-adds; up to here a second thread costs more than it saves
 
 
@@ -65,17 +66,22 @@ def _product(
 ) -> None:  # fmt: skip
     depth, columns = w.shape
     count = size[0] * size[1] * size[2]
-    for block in prange((count + ROWS - 1) // ROWS):
-        start = block * ROWS
+    blocks = (count + ROWS - 1) // ROWS
+    width = columns if blocks >= MANY else COLUMNS  # few pixels: share out the channels too
+    shares = (columns + width - 1) // width
+    for job in prange(blocks * shares):
+        start, left = job // shares * ROWS, job % shares * width
+        right = min(left + width, columns)
         rows = np.empty(min(ROWS, count - start), np.int64)
         places = np.empty(rows.size, np.int64)
         _fill_places(rows, start, source, size[1], size[2])
         _fill_places(places, start, target, size[1], size[2])
+        places += left
         for k in range(0, max(depth, 1), DEPTH):
             here = slice(k, min(k + DEPTH, depth))
-            gathered_rectangle(product, x, rows, steps[here], w[here, :], y, places, k)
+            gathered_rectangle(product, x, rows, steps[here], w[here, left:right], y, places, k)
         if f:
-            _activate_places(f, y, b, places, target[3], columns, parameter)
+            _activate_places(f, y, b[left:right], places, target[3], right - left, parameter)
 
 
 @Loop
@@ -232,8 +238,9 @@ def by_winograd(n: int, geometry: Geometry, inputs: int, outputs: int) -> bool:
     """Whether Winograd's way is the faster one, by measurement."""
     plain = geometry.stride == geometry.dilation == (1, 1) and geometry.groups == 1
     fits = max(geometry.pads[0][0], geometry.pads[1][0]) <= 2 and geometry.kernel == (3, 3)
-    pixels = n * geometry.size[0] * geometry.size[1]
-    return plain and fits and min(inputs, outputs) >= 16 and pixels >= 64
+    height, width = geometry.output_size
+    tiles = n * -(-height // winograd.TILE) * -(-width // winograd.TILE)
+    return plain and fits and min(inputs, outputs) >= 16 and tiles >= 48
 
 
 def _run(
