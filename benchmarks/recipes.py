@@ -102,10 +102,49 @@ class ConvAutoencoder(Recipe):
         return 2.0 * self.batch * (3 * sum(layers) - layers[0])
 
 
+@dataclass(frozen=True)
+class RecurrentAutoencoder(Recipe):
+    """Images read row by row: LSTM 28-100, LSTM 100-30 to its last state, that repeated, and back.
+
+    The way back is LSTM 30-100 and a dense layer 100-28 with a sigmoid at every step.
+    """
+
+    sizes: tuple[tuple[int, int], ...] = ((28, 100), (100, 30), (30, 100))
+    learning_rate: float = 0.1
+
+    def weights(self) -> list[tuple[Array, Array, Array]]:
+        """Of each LSTM: (in, 4 units), (units, 4 units), (4 units,); gates i, f, c, o."""
+        rng = np.random.default_rng(SEED + 1)
+        layers = []
+        for n, m in self.sizes:
+            kernel, recurrent = (
+                (rng.standard_normal((length, 4 * m)) / length**0.5 / 2).astype(np.float32)
+                for length in (n, m)
+            )
+            bias = np.repeat(np.array([0, 1, 0, 0], np.float32), m)
+            layers.append((kernel, recurrent, bias))
+        return layers
+
+    def output_weights(self) -> tuple[Array, Array]:
+        """Of the dense layer: (in, out), (out,)."""
+        rng = np.random.default_rng(SEED + 2)
+        n = self.sizes[-1][1]
+        return (rng.standard_normal((n, 28)) / n).astype(np.float32), np.zeros(28, np.float32)
+
+    @property
+    def flops(self) -> float:
+        """Forward, gradients of the weights, and of the inputs of all layers but the first."""
+        steps = [28.0 * 4 * m * (n + m) for n, m in self.sizes]
+        first = 28.0 * 4 * self.sizes[0][0] * self.sizes[0][1]
+        total = sum(steps) + 28.0 * 28 * self.sizes[-1][1]
+        return 2.0 * self.batch * (3 * total - first)
+
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         DenseAutoencoder("stacked-ae", 32, "SGD 1.5"),
         ConvAutoencoder("conv-ae", 32, "SGD 1.0"),
+        RecurrentAutoencoder("recurrent-ae", 32, "SGD 0.1"),
     )
 }

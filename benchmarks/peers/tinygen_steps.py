@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import tinygen
-from benchmarks.recipes import RECIPES, ConvAutoencoder, DenseAutoencoder, Recipe
+from benchmarks.recipes import (
+    RECIPES,
+    ConvAutoencoder,
+    DenseAutoencoder,
+    Recipe,
+    RecurrentAutoencoder,
+)
 from benchmarks.subject import AbsentError, TrainingStep
 from tinygen import nn, ops, optim
 
@@ -40,6 +46,19 @@ def conv_ae(recipe: ConvAutoencoder) -> TrainingStep:
     return reconstruction(net, recipe, recipe.learning_rate)
 
 
+def recurrent_ae(recipe: RecurrentAutoencoder) -> TrainingStep:
+    """The recurrent autoencoder."""
+    lstms = [nn.LSTM(n, m, return_sequences=i != 1) for i, (n, m) in enumerate(recipe.sizes)]
+    for lstm, (kernel, recurrent, bias) in zip(lstms, recipe.weights(), strict=True):
+        lstm.load_state_dict({"weight": kernel, "recurrent_weight": recurrent, "bias": bias})
+    output = nn.Dense(recipe.sizes[-1][1], 28, activation="sigmoid")
+    output.load_state_dict(dict(zip(("weight", "bias"), recipe.output_weights(), strict=True)))
+    net = nn.Sequential(
+        lstms[0], lstms[1], nn.RepeatVector(28), lstms[2], nn.TimeDistributed(output)
+    )
+    return reconstruction(net, recipe, recipe.learning_rate)
+
+
 def reconstruction(net: nn.Module, recipe: Recipe, learning_rate: float) -> TrainingStep:
     """Plain SGD on the cross-entropy of images and what an autoencoder makes of them."""
     optimizer = optim.SGD(net, learning_rate)
@@ -54,7 +73,11 @@ def reconstruction(net: nn.Module, recipe: Recipe, learning_rate: float) -> Trai
     return TrainingStep(step, [tinygen.tensor(x) for x in recipe.batches()])
 
 
-MODELS: dict[str, Any] = {"stacked-ae": stacked_ae, "conv-ae": conv_ae}
+MODELS: dict[str, Any] = {
+    "stacked-ae": stacked_ae,
+    "conv-ae": conv_ae,
+    "recurrent-ae": recurrent_ae,
+}
 
 
 def load(name: str, threads: int) -> TrainingStep:

@@ -11,7 +11,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.peers.choice import fastest
-from benchmarks.recipes import RECIPES, ConvAutoencoder, DenseAutoencoder, Recipe
+from benchmarks.recipes import (
+    RECIPES,
+    ConvAutoencoder,
+    DenseAutoencoder,
+    Recipe,
+    RecurrentAutoencoder,
+)
 from benchmarks.subject import AbsentError, TrainingStep
 
 Candidates: TypeAlias = dict[str, Callable[[], TrainingStep]]
@@ -67,6 +73,33 @@ def conv_ae(recipe: ConvAutoencoder, compiled: bool) -> Candidates:
     }
 
 
+def recurrent_ae(recipe: RecurrentAutoencoder, compiled: bool) -> Candidates:
+    """The recurrent autoencoder; of each LSTM's two biases one is 0 and frozen."""
+
+    class Network(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed to check this
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstms = nn.ModuleList(nn.LSTM(n, m, batch_first=True) for n, m in recipe.sizes)
+            for lstm, (kernel, recurrent, bias) in zip(self.lstms, recipe.weights(), strict=True):
+                lstm.weight_ih_l0.data[...] = torch.from_numpy(kernel.T.copy())
+                lstm.weight_hh_l0.data[...] = torch.from_numpy(recurrent.T.copy())
+                lstm.bias_ih_l0.data[...] = torch.from_numpy(bias)
+                lstm.bias_hh_l0.data[...] = 0
+                lstm.bias_hh_l0.requires_grad_(False)
+            w, b = recipe.output_weights()
+            self.output = nn.Linear(*w.shape)
+            self.output.weight.data[...] = torch.from_numpy(w.T.copy())
+            self.output.bias.data[...] = torch.from_numpy(b)
+
+        def forward(self, x: Any) -> Any:
+            rows, _ = self.lstms[0](x)
+            _, (code, _) = self.lstms[1](rows)
+            repeated = code[0][:, None].expand(-1, 28, -1)
+            return torch.sigmoid(self.output(self.lstms[2](repeated)[0]))
+
+    return reconstruction(Network, recipe, recipe.learning_rate, compiled)
+
+
 def reconstruction(
     network: Callable[[], Any], recipe: Recipe, learning_rate: float, compiled: bool
 ) -> Candidates:
@@ -117,6 +150,7 @@ def reconstruction(
 MODELS: dict[str, Callable[[Any, bool], Candidates]] = {
     "stacked-ae": stacked_ae,
     "conv-ae": conv_ae,
+    "recurrent-ae": recurrent_ae,
 }
 
 
