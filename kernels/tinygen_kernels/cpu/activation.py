@@ -18,6 +18,7 @@ from .pieces import Piece, call, vector
 
 Array = NDArray[Any]
 BLOCK, ROWS = 1024, 8  # elements, or rows, that a thread does at a time
+WIDE = 256  # elements of a row that keep the registers filled
 
 # Each scalar function takes x (or y) and the parameter a, both of one type T, and stays in T.
 # They, and what they call, do without reassociation: it would turn (1 + x) - 1 into x.
@@ -225,10 +226,15 @@ def activation_grad(y: Array, gy: Array, name: str, parameter: float) -> Array:
 
 def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Array:
     """f(z + b), in place; b holds one number for each place on the last axis."""
-    contiguous = np.ascontiguousarray(z)
-    matrix = contiguous.reshape(-1, z.shape[-1]) if z.size else contiguous.reshape(0, 1)
-    b = np.zeros(z.shape[-1], z.dtype) if b is None else np.ascontiguousarray(b, z.dtype)
-    _bias_activate.over(z.size)(matrix, b, ACTIVATE[name][z.dtype], parameter)
+    contiguous, columns = np.ascontiguousarray(z), z.shape[-1]
+    b = np.zeros(columns, z.dtype) if b is None else np.ascontiguousarray(b, z.dtype)
+    if name == "identity" and not b.any():
+        return z
+    fold = 1  # rows that are read as one: short ones would not fill the registers
+    while columns * fold < WIDE and z.size and z.size // columns % (2 * fold) == 0:
+        fold *= 2
+    matrix = contiguous.reshape(-1, columns * fold) if z.size else contiguous.reshape(0, 1)
+    _bias_activate.over(z.size)(matrix, np.tile(b, fold), ACTIVATE[name][z.dtype], parameter)
     if contiguous is not z:
         z[...] = contiguous
     return z

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..geometry import Geometry
 from . import winograd
-from .activation import ACTIVATE
+from .activation import ACTIVATE, bias_activate
 from .jit import Loop
 from .memory import empty
 from .pieces import call
@@ -29,6 +29,7 @@ Array = NDArray[Any]
 ROWS = 256  # pixels in a block: their tables and inputs stay in the first caches
 DEPTH = 192  # steps in a block: 48 columns of so many weights stay in the first cache
 FEW = 4  # columns of a product; up to here the tiles of other products waste their registers
+WIDE = 256  # elements of a row that bias and activation are applied to at a time, at least
 MANY, COLUMNS = 8, 96  # blocks that keep the threads busy; channels in a share if there are fewer
 ALONE = 1 << 18  # multiply-adds; up to here a second thread costs more than it saves
 
@@ -49,14 +50,14 @@ def _fill_places(places, start, grid, height, width):  # type: ignore[no-untyped
 
 @register_jitable
 def _activate_places(f, y, b, places, stride, columns, parameter):  # type: ignore[no-untyped-def]
-    """Add bias and apply an activation to the pixels at those places."""
-    address, bias, last = y.ctypes.data, b.ctypes.data, places.size - 1
-    if places[last] - places[0] == last * stride:  # they are neighbours
-        place = address + places[0] * y.itemsize
-        call(f, (place, bias, places.size, columns, stride * y.itemsize, parameter))
+    """Add bias and apply an activation to pixels that are neighbours; b is repeated, see WIDE."""
+    place, bias = y.ctypes.data + places[0] * y.itemsize, b.ctypes.data
+    if stride == columns:  # all channels: the rows are one, which is cut into longer ones
+        rows, rest = divmod(places.size * columns, b.size)
+        call(f, (place, bias, rows, b.size, b.size * y.itemsize, parameter))
+        call(f, (place + rows * b.size * y.itemsize, bias, 1, rest, 0, parameter))
     else:
-        for p in range(places.size):
-            call(f, (address + places[p] * y.itemsize, bias, 1, columns, 0, parameter))
+        call(f, (place, bias, places.size, columns, stride * y.itemsize, parameter))
 
 
 @Loop
@@ -193,15 +194,16 @@ def conv2d_transpose(
     pads, parts = parts_of_transpose(geometry, channels, outputs)
     padded, turned = _pad(y, pads), _turned(w)
     run = outputs // geometry.groups
+    whole = geometry.stride == (1, 1)  # else bias and activation come when the phases are together
     for part in parts:
         weights = turned[part.taps, part.outputs].reshape(-1, w.shape[2])
-        bias = None if b is None else b[part.inputs]
-        size = n, *part.size
+        bias = b[part.inputs] if whole and b is not None else None
+        f = name if whole else "identity"
         _run(
-            padded, weights, bias, x, part.steps, part.source, part.target, size, run, name,
-            parameter,
+            padded, weights, bias, x, part.steps, part.source, part.target, (n, *part.size), run,
+            f, parameter,
         )  # fmt: skip
-    return x
+    return x if whole else bias_activate(x, b, name, parameter)
 
 
 def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
@@ -249,7 +251,8 @@ def _run(
 ) -> None:  # fmt: skip
     """One product, by one thread or all of them; steps come in runs of so many neighbours."""
     f = 0 if b is None and name == "identity" else ACTIVATE[name][y.dtype]
-    bias = np.zeros(w.shape[1], y.dtype) if b is None else np.ascontiguousarray(b, y.dtype)
+    bias = np.zeros(w.shape[1], y.dtype) if b is None else np.asarray(b, y.dtype)
+    bias = np.tile(bias, -(-WIDE // max(bias.size, 1)))
     work = w.size * size[0] * size[1] * size[2]
     flat, target_flat = x.reshape(-1), y.reshape(-1)
     if w.shape[1] <= FEW and run >= FEW:  # a register's lanes are then better used along channels
