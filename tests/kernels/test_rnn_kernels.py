@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 from tinygen_kernels import kernels, using
-from tinygen_kernels.cpu.product import product
+from tinygen_kernels.cpu.matmul import matmul
 
 import tinygen
 
@@ -24,13 +24,13 @@ def test_product(shape, turned, dtype):
     x, y = x.astype(dtype), y.astype(dtype)
     expected = x.astype(float) @ y.astype(float)
     x, y = (np.asfortranarray(a) if t else a for a, t in zip((x, y), turned, strict=True))
-    found = product(x, y)
+    found = matmul(x, y)
     assert found.dtype == x.dtype
     error = {"float32": 2e-6, "float64": 1e-14, "float16": 2e-3}[dtype]
     assert np.linalg.norm(found - expected) <= error * np.linalg.norm(expected)
     try:
         tinygen.set_threads(1)
-        np.testing.assert_array_equal(product(x, y), found)
+        np.testing.assert_array_equal(matmul(x, y), found)
     finally:
         tinygen.set_threads(os.cpu_count() or 1)
 

@@ -26,12 +26,13 @@ from .activation import (
     grad_rows,
 )
 from .jit import Loop
-from .matmul import LARGE, matmul
+from .matmul import matmul
 from .memory import empty, empty_like
 from .shares import share, shares
 from .tile import PRODUCT, rectangle
 
 Array = NDArray[Any]
+LARGE = 1 << 24  # multiply-adds; beyond, products of their own take their operands in better order
 
 
 @register_jitable

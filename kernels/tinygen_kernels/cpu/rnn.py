@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from ..reference import rnn as reference
 from .cells import STEPS, add
 from .jit import Loop
+from .matmul import matmul
 from .memory import empty
 from .pieces import call
-from .product import product
 from .shares import share
 from .tile import PRODUCT, rectangle
 
@@ -137,7 +137,7 @@ def recurrent(
     memory = empty((steps + 1, n, 0 if cell == "simple_rnn" else units), dtype)
     states[0] = h
     memory[0] = c if cell == "lstm" else 0
-    gates = product(_matrix(x), w).reshape(steps, n, w.shape[1])
+    gates = matmul(_matrix(x), w).reshape(steps, n, w.shape[1])
     products = empty((n, w.shape[1]), dtype)
     count, step = _shares(steps, n, u), STEPS[cell][0][dtype]
     loop = _forward.shared if count > 1 else _forward.alone
@@ -170,9 +170,9 @@ def recurrent_grad(
     )  # fmt: skip
     gz, gr = _matrix(grads[0]), _matrix(grads[-1])
     return (
-        product(gz, w.T).reshape(x.shape) if needed[0] else None,
-        product(_matrix(x).T, gz) if needed[1] else None,
-        product(_matrix(states[:-1]).T, gr) if needed[2] else None,
+        matmul(gz, w.T).reshape(x.shape) if needed[0] else None,
+        matmul(_matrix(x).T, gz) if needed[1] else None,
+        matmul(_matrix(states[:-1]).T, gr) if needed[2] else None,
         sums.sum(axis=0).astype(dtype) if needed[3] else None,
         gh if needed[4] else None,
         gc if needed[5] else None,

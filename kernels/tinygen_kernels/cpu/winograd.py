@@ -173,38 +173,45 @@ def _place(tile, down, across):  # type: ignore[no-untyped-def]
     return image, rest // across * TILE, rest % across * TILE
 
 
+@register_jitable
+def _transform(piece, x, out, first, count, down, across):  # type: ignore[no-untyped-def]
+    """out[:, t] = the transform of tile `first` + t of the images x, all channels."""
+    channels, size = x.shape[3], x.itemsize
+    plane, row = out.shape[1] * channels, x.shape[2] * channels
+    for t in range(count):
+        n, i, j = _place(first + t, down, across)
+        source = x.ctypes.data + size * (n * x.shape[1] * row + i * row + j * channels)
+        target = out.ctypes.data + size * t * channels
+        call(
+            piece,
+            (source, row, channels, target, WINDOW * plane, plane, channels, WINDOW, WINDOW),
+        )
+
+
 @Loop
 def _convolve(
     x: Array, u: Array, b: Array, y: Array, v: Array, m: Array, pieces: tuple[int, int, int, int],
     parameter: float,
 ) -> None:  # fmt: skip
     product, forward, backward, f = pieces
-    width, inputs = x.shape[2:]
-    height_y, width_y, outputs = y.shape[1:]
-    down, across = (height_y + TILE - 1) // TILE, (width_y + TILE - 1) // TILE
+    height, width, outputs = y.shape[1:]
+    down, across = (height + TILE - 1) // TILE, (width + TILE - 1) // TILE
     tiles, batch = len(x) * down * across, v.shape[2]
     blocks, size = (tiles + batch - 1) // batch, x.itemsize
     for part in prange(len(v)):
         seen, made = v[part], m[part]
         for block in range(blocks * part // len(v), blocks * (part + 1) // len(v)):
-            count = min(batch, tiles - block * batch)
-            for t in range(count):
-                n, i, j = _place(block * batch + t, down, across)
-                source = x.ctypes.data + size * (((n * x.shape[1] + i) * width + j) * inputs)
-                target = seen.ctypes.data + size * t * inputs
-                plane = batch * inputs
-                call(
-                    forward,
-                    (source, width * inputs, inputs, target, 6 * plane, plane, inputs, 6, 6),
-                )
+            first = block * batch
+            count = min(batch, tiles - first)
+            _transform(forward, x, seen, first, count, down, across)
             for p in range(POINTS):
                 rectangle(product, seen[p, :count, :], u[p, :, :], made[p, :count, :])
             for t in range(count):
-                n, i, j = _place(block * batch + t, down, across)
+                n, i, j = _place(first + t, down, across)
                 source = made.ctypes.data + size * t * outputs
-                target = y.ctypes.data + size * (((n * height_y + i) * width_y + j) * outputs)
-                plane, row = batch * outputs, width_y * outputs
-                rows, columns = min(TILE, height_y - i), min(TILE, width_y - j)
+                target = y.ctypes.data + size * (((n * height + i) * width + j) * outputs)
+                plane, row = batch * outputs, width * outputs
+                rows, columns = min(TILE, height - i), min(TILE, width - j)
                 call(
                     backward,
                     (source, 6 * plane, plane, target, row, outputs, outputs, rows, columns),
@@ -255,32 +262,20 @@ def _correlate(
     x: Array, gy: Array, v: Array, g: Array, parts: Array, pieces: tuple[int, int, int]
 ) -> None:
     product, forward, backward = pieces
-    width, inputs = x.shape[2:]
-    height_y, width_y, outputs = gy.shape[1:]
-    down, across = height_y // TILE, width_y // TILE
+    down, across = gy.shape[1] // TILE, gy.shape[2] // TILE
     tiles, batch = len(x) * down * across, v.shape[2]
-    blocks, size = (tiles + batch - 1) // batch, x.itemsize
+    blocks = (tiles + batch - 1) // batch
     for part in prange(len(parts)):
         seen, made, total = v[part], g[part], parts[part]
-        first = blocks * part // len(parts)
-        for block in range(first, blocks * (part + 1) // len(parts)):
-            count = min(batch, tiles - block * batch)
-            for t in range(count):
-                n, i, j = _place(block * batch + t, down, across)
-                source = x.ctypes.data + size * (((n * x.shape[1] + i) * width + j) * inputs)
-                target = seen.ctypes.data + size * t * inputs
-                plane = batch * inputs
-                call(
-                    forward,
-                    (source, width * inputs, inputs, target, 6 * plane, plane, inputs, 6, 6),
-                )
-                source = gy.ctypes.data + size * (((n * height_y + i) * width_y + j) * outputs)
-                target = made.ctypes.data + size * t * outputs
-                plane, row = batch * outputs, width_y * outputs
-                call(backward, (source, row, outputs, target, 6 * plane, plane, outputs, 6, 6))
+        start = blocks * part // len(parts)
+        for block in range(start, blocks * (part + 1) // len(parts)):
+            first = block * batch
+            count = min(batch, tiles - first)
+            _transform(forward, x, seen, first, count, down, across)
+            _transform(backward, gy, made, first, count, down, across)
             for p in range(POINTS):
                 here = made[p, :count, :]
-                rectangle(product, seen[p, :count, :].T, here, total[p, :, :], block - first)
+                rectangle(product, seen[p, :count, :].T, here, total[p, :, :], block - start)
 
 
 @Loop
