@@ -215,3 +215,25 @@ print(right)
     for layer in ("default", "workqueue"):
         choose = f"import os; os.environ['NUMBA_THREADING_LAYER'] = '{layer}'"
         assert finish(start(choose + code, cold.cache))[0] == "[True, True]\n"
+
+
+def test_threads_that_compile_at_once_keep_everything_in_the_cache(tmp_path):
+    """Numba's setting of the folder is global: threads change it in turn."""
+    code = """
+import os, sys, threading
+from tinygen_kernels.cpu import jit, optim
+sys.setswitchinterval(1e-6)
+places = set()
+def decorate():
+    for _ in range(200):
+        kernel = type("Kernel", (), {})()
+        jit.keep_compiled(kernel, optim.sgd)
+        places.add(os.path.isabs(kernel._cache.cache_path))
+threads = [threading.Thread(target=decorate) for _ in range(8)]
+[t.start() for t in threads]; [t.join() for t in threads]
+print(places, jit.numba.config.CACHE_DIR == "")
+"""
+    here = tmp_path / "here"
+    here.mkdir()
+    code = f"import os; os.chdir({str(here)!r})\n" + code
+    assert finish(start(code, tmp_path / "cache")) == ("{True} True\n", "")
