@@ -334,13 +334,20 @@ class _TileEmitter(Emitter):
                     self.add_product(sums[i][j], factors[i], other)
         rows_of_c = [self.at(c, builder.mul(c_row, i)) for i in places]
         results = [[self.at(row, j) for j in others] for row in rows_of_c]
-        adding, zero = builder.icmp_signed("!=", add, INT64(0)), self.number(0.0)
-        before = [[builder.select(adding, builder.load(x), zero) for x in row] for row in results]
-        for j in range(INNER_COLUMNS):
-            totals = self.sums_of_lanes([builder.load(row[j]) for row in sums])
-            for i in range(INNER_ROWS):
-                total = builder.extract_element(totals, INT32(i))
-                builder.store(builder.fadd(before[i][j], total), results[i][j])
+        totals = [
+            self.sums_of_lanes([builder.load(row[j]) for row in sums]) for j in range(len(others))
+        ]
+        with builder.if_else(builder.icmp_signed("!=", add, INT64(0))) as (adding, storing):
+            with adding:  # read all before anything is written: some places are there twice
+                before = [[builder.load(place) for place in row] for row in results]
+                for i, row in enumerate(results):
+                    for j, place in enumerate(row):
+                        total = builder.extract_element(totals[j], INT32(i))
+                        builder.store(builder.fadd(before[i][j], total), place)
+            with storing:
+                for i, row in enumerate(results):
+                    for j, place in enumerate(row):
+                        builder.store(builder.extract_element(totals[j], INT32(i)), place)
 
     def dots(
         self, a: Any, rows: Any, taps: Any, count: Any, run: Any, w: Any, c: Any, c_rows: Any,
