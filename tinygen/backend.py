@@ -20,6 +20,7 @@ if importlib.util.find_spec("tinygen_kernels") is None:  # a raw checkout, not i
 
 from tinygen_kernels import kernels
 from tinygen_kernels.bands import Band
+from tinygen_kernels.cpu.memory import LINE, aligned
 from tinygen_kernels.geometry import Geometry, Padding, Pads, Pair, pair, resolve_padding
 
 __all__ = [
@@ -44,8 +45,6 @@ __all__ = [
     "to_device",
     "to_numpy",
 ]
-
-LINE = 64  # bytes of a cache line: vectors that lie across two of them load more slowly
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # CuPy's has the same methods
 
@@ -76,9 +75,7 @@ def empty(shape: tuple[int, ...], dtype: Any, device: str = "cpu") -> Array:
     """An array with arbitrary contents on `device`, which begins at a multiple of LINE bytes."""
     check_device(device)
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    block = np.empty(size + LINE, np.uint8)
-    aligned = block[-block.ctypes.data % LINE :][:size]
-    result: Array = aligned.view(dtype).reshape(shape)
+    result: Array = aligned(size).view(dtype).reshape(shape)
     return result
 
 

@@ -15,6 +15,7 @@ from .elementary import exp, expm1, log1p
 from .jit import FASTMATH, Loop, jit, prefer_wide_vectors
 from .memory import empty_like
 from .pieces import Piece, call, vector
+from .shares import fold
 
 Array = NDArray[Any]
 BLOCK, ROWS = 1024, 8  # elements, or rows, that a thread does at a time
@@ -230,11 +231,11 @@ def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Arr
     b = np.zeros(columns, z.dtype) if b is None else np.ascontiguousarray(b, z.dtype)
     if name == "identity" and not b.any():
         return z
-    fold = 1  # rows that are read as one: short ones would not fill the registers
-    while columns * fold < WIDE and z.size and z.size // columns % (2 * fold) == 0:
-        fold *= 2
-    matrix = contiguous.reshape(-1, columns * fold) if z.size else contiguous.reshape(0, 1)
-    _bias_activate.over(z.size)(matrix, np.tile(b, fold), ACTIVATE[name][z.dtype], parameter)
+    if not z.size:
+        return z
+    count = fold(z.size // columns, columns, WIDE)
+    matrix = contiguous.reshape(-1, columns * count)
+    _bias_activate.over(z.size)(matrix, np.tile(b, count), ACTIVATE[name][z.dtype], parameter)
     if contiguous is not z:
         z[...] = contiguous
     return z

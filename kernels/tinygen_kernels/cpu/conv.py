@@ -17,6 +17,7 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ..geometry import Geometry
+from ..reference import conv as reference
 from . import winograd
 from .activation import ACTIVATE, bias_activate
 from .jit import Loop
@@ -158,6 +159,9 @@ def conv2d(
     x: Array, w: Array, b: Array | None, geometry: Geometry, name: str, parameter: float
 ) -> Array:
     """f(x * w + b); see the reference."""
+    if x.dtype.char not in "fd":
+        return reference.conv2d(x, w, b, geometry, name, parameter)
+    w = np.ascontiguousarray(w, x.dtype)
     n, channels, outputs = len(x), x.shape[3], w.shape[3]
     if by_winograd(n, geometry, channels, outputs):
         before = geometry.pads[0][0], geometry.pads[1][0]
@@ -184,6 +188,9 @@ def conv2d_transpose(
     y: Array, w: Array, b: Array | None, geometry: Geometry, name: str, parameter: float
 ) -> Array:
     """The transpose, phase by phase: pixels that are a stride apart see the same taps."""
+    if y.dtype.char not in "fd":
+        return reference.conv2d_transpose(y, w, b, geometry, name, parameter)
+    w = np.ascontiguousarray(w, y.dtype)
     n, outputs, channels = len(y), w.shape[3], w.shape[2] * geometry.groups
     if by_winograd(n, geometry, channels, outputs):
         before = 2 - geometry.pads[0][0], 2 - geometry.pads[1][0]
@@ -208,14 +215,17 @@ def conv2d_transpose(
 
 def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
     """The gradient of w; see the reference."""
+    if x.dtype.char not in "fd":
+        return reference.conv2d_weight_grad(x, gy, geometry)
+    gy = np.ascontiguousarray(gy, x.dtype)
     n, channels, outputs = len(x), x.shape[3], gy.shape[3]
     if by_winograd(n, geometry, channels, outputs):
         before = geometry.pads[0][0], geometry.pads[1][0]
         seen = _pad(x, winograd.padding_for(before, geometry.size, geometry.output_size))
         (oh, ow), tile = geometry.output_size, winograd.TILE
-        whole = _pad(np.ascontiguousarray(gy, x.dtype), ((0, -oh % tile), (0, -ow % tile)))
+        whole = _pad(gy, ((0, -oh % tile), (0, -ow % tile)))
         return winograd.weight_grad(seen, whole).reshape(3, 3, channels, outputs)
-    padded, gy = _pad(x, geometry.pads), np.ascontiguousarray(gy, x.dtype)
+    padded = _pad(x, geometry.pads)
     height, width = padded.shape[1:3]
     (sh, sw), (oh, ow) = geometry.stride, geometry.output_size
     steps = steps_of(geometry.kernel, geometry.dilation, width, channels, geometry.groups)

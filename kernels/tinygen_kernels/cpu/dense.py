@@ -28,6 +28,7 @@ from .activation import (
 from .jit import Loop
 from .matmul import matmul
 from .memory import empty, empty_like
+from .reduce import sum_rows
 from .shares import share, shares
 from .tile import PRODUCT, rectangle
 
@@ -120,7 +121,7 @@ def dense_grad(
         gz = gy if name == "identity" else activation_grad(y, gy, name, parameter)
         gx = matmul(gz, w.T) if needed[0] else None
         gw = matmul(x.T, gz) if needed[1] else None
-        return gx, gw, gz.sum(axis=0) if needed[2] else None
+        return gx, gw, sum_rows(gz) if needed[2] else None
     x, w, y, gy = _ordered(dtype, x, w, y, gy)
     gz, df = gy, 0  # 0: no derivative to multiply with
     if name != "identity":

@@ -110,6 +110,5 @@ def _by_type(
 
 exp = _by_type("exp", _exp32, math.exp)
 expm1 = _by_type("expm1", _expm1_32, math.expm1)
-log = _by_type("log", _log32, math.log)
 log1p = _by_type("log1p", _log1p32, math.log1p)
 log_normal = _by_type("log_normal", _log_normal32, math.log)

@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from .jit import Loop
 from .memory import empty
 from .shares import share
-from .tile import PRODUCT, ROWS, rectangle
+from .tile import PRODUCT, ROWS, WIDTH, rectangle
 
 Array = NDArray[Any]
 SMALL, LARGE = 1 << 12, 1 << 27  # multiply-adds; between them our own product is the faster one
 WORTH, MOST = 1 << 19, 16  # multiply-adds that are worth a thread; the most shares
-WIDTH = 48  # columns of a tile
 TALL = 256  # rows from which on it pays to copy a transposed right operand
 
 

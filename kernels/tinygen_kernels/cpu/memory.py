@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LINE = 64  # bytes of a cache line, where each block begins
+LINE = 64  # bytes of a cache line, where each block begins: vectors across two load more slowly
 SMALLEST = 1 << 16  # bytes; below this the C library does well by itself
 MOST_KEPT = 1 << 28  # bytes that wait at most; what is given back beyond that is freed
 
@@ -42,14 +42,19 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         block = _waiting[size].pop()
         _bytes_waiting -= size
     except IndexError:
-        block = np.empty(size + LINE, np.uint8)
-        block = block[-block.ctypes.data % LINE :][:size]
+        block = aligned(size)
     # The standard library's lightest object that NumPy keeps as the base of an array (it looks
     # through a memoryview) and that can be watched: it lives as long as any array on the block.
     owner = PickleBuffer(block)  # type: ignore[arg-type]  # arrays are buffers
     watch = weakref.ref(owner, _give_back)
     _in_use[id(watch)] = watch, block
     return np.ndarray(shape, dtype, owner)  # type: ignore[arg-type]  # and so is this
+
+
+def aligned(size: int) -> NDArray[np.uint8]:
+    """So many bytes from the system, which begin at a cache line."""
+    block = np.empty(size + LINE, np.uint8)
+    return block[-block.ctypes.data % LINE :][:size]
 
 
 def _rounded(size: int) -> int:

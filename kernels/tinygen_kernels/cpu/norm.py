@@ -24,6 +24,7 @@ from ..reference.norm import Gradients
 from .jit import Loop, prefer_wide_vectors
 from .memory import empty
 from .pieces import Piece, call, vector
+from .shares import fold
 
 Array = NDArray[Any]
 BLOCK = 1 << 14  # numbers in a block
@@ -166,10 +167,8 @@ class Blocks:
 
     def __init__(self, x: Array) -> None:
         self.groups, self.rows, self.channels = x.shape
-        self.x, self.fold = np.ascontiguousarray(x), 1
+        self.x, self.fold = np.ascontiguousarray(x), fold(self.rows, self.channels, NARROWEST)
         self.place = self.x.ctypes.data
-        while self.fold * self.channels < NARROWEST and self.rows % (2 * self.fold) == 0:
-            self.fold *= 2
         columns = self.fold * self.channels
         self.block = BLOCK // min(columns, WIDEST)
         self.shape = self.groups, self.rows // self.fold, columns

@@ -8,7 +8,9 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from ..reference import reduce as reference
 from .jit import Loop, prefer_wide_vectors
+from .shares import fold
 
 Array = NDArray[Any]
 ROWS = 64  # added up in their own type, before the sum goes on in float64
@@ -29,13 +31,13 @@ def _sum_rows(x: Array, parts: Array) -> None:
 
 def sum_rows(x: Array) -> Array:
     """The sums of the columns of a matrix, added up in float64: (n, c) -> (c,)."""
+    if x.dtype.char not in "fd":
+        return reference.sum_rows(x)
     n, columns = x.shape
-    fold = 1
-    while columns * fold < WIDE and n % (2 * fold) == 0 and n:
-        fold *= 2
-    wide = np.ascontiguousarray(x).reshape(n // fold, columns * fold)
+    count = fold(n, columns, WIDE)
+    wide = np.ascontiguousarray(x).reshape(n // count, columns * count)
     parts = np.empty((-(-len(wide) // ROWS), wide.shape[1]), x.dtype)
     _sum_rows.over(x.size)(wide, parts)
-    total = parts.sum(axis=0, dtype=np.float64).reshape(fold, columns)
+    total = parts.sum(axis=0, dtype=np.float64).reshape(count, columns)
     sums: Array = total.sum(axis=0).astype(x.dtype)
     return sums

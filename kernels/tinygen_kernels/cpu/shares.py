@@ -28,5 +28,16 @@ def share(rows: int, count: int, part: int) -> tuple[int, int]:
     return rows * part // count, rows * (part + 1) // count
 
 
+def fold(rows: int, columns: int, wide: int) -> int:
+    """How many rows of a narrow matrix to read as one, so that it has `wide` columns or more.
+
+    A power of two that divides the rows.
+    """
+    count = 1
+    while columns * count < wide and rows and rows % (2 * count) == 0:
+        count *= 2
+    return count
+
+
 register_jitable(shares)
 register_jitable(share)

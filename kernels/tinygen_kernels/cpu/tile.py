@@ -28,6 +28,7 @@ from .pieces import Piece, call
 from .vectors import INT32, INT64, REGISTERS, VECTOR_BYTES, Emitter
 
 ROWS, VECTORS = (8, 3) if REGISTERS == 32 else (4, 3)  # an outer tile
+WIDTH = VECTORS * VECTOR_BYTES // 4  # columns of an outer tile in float32
 INNER_ROWS, INNER_COLUMNS = (4, 6) if REGISTERS == 32 else (2, 4)
 
 

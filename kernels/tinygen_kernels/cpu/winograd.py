@@ -304,12 +304,10 @@ def weight_grad(x: Array, gy: Array) -> Array:
     inputs, outputs, dtype = x.shape[3], gy.shape[3], x.dtype
     batch = _tiles_at_a_time(inputs + outputs, dtype.itemsize)
     blocks = -(-len(gy) * (gy.shape[1] // TILE) * (gy.shape[2] // TILE) // batch)
-    shares = min(max(blocks, 1), 4 if inputs * outputs <= 1 << 13 else 2)
+    shares = min(blocks, 4 if inputs * outputs <= 1 << 13 else 2)
     v = empty((shares, POINTS, batch, inputs), dtype)
     g = empty((shares, POINTS, batch, outputs), dtype)
     parts = empty((shares, POINTS, inputs, outputs), dtype)
-    if not blocks:
-        parts[...] = 0
     _correlate.shared(x, gy, v, g, parts, (PRODUCT[dtype], INPUT[dtype], OUTPUT_GRAD[dtype]))
     gw = empty((9, inputs, outputs), dtype)
     _transform_sums.over(gw.size)(parts, gw, WEIGHT_GRAD[dtype])

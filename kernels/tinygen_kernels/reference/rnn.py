@@ -81,9 +81,10 @@ def recurrent(
         gates: (time, batch, g u), after their activations.
     """
     steps, n, units = len(x), len(h), len(u)
-    states = np.empty((steps + 1, n, units), x.dtype)
-    memory = np.zeros((steps + 1, n, 0 if cell == "simple_rnn" else units), x.dtype)
-    gates = np.empty((steps, n, u.shape[1]), x.dtype)
+    dtype = np.result_type(x, w, u)
+    states = np.empty((steps + 1, n, units), dtype)
+    memory = np.zeros((steps + 1, n, 0 if cell == "simple_rnn" else units), dtype)
+    gates = np.empty((steps, n, u.shape[1]), dtype)
     states[0] = h
     if cell == "lstm":
         memory[0] = c
@@ -109,7 +110,7 @@ def recurrent_grad(
     """
     states, memory, gates = after
     sides = 2 if cell == "gru" else 1
-    grads = np.empty((sides, *gates.shape), x.dtype)
+    grads = np.empty((sides, *gates.shape), gates.dtype)
     for t in reversed(range(len(x))):
         gh = gh if gy is None else gh + gy[t]
         gz, gr, rest, new_gc = _step_grad(
