@@ -95,15 +95,20 @@ def environment(threads: int, paths: tuple[Path, ...] = ()) -> dict[str, str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser, seconds: float = 0.3, blocks: int = 20) -> None:
-    """The options that every comparison takes."""
-    parser.add_argument(
-        "--threads", type=int, default=2, help="of every library (default: %(default)s)"
-    )
+    """The options that every comparison of times takes."""
     parser.add_argument(
         "--blocks", type=int, default=blocks, help="turns of each (default: %(default)s)"
     )
     parser.add_argument(
         "--seconds", type=float, default=seconds, help="length of a turn (default: %(default)s)"
+    )
+    add_library_arguments(parser)
+
+
+def add_library_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that every comparison takes."""
+    parser.add_argument(
+        "--threads", type=int, default=2, help="of every library (default: %(default)s)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
     for name in LIBRARIES:

@@ -14,6 +14,8 @@ ROUNDS = 15
 SECONDS = 0.02  # of each candidate in a round
 IN_ALL = 5.0  # seconds after which no further round begins
 
+alone: int | None = None  # which candidate to take without a trial: `benchmarks.fresh` sets it
+
 
 def fastest(candidates: Mapping[str, Callable[[], S]]) -> S:
     """Build all candidates, let them take turns, and give a fresh one of the fastest.
@@ -21,6 +23,11 @@ def fastest(candidates: Mapping[str, Callable[[], S]]) -> S:
     Each is a function, so that the winner starts from the initial weights. Its name goes into the
     report as the fact "setting".
     """
+    if alone is not None:
+        name = list(candidates)[alone]
+        winner = candidates[name]()
+        winner.facts.update(setting=name, settings=len(candidates))
+        return winner
     built = {name: make() for name, make in candidates.items()}
     counts = {name: _repetitions(subject) for name, subject in built.items()}
     best = dict.fromkeys(built, float("inf"))

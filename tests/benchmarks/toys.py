@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -71,8 +72,19 @@ class Spinning(Subject):
         return [float(sum(thread.is_alive() for thread in self.threads))]
 
 
+class Hungry(Subject):
+    """Takes 64 MiB for a moment, and a module that nobody has imported before."""
+
+    def run(self, count: int) -> None:
+        assert importlib.import_module("colorsys")
+        assert bytearray(b"x") * (64 << 20)
+
+    def check(self, steps: int) -> list[float]:
+        return [0.5]
+
+
 def load(name: str, threads: int) -> Subject:
-    toys = {"diary": Diary, "parts": Parts, "spinning": Spinning}
+    toys = {"diary": Diary, "parts": Parts, "spinning": Spinning, "hungry": Hungry}
     if name in ("raises", "exits"):
         return Broken(name)
     if name not in toys:
