@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tinygen_kernels import Kernels
-from tinygen_kernels.cpu.conv import by_winograd
+from tinygen_kernels.cpu.ways import way
 from tinygen_kernels.geometry import Geometry
 
 from tests.op_cases.case import torch
@@ -130,7 +130,7 @@ def test_accuracy(shape):
     geometry = Geometry((pixels, pixels), (size, size), (stride, stride), around)
     arrays = operands(geometry, 2, inputs, outputs, "float32")
     exact = all_three(SLOW, geometry, *(a.astype(float) for a in arrays))
-    bound = 2e-5 if by_winograd(2, geometry, inputs, outputs) else 2e-6
+    bound = 2e-5 if way("forward", 2, geometry, inputs, outputs).plan else 2e-6
     for found, expected in zip(all_three(FAST, geometry, *arrays), exact, strict=True):
         assert error(found, expected) < bound
 

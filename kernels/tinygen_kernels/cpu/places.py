@@ -1,6 +1,6 @@
 """Where the pixels, taps and channels of a convolution are: tables that its kernels go by.
 
-They depend on the geometry alone, so they are worked out once and kept.
+They depend on sizes alone, so they are worked out once and kept.
 """
 
 from __future__ import annotations
@@ -12,101 +12,107 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Geometry, Pads
+from ..geometry import Geometry, Pads, Pair
+from .phases import Phase, phases_of_transpose
 
 Array = NDArray[Any]
+ROWS = 256  # pixels in a block: their tables and inputs stay in the first caches
+
+# One product: some pixels of the image that is made, and some of its channels.
+PART = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            # where its first pixel is, and how far from image to image, row to row, pixel to pixel
+            "source", "source_image", "source_row", "source_pixel",  # in the image that is read
+            "target", "target_image", "target_row", "target_pixel",  # in the one that is made
+            "height", "width",  # pixels
+            "first_step", "steps",  # in the table of steps, and rows of the weights
+            "channel",  # its first one
+        )
+    ]
+)  # fmt: skip
 
 
-class Grid(NamedTuple):
-    """Pixels in an array: where the first one is, and how far it is to the next ones."""
+class Places(NamedTuple):
+    """A convolution, or a transposed one, as products over places; see direct.py."""
 
-    first: int
-    image: int
-    row: int
-    column: int
+    pads: Pads  # the zeros around the image that is read
+    taps: Array | None  # of the kernel, in the order of the steps; None if that is its own
+    parts: Array
+    steps: Array  # from a pixel to what it sees: the taps, and their channels
+    jobs: Array  # (part, first pixel) of each block of ROWS pixels
 
 
 @functools.lru_cache(maxsize=256)
-def steps_of(
-    kernel: tuple[int, int], dilation: tuple[int, int], width: int, channels: int, groups: int
-) -> Array:
-    """From where a kernel is put: where its taps and their channels are."""
-    taps = np.add.outer(
-        np.arange(kernel[0]) * dilation[0] * width, np.arange(kernel[1]) * dilation[1]
-    )
-    steps: Array = np.add.outer(taps.ravel() * channels, np.arange(channels // groups)).ravel()
-    return steps
+def places_of(geometry: Geometry, transposed: bool, n: int, inputs: int, outputs: int) -> Places:
+    """The tables for n images with so many channels on the convolution's two sides."""
+    reads, makes = (outputs, inputs) if transposed else (inputs, outputs)
+    if transposed:
+        pads, gap, phases = _phases(geometry)
+        have, size = geometry.output_size, geometry.size
+    else:
+        pads, gap, phases = geometry.pads, (1, 1), [_whole(geometry)]
+        have, size = geometry.size, geometry.output_size
+    step = (1, 1) if transposed else geometry.stride
+    height, width = (a + b + have[axis] for axis, (a, b) in enumerate(pads))
+    parts: list[tuple[int, ...]] = []
+    steps: list[Array] = []
+    for ins, outs in groups_of(reads, makes, geometry.groups):
+        for down, across, _, places in phases:
+            seen = np.array([i * width + j for i, j in places], np.int64)
+            its_steps = np.add.outer(seen * reads, np.arange(ins.stop - ins.start)).ravel()
+            first = down.first * size[1] + across.first
+            parts.append(
+                (
+                    ins.start, height * width * reads, step[0] * width * reads, step[1] * reads,
+                    first * makes + outs.start, size[0] * size[1] * makes,
+                    gap[0] * size[1] * makes, gap[1] * makes,
+                    down.length, across.length, sum(len(each) for each in steps), len(its_steps),
+                    outs.start,
+                )
+            )  # fmt: skip
+            steps.append(its_steps)
+    table = np.array(parts, PART)
+    pixels = n * table["height"] * table["width"]
+    jobs = [(k, first) for k, count in enumerate(pixels) for first in range(0, count, ROWS)]
+    taps = np.concatenate([taps for *_, taps, _ in phases]) if transposed else None
+    all_steps = np.concatenate(steps) if steps else np.empty(0, np.int64)
+    return Places(pads, taps, table, all_steps, np.array(jobs, np.int64).reshape(-1, 2))
 
 
-class Phase(NamedTuple):
-    """Pixels of an image, a stride apart, that see the same taps of a transposed convolution.
+def _whole(geometry: Geometry) -> Any:
+    """A convolution's result as a single phase: it, its taps, and where they are."""
+    (kh, kw), (dh, dw) = geometry.kernel, geometry.dilation
+    down, across = (Phase(0, length, [], []) for length in geometry.output_size)
+    return down, across, None, [(i * dh, j * dw) for i in range(kh) for j in range(kw)]
 
-    Its pixel q is at first + q * stride, and sees tap taps[t] of pixel q + offsets[t] of y.
+
+def _phases(geometry: Geometry) -> tuple[Pads, Pair, list[Any]]:
+    """The zeros around what a transposed convolution reads, and the phases of what it makes.
+
+    Between them, from pixel to pixel of a phase: the stride, where the image is not smaller.
     """
-
-    first: int
-    length: int
-    taps: list[int]
-    offsets: list[int]
-
-
-def _phases(geometry: Geometry, axis: int) -> list[Phase]:
-    """The phases in one direction; the pixels of all of them together are the image."""
-    stride, dilation = geometry.stride[axis], geometry.dilation[axis]
+    vertical, horizontal = (phases_of_transpose(geometry, axis) for axis in (0, 1))
+    pads = _reach(geometry, vertical, 0), _reach(geometry, horizontal, 1)
+    (top, _), (left, _) = pads
     phases = []
-    for first in range(min(stride, geometry.size[axis])):
-        place = first + geometry.pads[axis][0]
-        taps = [i for i in range(geometry.kernel[axis]) if (place - i * dilation) % stride == 0]
-        offsets = [(place - i * dilation) // stride for i in taps]
-        length = (geometry.size[axis] - first + stride - 1) // stride
-        phases.append(Phase(first, length, taps, offsets))
-    return phases
+    for down in vertical:
+        for across in horizontal:
+            taps = [i * geometry.kernel[1] + j for i in down.taps for j in across.taps]
+            places = [(i + top, j + left) for i in down.offsets for j in across.offsets]
+            phases.append((down, across, np.array(taps, np.int64), places))
+    return pads, (len(vertical), len(horizontal)), phases
 
 
 def _reach(geometry: Geometry, phases: list[Phase], axis: int) -> tuple[int, int]:
-    """How far the phases look beyond the first and the last pixel of y."""
+    """How far the phases look beyond the first and the last pixel of what they read."""
     lowest = min([0, *(offset for phase in phases for offset in phase.offsets)])
     ends = [phase.length + offset for phase in phases for offset in phase.offsets]
     return -lowest, max([0, *(end - geometry.output_size[axis] for end in ends)])
 
 
-class Part(NamedTuple):
-    """One product of a transposed convolution: a phase, for one group of channels."""
-
-    taps: Array  # which of the kernel's
-    steps: Array  # where they and their channels are, from a pixel
-    source: Grid
-    target: Grid
-    size: tuple[int, int]  # pixels of the phase
-    inputs: slice  # channels of the image, on the side of the convolution's input
-    outputs: slice
-
-
-@functools.lru_cache(maxsize=256)
-def parts_of_transpose(geometry: Geometry, inputs: int, outputs: int) -> tuple[Pads, list[Part]]:
-    """The zeros that the phases need around y, and the products that make up the image."""
-    vertical, horizontal = (_phases(geometry, axis) for axis in (0, 1))
-    pads = _reach(geometry, vertical, 0), _reach(geometry, horizontal, 1)
-    (top, bottom), (left, right) = pads
-    (oh, ow), (sh, sw), (xh, xw) = geometry.output_size, geometry.stride, geometry.size
-    height, width = top + oh + bottom, left + ow + right
-    parts = []
-    for down in vertical:
-        for across in horizontal:
-            taps = [i * geometry.kernel[1] + j for i in down.taps for j in across.taps]
-            seen = [(i + top) * width + j + left for i in down.offsets for j in across.offsets]
-            for ins, outs in groups_of(inputs, outputs, geometry.groups):
-                channels = np.arange(outs.stop - outs.start)
-                steps = np.add.outer(np.array(seen, np.int64) * outputs, channels).ravel()
-                source = Grid(outs.start, height * width * outputs, width * outputs, outputs)
-                first = (down.first * xw + across.first) * inputs + ins.start
-                target = Grid(first, xh * xw * inputs, sh * xw * inputs, sw * inputs)
-                size = down.length, across.length
-                parts.append(Part(np.array(taps, np.int64), steps, source, target, size, ins, outs))
-    return pads, parts
-
-
-def groups_of(inputs: int, outputs: int, groups: int) -> Iterator[tuple[slice, slice]]:
+def groups_of(reads: int, makes: int, groups: int) -> Iterator[tuple[slice, slice]]:
     """The channels of each group, on either side."""
-    i, o = inputs // groups, outputs // groups
+    i, o = reads // groups, makes // groups
     return ((slice(k * i, (k + 1) * i), slice(k * o, (k + 1) * o)) for k in range(groups))

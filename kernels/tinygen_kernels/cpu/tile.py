@@ -86,97 +86,6 @@ def rectangle(product, a, b, c, add=0):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-def _make_gathered(number: Any) -> Any:
-    """See `gathered_rectangle`."""
-    size = number.bitwidth // 8
-    width = VECTOR_BYTES // size * VECTORS
-
-    def piece(
-        a: int, rows: int, steps: int, b: int, b_step: int, c: int, c_rows: int, depth: int,
-        m: int, n: int, accumulate: int,
-    ) -> None:  # fmt: skip
-        for j in range(0, n, width):
-            columns, i = min(width, n - j), 0
-            while i < m:
-                i += gathered(
-                    number, a, rows + 8 * i, steps, b + size * j, b_step, c + size * j,
-                    c_rows + 8 * i, depth, m - i, columns, accumulate,
-                )  # fmt: skip
-
-    return piece
-
-
-GATHERED = Piece(_make_gathered, *[types.int64] * 11)
-
-
-@register_jitable
-def gathered_rectangle(product, a, rows, steps, b, c, c_rows, accumulate):  # type: ignore[no-untyped-def]
-    """C = A B, or C += A B, where A[i, k] is a[rows[i] + steps[k]] and row i of C is at c_rows[i].
-
-    Args:
-        product: GATHERED of their type.
-        a, c: flat arrays.
-        rows, steps, c_rows: places in them, as int64; as many steps as B has rows.
-        b: with contiguous rows, as long as those of C.
-        accumulate: 1 to add to what is there.
-    """
-    call(
-        product,
-        (
-            a.ctypes.data, rows.ctypes.data, steps.ctypes.data,
-            b.ctypes.data, b.strides[0] // b.itemsize, c.ctypes.data, c_rows.ctypes.data,
-            b.shape[0], rows.size, b.shape[1], accumulate,
-        ),
-    )  # fmt: skip
-
-
-def _make_dots(number: Any) -> Any:
-    """See `gathered_dots`."""
-
-    def piece(
-        a: int, rows: int, taps: int, count: int, run: int, w: int, c: int, c_rows: int, m: int
-    ) -> None:
-        for i in range(0, m, INNER_ROWS):
-            dots(number, a, rows + 8 * i, taps, count, run, w, c, c_rows + 8 * i, m - i)
-
-    return piece
-
-
-DOTS = Piece(_make_dots, *[types.int64] * 9)
-
-
-@register_jitable
-def gathered_dots(product, a, rows, taps, w, c, c_rows):  # type: ignore[no-untyped-def]
-    """C = A w as `gathered_rectangle`, for a single column w, where steps come in runs.
-
-    Args:
-        product: DOTS of their type.
-        a, c: flat arrays.
-        rows, c_rows: places in them.
-        taps: where a run of neighbouring elements begins, from a row.
-        w: (taps, length of a run).
-    """
-    run = w.shape[1]
-    call(
-        product,
-        (
-            a.ctypes.data, rows.ctypes.data, taps.ctypes.data, taps.size, run,
-            w.ctypes.data, c.ctypes.data, c_rows.ctypes.data, rows.size,
-        ),
-    )  # fmt: skip
-
-
-@intrinsic
-def dots(context, number, a, rows, taps, count, run, w, c, c_rows, left):  # type: ignore[no-untyped-def]  # Numba reads the names
-    """INNER_ROWS elements of a single column, or what is left of it; see `gathered_dots`."""
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _TileEmitter(number.dtype.bitwidth, builder).dots(*arguments[1:])
-        return context.get_dummy_value()
-
-    return types.void(number, *[types.int64] * 9), emit
-
-
 @intrinsic
 def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns, add):  # type: ignore[no-untyped-def]  # Numba reads the names
     """Compute a tile of C with 8, 4, 2 or 1 rows, as many as fit; returns how many.
@@ -194,7 +103,7 @@ def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, c
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, a, a_row, a_step, b, b_step, c, c_row, depth, rows, columns, add = arguments
-        emitter = _TileEmitter(number.dtype.bitwidth, builder)
+        emitter = TileEmitter(number.dtype.bitwidth, builder)
 
         def strided(base: Any, stride: Any, count: int) -> list[Any]:
             start = emitter.pointer(base)
@@ -204,32 +113,6 @@ def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, c
             a_rows, c_rows = strided(a, a_row, count), strided(c, c_row, count)
             step = functools.partial(builder.mul, a_step)
             emitter.outer(a_rows, step, b, b_step, c_rows, depth, vectors, mask, add)
-
-        return emitter.largest_that_fits(rows, columns, tile)
-
-    return types.int64(number, *[types.int64] * 11), emit
-
-
-@intrinsic
-def gathered(context, number, a, a_rows, a_steps, b, b_step, c, c_rows, depth, rows, columns, add):  # type: ignore[no-untyped-def]  # Numba reads the names
-    """As `outer`, with the places of rows and steps in tables.
-
-    Args:
-        a_rows, a_steps, c_rows: addresses of tables of places, in elements from a or c.
-    """
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, a, a_rows, a_steps, b, b_step, c, c_rows, depth, rows, columns, add = arguments
-        emitter = _TileEmitter(number.dtype.bitwidth, builder)
-
-        def looked_up(base: Any, table: Any, count: int) -> list[Any]:
-            start = emitter.pointer(base)
-            return [emitter.at(start, emitter.entry(table, INT64(i))) for i in range(count)]
-
-        def tile(count: int, vectors: int, mask: Any) -> None:
-            places = looked_up(a, a_rows, count), looked_up(c, c_rows, count)
-            step = functools.partial(emitter.entry, a_steps)
-            emitter.outer(places[0], step, b, b_step, places[1], depth, vectors, mask, add)
 
         return emitter.largest_that_fits(rows, columns, tile)
 
@@ -250,13 +133,13 @@ def inner(context, number, a, a_row, b, b_column, c, c_row, depth, rows, columns
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _TileEmitter(number.dtype.bitwidth, builder).inner(*arguments[1:])
+        TileEmitter(number.dtype.bitwidth, builder).inner(*arguments[1:])
         return context.get_dummy_value()
 
     return types.void(number, *[types.int64] * 10), emit
 
 
-class _TileEmitter(Emitter):
+class TileEmitter(Emitter):
     """Writes the code of tiles of one type."""
 
     def largest_that_fits(self, rows: Any, columns: Any, tile: Callable[..., None]) -> Any:
@@ -350,32 +233,6 @@ class _TileEmitter(Emitter):
                     for j, place in enumerate(row):
                         builder.store(builder.extract_element(totals[j], INT32(i)), place)
 
-    def dots(
-        self, a: Any, rows: Any, taps: Any, count: Any, run: Any, w: Any, c: Any, c_rows: Any,
-        left: Any,
-    ) -> None:  # fmt: skip
-        """Dot products of w and of what the taps of INNER_ROWS rows see."""
-        builder = self.builder
-        a, w, c = self.pointer(a), self.pointer(w), self.pointer(c)
-        places = [self.nth(i, left) for i in range(INNER_ROWS)]
-        starts = [self.at(a, self.entry(rows, i)) for i in places]
-        (sums,) = self.accumulators(1, INNER_ROWS)
-        with cgutils.for_range(builder, count) as loop:
-            tap = self.entry(taps, loop.index)
-            seen, weights = (
-                [self.at(x, tap) for x in starts],
-                self.at(w, builder.mul(run, loop.index)),
-            )
-            with cgutils.for_range_slice(builder, INT64(0), run, INT64(self.lanes)) as (k, _):
-                mask = self.mask(builder.sub(run, k))
-                factor = self.load(self.at(weights, k, True), mask)
-                for x, total in zip(seen, sums, strict=True):
-                    self.add_product(total, self.load(self.at(x, k, True), mask), factor)
-        totals = self.sums_of_lanes([builder.load(total) for total in sums])
-        for i, place in enumerate(places):
-            total = builder.extract_element(totals, INT32(i))
-            builder.store(total, self.at(c, self.entry(c_rows, place)))
-
     def sums_of_lanes(self, vectors: list[Any]) -> Any:
         """For 2 or 4 vectors, a vector with the sum of the lanes of each.
 
@@ -404,11 +261,6 @@ class _TileEmitter(Emitter):
         ]
         parts = [self.builder.shuffle_vector(x, y, m) for m in mask]
         return self.builder.fadd(*parts)
-
-    def entry(self, table: Any, i: Any) -> Any:
-        """Number i of a table of int64 at an address."""
-        start = self.builder.inttoptr(table, INT64.as_pointer())
-        return self.builder.load(self.builder.gep(start, [i]))
 
     def nth(self, i: int, count: Any) -> Any:
         """i, or the last one of `count`."""

@@ -1,319 +1,278 @@
-"""3 x 3 convolutions with a quarter of the multiplications: Winograd's F(4 x 4, 3 x 3).
+"""Convolutions with a third or a quarter of the multiplications: Winograd's F(4 x 4, 3 x 3).
 
 A tile of 4 x 4 pixels of the result needs 6 x 6 of the input. Transformed,
 
     y = A^T [(G w G^T) (B^T x B)] A        element by element within the brackets
 
 takes 36 multiplications for a pair of channels instead of 144. Over all channels and tiles each of
-the 36 is a matrix product. The gradient of w is the same read backwards:
+the 36 points is a matrix product. The gradient of w is the same read backwards:
 
     gw = G^T [(B^T x B) (A gy A^T)] G      summed over the tiles
 
-All five transforms are T X T^T with a small matrix T. The price is accuracy: the entries of B and A
-are up to 8, and results err by about 1e-5 of their size instead of 1e-6.
+Strides are several convolutions without (see phases.py), which share the transforms on the side of
+the whole image: their channels are put side by side, and points that a phase has not are left out.
+
+Work is shared out in one of two ways. By tiles: each thread transforms the weights for itself,
+which takes less time than to read what another core wrote, and then takes its tiles through all
+three stages. By columns, where there are few tiles or many channels: each thread has its own
+channels of the result, and transforms their weights piece by piece in its own cache, since writing
+all of them down would take longer than the products.
+
+The price is accuracy: the entries of B and A are up to 8, and results err by about 1e-5 of their
+size instead of 1e-6.
 
 Source: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numba
 import numpy as np
-from numba import prange, types
-from numba.core import cgutils
-from numba.extending import intrinsic, register_jitable
+from numba import prange
 from numpy.typing import NDArray
 
 from .activation import ACTIVATE
 from .jit import Loop
-from .memory import empty
-from .pieces import Piece, call
+from .memory import LINE, empty
+from .sandwich import INPUT, OUTPUT, OUTPUT_GRAD, POINTS, WEIGHT, WEIGHT_GRAD
+from .shares import share
 from .tile import PRODUCT, rectangle
-from .vectors import INT64, Emitter
+from .winograd_plan import Plan
+from .winograd_tiles import (
+    transform_back,
+    transform_tiles,
+    transform_weights,
+    transform_weights_back,
+)
 
 Array = NDArray[Any]
-Matrix = Sequence[Sequence[float]]
-
-BT = (
-    (4, 0, -5, 0, 1, 0),
-    (0, -4, -4, 1, 1, 0),
-    (0, 4, -4, -1, 1, 0),
-    (0, -2, -1, 2, 1, 0),
-    (0, 2, -1, -2, 1, 0),
-    (0, 4, 0, -5, 0, 1),
-)
-G = (
-    (1 / 4, 0, 0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0, 0, 1),
-)
-AT = (
-    (1, 1, 1, 1, 1, 0),
-    (0, 1, -1, 2, -2, 0),
-    (0, 1, 1, 4, 4, 0),
-    (0, 1, -1, 8, -8, 1),
-)
-TILE, WINDOW = 4, 6  # pixels of the result in a tile, and of the input, along each side
-POINTS = WINDOW * WINDOW
 WORKSPACE = 1 << 20  # bytes of transformed tiles that a thread works on at a time
-
-
-def _sandwich_piece(matrix: Matrix) -> Piece:
-    """Y = T X T^T for a vector of channels at every place.
-
-    It takes, all in elements: address of X, its strides down and across; address of Y, its strides
-    down and across; how many channels; how many rows and columns of Y to store.
-    """
-
-    @intrinsic
-    def sandwich(  # type: ignore[no-untyped-def]  # Numba reads the names
-        context, number, x, x_down, x_across, y, y_down, y_across, channels, rows, columns
-    ):
-        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _SandwichEmitter(number.dtype.bitwidth, builder).sandwich(matrix, *arguments[1:])
-            return context.get_dummy_value()
-
-        return types.void(number, *[types.int64] * 9), emit
-
-    def make(number: Any) -> Any:
-        def piece(
-            x: int, x_down: int, x_across: int, y: int, y_down: int, y_across: int,
-            channels: int, rows: int, columns: int,
-        ) -> None:  # fmt: skip
-            sandwich(number, x, x_down, x_across, y, y_down, y_across, channels, rows, columns)
-
-        return piece
-
-    return Piece(make, *[types.int64] * 9)
-
-
-class _SandwichEmitter(Emitter):
-    """Writes T X T^T."""
-
-    def sandwich(
-        self, matrix: Matrix, x: Any, x_down: Any, x_across: Any, y: Any, y_down: Any,
-        y_across: Any, channels: Any, rows: Any, columns: Any,
-    ) -> None:  # fmt: skip
-        """All channels, as many at a time as a register holds."""
-        builder, size = self.builder, len(matrix[0])
-        x, y = self.pointer(x), self.pointer(y)
-        with cgutils.for_range_slice(builder, INT64(0), channels, INT64(self.lanes)) as (k, _):
-            mask = self.mask(builder.sub(channels, k))
-
-            def place(base: Any, down: Any, across: Any, i: int, j: int) -> Any:
-                offset = builder.add(builder.mul(down, INT64(i)), builder.mul(across, INT64(j)))
-                return self.at(base, builder.add(offset, k), True)
-
-            across_x = [
-                self.times(
-                    matrix, [self.load(place(x, x_down, x_across, i, j), mask) for i in range(size)]
-                )
-                for j in range(size)
-            ]
-            for i, row in enumerate(zip(*across_x, strict=True)):
-                with builder.if_then(builder.icmp_signed("<", INT64(i), rows)):
-                    for j, value in enumerate(self.times(matrix, row)):
-                        with builder.if_then(builder.icmp_signed("<", INT64(j), columns)):
-                            self.store(value, place(y, y_down, y_across, i, j), mask)
-
-    def times(self, matrix: Matrix, vectors: Sequence[Any]) -> list[Any]:
-        """The matrix times a column of vectors."""
-        return [self.combination(row, vectors) for row in matrix]
-
-    def combination(self, factors: Sequence[float], vectors: Sequence[Any]) -> Any:
-        """The sum of factors times vectors; what is multiplied by 0 is left out."""
-        total = None
-        for factor, vector in zip(factors, vectors, strict=True):
-            if factor == 0:
-                continue
-            if total is None:
-                total = vector if factor == 1 else self.builder.fmul(vector, self.constant(factor))
-            elif factor == 1:
-                total = self.builder.fadd(total, vector)
-            elif factor == -1:
-                total = self.builder.fsub(total, vector)
-            else:
-                total = self.call("fma", self.vector, [vector, self.constant(factor), total])
-        return self.zero if total is None else total
-
-
-def _turned(matrix: Matrix) -> Matrix:
-    return tuple(zip(*matrix, strict=True))
-
-
-INPUT, WEIGHT, OUTPUT = _sandwich_piece(BT), _sandwich_piece(G), _sandwich_piece(AT)
-OUTPUT_GRAD, WEIGHT_GRAD = _sandwich_piece(_turned(AT)), _sandwich_piece(_turned(G))
-
-
-@Loop
-def _transform_weights(w: Array, u: Array, flipped: bool, weight: int) -> None:
-    """u[p] = the 36 matrices of w, (9, i, o); for `flipped` with its taps in reverse order."""
-    inputs, outputs = w.shape[1:]
-    plane = inputs * outputs
-    first, sign = (8 * plane, -1) if flipped else (0, 1)
-    for c in prange(inputs):
-        source = w.ctypes.data + (first + c * outputs) * w.itemsize
-        target = u.ctypes.data + c * outputs * w.itemsize
-        call(
-            weight,
-            (source, sign * 3 * plane, sign * plane, target, 6 * plane, plane, outputs, 6, 6),
-        )
-
-
-@register_jitable
-def _place(tile, down, across):  # type: ignore[no-untyped-def]
-    """(image, first row, first column) of a tile."""
-    image, rest = divmod(tile, down * across)
-    return image, rest // across * TILE, rest % across * TILE
-
-
-@register_jitable
-def _transform(piece, x, out, first, count, down, across):  # type: ignore[no-untyped-def]
-    """out[:, t] = the transform of tile `first` + t of the images x, all channels."""
-    channels, size = x.shape[3], x.itemsize
-    plane, row = out.shape[1] * channels, x.shape[2] * channels
-    for t in range(count):
-        n, i, j = _place(first + t, down, across)
-        source = x.ctypes.data + size * (n * x.shape[1] * row + i * row + j * channels)
-        target = out.ctypes.data + size * t * channels
-        call(
-            piece,
-            (source, row, channels, target, WINDOW * plane, plane, channels, WINDOW, WINDOW),
-        )
+COLUMNS, DEPTH = 48, 128  # by columns: of the transformed weights that a thread makes at a time
+FEW_TILES, MOST_TILES = 64, 256  # by columns: for fewer tiles always; at a time
+LARGE = 1 << 22  # transformed weights that no cache of a core holds, nor its share of the next
 
 
 @Loop
 def _convolve(
-    x: Array, u: Array, b: Array, y: Array, v: Array, m: Array, pieces: tuple[int, int, int, int],
-    parameter: float,
+    x: Array, w: Array, b: Array, y: Array, u: Array, v: Array, m: Array, kernel_width: int,
+    phases: Array, read: Array, made: Array, points_read: Array, points_made: Array,
+    read_step: tuple[int, int], made_step: tuple[int, int], tiles: tuple[int, int],
+    shares: int, width: int, depth: int,
+    weight: int, product: int, forward: int, backward: int, f: int, parameter: float,
 ) -> None:  # fmt: skip
-    product, forward, backward, f = pieces
-    height, width, outputs = y.shape[1:]
-    down, across = (height + TILE - 1) // TILE, (width + TILE - 1) // TILE
-    tiles, batch = len(x) * down * across, v.shape[2]
-    blocks, size = (tiles + batch - 1) // batch, x.itemsize
+    count, batch = len(x) * tiles[0] * tiles[1], v.shape[2]
+    inputs, outputs = x.shape[3], y.shape[3]
+    blocks, tile_shares = (count + batch - 1) // batch, len(v) // shares
+    once = width == outputs and depth == inputs
     for part in prange(len(v)):
-        seen, made = v[part], m[part]
-        for block in range(blocks * part // len(v), blocks * (part + 1) // len(v)):
+        transformed, seen, sums = u[part], v[part], m[part]
+        of_channels, of_tiles = part // tile_shares, part % tile_shares
+        start, stop = share(outputs, shares, of_channels)
+        top, bottom = share(blocks, tile_shares, of_tiles)
+        for block in range(top, bottom):
             first = block * batch
-            count = min(batch, tiles - first)
-            _transform(forward, x, seen, first, count, down, across)
-            for p in range(POINTS):
-                rectangle(product, seen[p, :count, :], u[p, :, :], made[p, :count, :])
-            for t in range(count):
-                n, i, j = _place(first + t, down, across)
-                source = made.ctypes.data + size * t * outputs
-                target = y.ctypes.data + size * (((n * height + i) * width + j) * outputs)
-                plane, row = batch * outputs, width * outputs
-                rows, columns = min(TILE, height - i), min(TILE, width - j)
-                call(
-                    backward,
-                    (source, 6 * plane, plane, target, row, outputs, outputs, rows, columns),
-                )
-                if f:
-                    for r in range(rows):
-                        place = target + size * r * row
-                        call(f, (place, b.ctypes.data, columns, outputs, outputs * size, parameter))
+            here = min(batch, count - first)
+            for k in range(0, inputs, depth):
+                chunk = seen[:, :, len(read) * k :]
+                last = min(k + depth, inputs)
+                transform_tiles(forward, x, k, last, read, read_step, chunk, first, here, tiles)
+            for left in range(start, stop, width):
+                right = min(left + width, stop)
+                run = right - left
+                for k in range(0, inputs, depth):
+                    last = min(k + depth, inputs)
+                    if not once or block == top:
+                        transform_weights(
+                            weight, w, kernel_width, phases, k, last, left, right, transformed,
+                            len(made) > 1,
+                        )  # fmt: skip
+                    for p in range(POINTS):
+                        i, j = points_read[p, 0] * (last - k), points_read[p, 1] * (last - k)
+                        o, q = points_made[p, 0] * run, points_made[p, 1] * run
+                        if o < q:
+                            rectangle(
+                                product,
+                                seen[p, :here, len(read) * k + i : len(read) * k + j],
+                                transformed[p, i:j, o:q], sums[p, :here, o:q], k,
+                            )  # fmt: skip
+                        if k == 0:
+                            sums[p, :here, :o] = 0
+                            sums[p, :here, q : len(made) * run] = 0
+                for k in range(len(made)):
+                    transform_back(
+                        backward, f, sums, y, b, left, right, made[k], made_step, k * run,
+                        first, here, tiles, parameter,
+                    )  # fmt: skip
 
 
 def convolve(
-    x: Array, w: Array, b: Array | None, size: tuple[int, int], flipped: bool, name: str,
-    parameter: float,
+    x: Array, w: Array, kernel_width: int, y: Array, b: Array | None, plan: Plan,
+    stride: tuple[int, int], transposed: bool, name: str, parameter: float,
 ) -> Array:  # fmt: skip
-    """f(x * w + b) for x with its zeros around: `padding_for` says how many.
+    """y = f(x * w + b), or f of the transposed convolution, by tiles.
 
     Args:
-        x: (n, height, width, i).
-        w: (9, i, o); its taps are in reverse order if `flipped`.
-        b: (o,) or None.
-        size: (height, width) of the result.
+        x: with its zeros around, see Plan.
+        w: (taps, channels of x, channels of y).
+        y: to be filled.
+        b: (channels of y,) or None.
     """
-    (inputs, outputs), dtype = w.shape[1:], x.dtype
-    u = empty((POINTS, inputs, outputs), dtype)
-    _transform_weights.over(u.size)(np.ascontiguousarray(w), u, flipped, WEIGHT[dtype])
-    y = empty((len(x), *size, outputs), dtype)
-    batch = _tiles_at_a_time(inputs + outputs, dtype.itemsize)
-    threads = numba.get_num_threads()
-    v = empty((threads, POINTS, batch, inputs), dtype)
-    m = empty((threads, POINTS, batch, outputs), dtype)
+    inputs, outputs = w.shape[1:]
+    dtype, threads = x.dtype, numba.get_num_threads()
+    sides = plan.sides(stride, transposed)
+    n_read, n_made = len(sides[0]), len(sides[1])
+    count = len(x) * plan.tiles[0] * plan.tiles[1]
+    shares, width, depth = 1, outputs, inputs
+    batch = _tiles_at_a_time(inputs * n_read + outputs * n_made, dtype.itemsize)
+    if by_columns(count, inputs * n_read, outputs * n_made):
+        shares = threads = min(threads, max(outputs // COLUMNS, 1))
+        width, depth, batch = min(COLUMNS, outputs), min(DEPTH, inputs), min(count, MOST_TILES)
+    u = _planes((threads,), depth * n_read, width * n_made, dtype)
+    v = _planes((threads,), batch, inputs * n_read, dtype)
+    m = _planes((threads,), batch, width * n_made, dtype)
     f = 0 if b is None and name == "identity" else ACTIVATE[name][dtype]
     bias = np.zeros(outputs, dtype) if b is None else np.ascontiguousarray(b, dtype)
-    pieces = PRODUCT[dtype], INPUT[dtype], OUTPUT[dtype], f
-    _convolve.shared(x, u, bias, y, v, m, pieces, parameter)
+    pieces = WEIGHT[dtype], PRODUCT[dtype], INPUT[dtype], OUTPUT[dtype], f
+    _convolve.shared(
+        x, w, bias, y, u, v, m, kernel_width, plan.phases, *sides, plan.tiles,
+        shares, width, depth, *pieces, parameter,
+    )  # fmt: skip
     return y
-
-
-def padding_for(
-    before: tuple[int, int], have: tuple[int, int], size: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The zeros around an image of `have` pixels: `before` it, and after it as tiles need them."""
-    after = [-(-n // TILE) * TILE + 2 - h - b for b, h, n in zip(before, have, size, strict=True)]
-    return (before[0], after[0]), (before[1], after[1])
 
 
 @Loop
 def _correlate(
-    x: Array, gy: Array, v: Array, g: Array, parts: Array, pieces: tuple[int, int, int]
-) -> None:
-    product, forward, backward = pieces
-    down, across = gy.shape[1] // TILE, gy.shape[2] // TILE
-    tiles, batch = len(x) * down * across, v.shape[2]
-    blocks = (tiles + batch - 1) // batch
+    x: Array, gy: Array, v: Array, g: Array, parts: Array, phases: Array, whole: Array,
+    points: Array, step: tuple[int, int], tiles: tuple[int, int],
+    product: int, forward: int, backward: int,
+) -> None:  # fmt: skip
+    count, batch = len(x) * tiles[0] * tiles[1], v.shape[2]
+    inputs, outputs = x.shape[3], gy.shape[3]
+    blocks = (count + batch - 1) // batch
     for part in prange(len(parts)):
         seen, made, total = v[part], g[part], parts[part]
         start = blocks * part // len(parts)
         for block in range(start, blocks * (part + 1) // len(parts)):
             first = block * batch
-            count = min(batch, tiles - first)
-            _transform(forward, x, seen, first, count, down, across)
-            _transform(backward, gy, made, first, count, down, across)
+            here = min(batch, count - first)
+            transform_tiles(forward, x, 0, inputs, phases, step, seen, first, here, tiles)
+            transform_tiles(backward, gy, 0, outputs, whole, (1, 1), made, first, here, tiles)
             for p in range(POINTS):
-                here = made[p, :count, :]
-                rectangle(product, seen[p, :count, :].T, here, total[p, :, :], block - start)
+                left, right = points[p, 0] * inputs, points[p, 1] * inputs
+                if left < right:
+                    rectangle(
+                        product, seen[p, :here, left:right].T, made[p, :here, :],
+                        total[p, left:right, :], block - start,
+                    )  # fmt: skip
 
 
 @Loop
-def _transform_sums(parts: Array, gw: Array, weight_grad: int) -> None:
+def _transform_sums(
+    parts: Array, gw: Array, kernel_width: int, phases: Array, points: Array, weight_grad: int
+) -> None:
     inputs, outputs = gw.shape[1:]
-    plane, size = inputs * outputs, gw.itemsize
-    for c in prange(inputs):
+    for job in prange(len(phases) * inputs):
+        k, c = divmod(np.int64(job), inputs)
         for p in range(POINTS):
-            total = parts[0, p, c]
-            for part in range(1, len(parts)):
-                addend = parts[part, p, c]
-                for o in range(total.size):
-                    total[o] += addend[o]
-        source = parts.ctypes.data + size * c * outputs
-        target = gw.ctypes.data + size * c * outputs
-        call(weight_grad, (source, 6 * plane, plane, target, 3 * plane, plane, outputs, 3, 3))
+            if points[p, 0] <= k < points[p, 1]:
+                total = parts[0, p, job]
+                for part in range(1, len(parts)):
+                    addend = parts[part, p, job]
+                    for o in range(total.size):
+                        total[o] += addend[o]
+        transform_weights_back(
+            weight_grad, parts[0], job, gw, kernel_width, phases[k], c, c + 1, 0, outputs
+        )
 
 
-def weight_grad(x: Array, gy: Array) -> Array:
-    """The gradient of the kernel, (9, i, o), from images with their zeros around.
+@Loop
+def _correlate_columns(
+    x: Array, gy: Array, gw: Array, kernel_width: int, v: Array, g: Array, sums: Array,
+    phases: Array, whole: Array, points: Array, step: tuple[int, int], tiles: tuple[int, int],
+    product: int, forward: int, backward: int, weight_grad: int,
+) -> None:  # fmt: skip
+    count, inputs, outputs = v.shape[2], x.shape[3], gy.shape[3]
+    width, depth = g.shape[3], sums.shape[2] // len(phases)
+    for part in prange(len(v)):
+        seen, made, total = v[part], g[part], sums[part]
+        start, stop = share(outputs, len(v), part)
+        for left in range(start, stop, width):
+            right = min(left + width, stop)
+            transform_tiles(backward, gy, left, right, whole, (1, 1), made, 0, count, tiles)
+            for k in range(0, inputs, depth):
+                last = min(k + depth, inputs)
+                chunk = seen[:, :, len(phases) * k :]
+                if left == start:
+                    transform_tiles(forward, x, k, last, phases, step, chunk, 0, count, tiles)
+                for p in range(POINTS):
+                    i, j = points[p, 0] * (last - k), points[p, 1] * (last - k)
+                    if i < j:
+                        here = made[p, :, : right - left]
+                        rectangle(product, chunk[p, :, i:j].T, here, total[p, i:j, : right - left])
+                for q in range(len(phases)):
+                    skip = q * (last - k)
+                    transform_weights_back(
+                        weight_grad, total, skip, gw, kernel_width, phases[q], k, last, left, right
+                    )
+
+
+def weight_grad(
+    x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan, stride: tuple[int, int]
+) -> Array:
+    """The gradient of the kernel, (taps, i, o), by tiles.
 
     Args:
-        x: (n, height + 2, width + 2, i).
-        gy: (n, height, width, o), where height and width are multiples of TILE.
+        x: with its zeros around, see Plan.
+        gy: with zeros that fill up its tiles.
+        gw: to be filled.
     """
     inputs, outputs, dtype = x.shape[3], gy.shape[3], x.dtype
-    batch = _tiles_at_a_time(inputs + outputs, dtype.itemsize)
-    blocks = -(-len(gy) * (gy.shape[1] // TILE) * (gy.shape[2] // TILE) // batch)
-    shares = min(blocks, 4 if inputs * outputs <= 1 << 13 else 2)
-    v = empty((shares, POINTS, batch, inputs), dtype)
-    g = empty((shares, POINTS, batch, outputs), dtype)
-    parts = empty((shares, POINTS, inputs, outputs), dtype)
-    _correlate.shared(x, gy, v, g, parts, (PRODUCT[dtype], INPUT[dtype], OUTPUT_GRAD[dtype]))
-    gw = empty((9, inputs, outputs), dtype)
-    _transform_sums.over(gw.size)(parts, gw, WEIGHT_GRAD[dtype])
+    phases, count = len(plan.phases), len(gy) * plan.tiles[0] * plan.tiles[1]
+    wide = inputs * phases
+    pieces = PRODUCT[dtype], INPUT[dtype], OUTPUT_GRAD[dtype]
+    tables = plan.phases, plan.whole, plan.points, stride, plan.tiles
+    if count <= MOST_TILES and by_columns(count, wide, outputs):
+        threads = min(numba.get_num_threads(), max(outputs // COLUMNS, 1))
+        v = _planes((threads,), count, wide, dtype)
+        g = _planes((threads,), count, min(COLUMNS, outputs), dtype)
+        sums = _planes((threads,), min(DEPTH, inputs) * phases, g.shape[3], dtype)
+        _correlate_columns.shared(
+            x, gy, gw, kernel_width, v, g, sums, *tables, *pieces, WEIGHT_GRAD[dtype]
+        )
+        return gw
+    batch = _tiles_at_a_time(wide + outputs, dtype.itemsize)
+    blocks = -(-count // batch)
+    shares = min(blocks, 4 if wide * outputs <= 1 << 13 else 2)
+    v = _planes((shares,), batch, wide, dtype)
+    g = _planes((shares,), batch, outputs, dtype)
+    parts = _planes((shares,), wide, outputs, dtype)
+    _correlate.shared(x, gy, v, g, parts, *tables, *pieces)
+    _transform_sums.over(gw.size)(
+        parts, gw, kernel_width, plan.phases, plan.points, WEIGHT_GRAD[dtype]
+    )
     return gw
+
+
+def by_columns(tiles: int, inputs: int, outputs: int) -> bool:
+    """Whether threads share out the channels of the result, not the tiles."""
+    few = tiles < FEW_TILES and outputs >= 2 * COLUMNS
+    return few or POINTS * inputs * outputs > LARGE
 
 
 def _tiles_at_a_time(channels: int, size: int) -> int:
     """So many that their transforms fit the workspace, but enough to use each weight often."""
     return min(max(WORKSPACE // (POINTS * channels * size) // 8 * 8, 32), 64)
+
+
+def _planes(before: tuple[int, ...], rows: int, columns: int, dtype: np.dtype[Any]) -> Array:
+    """Workspace (*before, POINTS, rows, columns), whose planes do not share sets of the caches.
+
+    A transform writes to the same place of all planes. A power of two apart, these would push each
+    other out of the caches; an odd number of cache lines apart, they lie side by side.
+    """
+    per_line = LINE // dtype.itemsize
+    lines = -(-rows * columns // per_line) | 1
+    planes = empty((*before, POINTS, lines * per_line), dtype)
+    return planes[..., : rows * columns].reshape(*before, POINTS, rows, columns)

@@ -1,0 +1,208 @@
+"""Convolution as a product whose rows and steps lie at places in the image.
+
+Pixel p of the result, channel o, is the sum over k of a[rows[p] + steps[k]] w[k, o]: `rows` says
+where the kernel is put, `steps` where each tap and channel is from there. So nothing is copied into
+a matrix, and the innermost tile (see gathered.py) is that of any product. With a table for the
+places of the result too, the phases of a transposed convolution are such products, and with rows
+and steps exchanged so is the gradient of the weights: no zero is ever multiplied.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numba.extending import register_jitable
+from numpy.typing import NDArray
+
+from ..geometry import Geometry
+from .activation import ACTIVATE, bias_activate
+from .gathered import DOTS, GATHERED, gathered_dots, gathered_rectangle
+from .jit import Loop
+from .memory import empty
+from .pieces import call
+from .places import ROWS, Places, groups_of
+from .shares import share
+
+Array = NDArray[Any]
+DEPTH = 192  # steps in a block: 48 columns of so many weights stay in the first cache
+WIDE = 256  # elements of a row that bias and activation are applied to at a time, at least
+MANY, COLUMNS = 8, 96  # blocks that keep the threads busy; channels in a share if there are fewer
+ALONE = 1 << 18  # multiply-adds; up to here a second thread costs more than it saves
+
+
+@register_jitable
+def _fill_places(places, start, first, image_step, row_step, step, height, width):  # type: ignore[no-untyped-def]
+    """The places of pixels `start`, `start` + 1 and so on, image by image and row by row."""
+    image, pixel = divmod(start, height * width)
+    i, j = divmod(pixel, width)
+    for p in range(places.size):
+        places[p] = first + image * image_step + i * row_step + j * step
+        j += 1
+        if j == width:
+            i, j = i + 1, 0
+            if i == height:
+                image, i = image + 1, 0
+
+
+@register_jitable
+def _source_places(places, start, part):  # type: ignore[no-untyped-def]
+    """Where pixels are in the image that is read."""
+    _fill_places(
+        places, start, part.source, part.source_image, part.source_row, part.source_pixel,
+        part.height, part.width,
+    )  # fmt: skip
+
+
+@register_jitable
+def _target_places(places, start, part):  # type: ignore[no-untyped-def]
+    """Where pixels are in the image that is made."""
+    _fill_places(
+        places, start, part.target, part.target_image, part.target_row, part.target_pixel,
+        part.height, part.width,
+    )  # fmt: skip
+
+
+@register_jitable
+def _activate_places(f, y, b, places, stride, first, columns, parameter):  # type: ignore[no-untyped-def]
+    """Add bias and apply an activation to pixels that are neighbours; b is repeated, see WIDE."""
+    place, bias = y.ctypes.data + places[0] * y.itemsize, b.ctypes.data
+    if stride == columns:  # all channels: the rows are one, which is cut into longer ones
+        rows, rest = divmod(places.size * columns, b.size)
+        call(f, (place, bias, rows, b.size, b.size * y.itemsize, parameter))
+        call(f, (place + rows * b.size * y.itemsize, bias, 1, rest, 0, parameter))
+    else:
+        bias += first * y.itemsize
+        call(f, (place, bias, places.size, columns, stride * y.itemsize, parameter))
+
+
+@Loop
+def _products(
+    x: Array, w: Array, b: Array, y: Array, steps: Array, parts: Array, jobs: Array,
+    product: int, f: int, parameter: float,
+) -> None:  # fmt: skip
+    columns = w.shape[1]
+    width = columns if len(jobs) >= MANY else min(COLUMNS, columns)  # few: share out channels too
+    shares = (columns + width - 1) // width
+    for job in prange(len(jobs) * shares):
+        part, start = parts[jobs[job // shares, 0]], jobs[job // shares, 1]
+        left = job % shares * width
+        right = min(left + width, columns)
+        rows = np.empty(min(ROWS, len(x) * part.height * part.width - start), np.int64)
+        places = np.empty_like(rows)
+        _source_places(rows, start, part)
+        _target_places(places, start, part)
+        places += left
+        first, last = part.first_step, part.first_step + part.steps
+        flat, made = x.reshape(-1), y.reshape(-1)
+        for k in range(first, max(last, first + 1), DEPTH):
+            here = slice(k, min(k + DEPTH, last))
+            seen, weights = steps[here], w[here, left:right]
+            gathered_rectangle(product, flat, rows, seen, weights, made, places, k - first)
+        if f:
+            stride, channel = part.target_pixel, part.channel + left
+            _activate_places(f, made, b, places, stride, channel, right - left, parameter)
+
+
+@Loop
+def _dots(
+    x: Array, w: Array, b: Array, y: Array, steps: Array, parts: Array, jobs: Array,
+    product: int, f: int, parameter: float,
+) -> None:  # fmt: skip
+    columns, run = w.shape[1:]
+    taps = steps[::run].copy()
+    for job in prange(len(jobs)):
+        part, start = parts[jobs[job, 0]], jobs[job, 1]
+        rows = np.empty(min(ROWS, len(x) * part.height * part.width - start), np.int64)
+        places = np.empty_like(rows)
+        _source_places(rows, start, part)
+        _target_places(places, start, part)
+        flat, made = x.reshape(-1), y.reshape(-1)
+        here = slice(part.first_step // run, (part.first_step + part.steps) // run)
+        for o in range(columns):
+            gathered_dots(product, flat, rows, taps[here], w[here, o], made, places + o)
+        if f:
+            stride, channel = part.target_pixel, part.channel
+            _activate_places(f, made, b, places, stride, channel, columns, parameter)
+
+
+@Loop
+def _weight_grad(
+    x: Array, gy: Array, sums: Array, steps: Array, part: Array, row_shares: int, product: int
+) -> None:
+    depth, columns = sums.shape[1:]
+    count = len(x) * part[0].height * part[0].width
+    blocks, shares = (count + ROWS - 1) // ROWS, len(sums)
+    for job in prange(row_shares * shares):
+        of_sums, of_rows = job // row_shares, job % row_shares
+        top, bottom = share(depth, row_shares, of_rows)
+        first, last = share(blocks, shares, of_sums)
+        total = sums[of_sums].reshape(-1)
+        targets = np.arange(top, bottom) * columns
+        if first == last:
+            sums[of_sums, top:bottom] = 0
+        for block in range(first, last):
+            start = block * ROWS
+            rows = np.empty(min(ROWS, count - start), np.int64)
+            _source_places(rows, start, part[0])
+            seen, taps = gy[start : start + rows.size, :columns], steps[top:bottom]
+            flat = x.reshape(-1)
+            gathered_rectangle(product, flat, taps, rows, seen, total, targets, block - first)
+
+
+def convolve(
+    x: Array, w: Array, b: Array | None, y: Array, places: Places, transposed: bool, dots: bool,
+    geometry: Geometry, name: str, parameter: float,
+) -> Array:  # fmt: skip
+    """y = f(x * w + b), or f of the transposed convolution.
+
+    Args:
+        x: with its zeros around, see Places.
+        w: (taps, i / groups, o), or turned, (taps, o, i / groups), if the channels that are read
+            should come last: for a convolution by dots, or a transposed one without.
+        y: to be filled.
+    """
+    axis = 1 if transposed != dots else 2  # where the groups are
+    if places.taps is not None:
+        w = w[places.taps]
+    if geometry.groups > 1:
+        width = w.shape[axis] // geometry.groups
+        cuts = [slice(g * width, (g + 1) * width) for g in range(geometry.groups)]
+        w = np.concatenate([w[:, c] if axis == 1 else w[..., c] for c in cuts])
+    # bias and activation of phases come when they are together
+    whole = len(places.parts) == geometry.groups
+    f = 0 if not whole or (b is None and name == "identity") else ACTIVATE[name][y.dtype]
+    bias = np.zeros(y.shape[3], y.dtype) if b is None else np.asarray(b, y.dtype)
+    bias = np.tile(bias, -(-WIDE // max(bias.size, 1)))
+    work = w.size * (y.size // y.shape[3]) if y.size else 0
+    tables = places.steps, places.parts, places.jobs
+    if dots:
+        loop = _dots.shared if work > ALONE else _dots.alone
+        loop(x, w, bias, y, *tables, DOTS[y.dtype], f, parameter)
+    else:
+        w = w.reshape(-1, w.shape[2])
+        loop = _products.shared if work > ALONE else _products.alone
+        loop(x, w, bias, y, *tables, GATHERED[y.dtype], f, parameter)
+    return y if whole else bias_activate(y, b, name, parameter)
+
+
+def weight_grad(x: Array, gy: Array, places: Places, geometry: Geometry) -> Array:
+    """The gradient of the kernel, (kh, kw, i / groups, o).
+
+    Args:
+        x: with its zeros around, see Places.
+    """
+    channels, outputs = x.shape[3] // geometry.groups, gy.shape[3]
+    gw = empty((*geometry.kernel, channels, outputs), x.dtype)
+    seen, depth = gy.reshape(-1, outputs), geometry.taps * channels
+    row_shares = min(max(depth // 64, 1), 8)
+    shares = 4 if row_shares == 1 else 1  # few rows: cut the sums instead
+    loop = _weight_grad.shared if depth * gy.size > ALONE else _weight_grad.alone
+    for g, (_, outs) in enumerate(groups_of(channels, outputs, geometry.groups)):
+        sums = empty((shares, depth, outs.stop - outs.start), x.dtype)
+        steps, part = places.steps[:depth], places.parts[g : g + 1]
+        loop(x, seen[:, outs], sums, steps, part, row_shares, GATHERED[x.dtype])
+        total = sums[0] if shares == 1 else sums.sum(axis=0, dtype=x.dtype)
+        gw[..., outs] = total.reshape(*gw.shape[:3], -1)
+    return gw
