@@ -77,9 +77,8 @@ def _convolve(
     if transposed != dots:
         taps = _turned(taps)
     if chosen.plan:
-        options = chosen.plan, geometry.stride, transposed, name, parameter
-        padded = _pad(x, chosen.plan.pads)
-        return winograd.convolve(padded, taps, geometry.kernel[1], y, b, *options)
+        padded, kernel_width = _pad(x, chosen.plan.pads), geometry.kernel[1]
+        return winograd.convolve(padded, taps, kernel_width, y, b, chosen.plan, name, parameter)
     places = places_of(geometry, transposed, len(x), inputs, outputs)
     padded = _pad(x, places.pads)
     return direct.convolve(padded, taps, b, y, places, transposed, dots, geometry, name, parameter)
@@ -99,7 +98,7 @@ def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
     whole = _pad(gy, ((0, -oh % tile), (0, -ow % tile)))
     gw = empty((geometry.taps, inputs, outputs), x.dtype)
     padded, kernel_width = _pad(x, plan.pads), geometry.kernel[1]
-    winograd.weight_grad(padded, whole, gw, kernel_width, plan, geometry.stride)
+    winograd.weight_grad(padded, whole, gw, kernel_width, plan)
     return gw.reshape(*geometry.kernel, inputs, outputs)
 
 

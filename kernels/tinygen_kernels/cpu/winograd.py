@@ -108,8 +108,8 @@ def _convolve(
 
 
 def convolve(
-    x: Array, w: Array, kernel_width: int, y: Array, b: Array | None, plan: Plan,
-    stride: tuple[int, int], transposed: bool, name: str, parameter: float,
+    x: Array, w: Array, kernel_width: int, y: Array, b: Array | None, plan: Plan, name: str,
+    parameter: float,
 ) -> Array:  # fmt: skip
     """y = f(x * w + b), or f of the transposed convolution, by tiles.
 
@@ -121,8 +121,7 @@ def convolve(
     """
     inputs, outputs = w.shape[1:]
     dtype, threads = x.dtype, numba.get_num_threads()
-    sides = plan.sides(stride, transposed)
-    n_read, n_made = len(sides[0]), len(sides[1])
+    n_read, n_made = len(plan.read), len(plan.made)
     count = len(x) * plan.tiles[0] * plan.tiles[1]
     shares, width, depth = 1, outputs, inputs
     batch = _tiles_at_a_time(inputs * n_read + outputs * n_made, dtype.itemsize)
@@ -136,8 +135,9 @@ def convolve(
     bias = np.zeros(outputs, dtype) if b is None else np.ascontiguousarray(b, dtype)
     pieces = WEIGHT[dtype], PRODUCT[dtype], INPUT[dtype], OUTPUT[dtype], f
     _convolve.shared(
-        x, w, bias, y, u, v, m, kernel_width, plan.phases, *sides, plan.tiles,
-        shares, width, depth, *pieces, parameter,
+        x, w, bias, y, u, v, m, kernel_width, plan.phases, plan.read, plan.made, plan.points_read,
+        plan.points_made, plan.read_step, plan.made_step, plan.tiles, shares, width, depth,
+        *pieces, parameter,
     )  # fmt: skip
     return y
 
@@ -218,9 +218,7 @@ def _correlate_columns(
                     )
 
 
-def weight_grad(
-    x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan, stride: tuple[int, int]
-) -> Array:
+def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -> Array:
     """The gradient of the kernel, (taps, i, o), by tiles.
 
     Args:
@@ -229,10 +227,10 @@ def weight_grad(
         gw: to be filled.
     """
     inputs, outputs, dtype = x.shape[3], gy.shape[3], x.dtype
-    phases, count = len(plan.phases), len(gy) * plan.tiles[0] * plan.tiles[1]
+    phases, count = len(plan.read), len(gy) * plan.tiles[0] * plan.tiles[1]
     wide = inputs * phases
     pieces = PRODUCT[dtype], INPUT[dtype], OUTPUT_GRAD[dtype]
-    tables = plan.phases, plan.whole, plan.points, stride, plan.tiles
+    tables = plan.read, plan.made, plan.points_read, plan.read_step, plan.tiles
     if count <= MOST_TILES and by_columns(count, wide, outputs):
         threads = min(numba.get_num_threads(), max(outputs // COLUMNS, 1))
         v = _planes((threads,), count, wide, dtype)
@@ -250,7 +248,7 @@ def weight_grad(
     parts = _planes((shares,), wide, outputs, dtype)
     _correlate.shared(x, gy, v, g, parts, *tables, *pieces)
     _transform_sums.over(gw.size)(
-        parts, gw, kernel_width, plan.phases, plan.points, WEIGHT_GRAD[dtype]
+        parts, gw, kernel_width, plan.read, plan.points_read, WEIGHT_GRAD[dtype]
     )
     return gw
 

@@ -37,26 +37,28 @@ PHASE = np.dtype(
 
 
 class Plan(NamedTuple):
-    """A convolution, or a transposed one, by tiles."""
+    """A convolution, or a transposed one, by tiles.
 
+    Of the image that is read and of the one that is made, one has phases, and the other is whole:
+    a single phase. `points_read` and `points_made` are, for each point, the first of their phases
+    that takes part in it, and the one after the last; none where nothing is to be multiplied.
+    """
+
+    transposed: bool
     pads: Pads  # the zeros around the image that is read
     tiles: Pair  # down and across
-    phases: Array  # of the image that is read, or, transposed, of the one that is made
-    whole: Array  # the other image as a single phase
-    points: Array  # (POINTS, 2): the first phase that takes part in a point, and the one after
+    read: Array
+    made: Array
+    points_read: Array  # (POINTS, 2)
+    points_made: Array
+    read_step: Pair  # from pixel to pixel of a phase
+    made_step: Pair
     saves: float  # multiplications of the direct way for one of Winograd's
 
-    def sides(
-        self, stride: Pair, transposed: bool
-    ) -> tuple[Array, Array, Array, Array, Pair, Pair]:
-        """For the image that is read and the one that is made: phases, points, and pixel steps.
-
-        On the side of the whole image, a point has one phase, or none if nothing is multiplied.
-        """
-        one = np.minimum(self.points[:, 1:] - self.points[:, :1], 1) * np.array([0, 1])
-        if transposed:
-            return self.whole, self.phases, one, self.points, (1, 1), stride
-        return self.phases, self.whole, self.points, one, stride, (1, 1)
+    @property
+    def phases(self) -> Array:
+        """Of the image that has them."""
+        return self.made if self.transposed else self.read
 
 
 class _Side(NamedTuple):
@@ -107,12 +109,19 @@ def plan(geometry: Geometry, transposed: bool) -> Plan | None:
     pairs = _in_order(*sides)
     table = np.array([_record(*pair) for pair in pairs], PHASE)
     points = _points(table)
+    directly = geometry.output_size[0] * geometry.output_size[1] * geometry.taps
+    saves = directly / (tiles[0] * tiles[1] * (points[:, 1] - points[:, 0]).sum())
     whole = np.zeros(1, PHASE)
     whole["height"], whole["width"] = geometry.output_size
     whole["high_down"] = whole["high_across"] = WINDOW
-    directly = geometry.output_size[0] * geometry.output_size[1] * geometry.taps
-    saves = directly / (tiles[0] * tiles[1] * (points[:, 1] - points[:, 0]).sum())
-    return Plan((pads[0], pads[1]), (tiles[0], tiles[1]), table, whole, points, saves)
+    once = np.minimum(points[:, 1:] - points[:, :1], 1) * np.array([0, 1])
+    read, made = (table, points, geometry.stride), (whole, once, (1, 1))
+    if transposed:
+        read, made = made, read
+    return Plan(
+        transposed, (pads[0], pads[1]), (tiles[0], tiles[1]), read[0], made[0], read[1], made[1],
+        read[2], made[2], saves,
+    )  # fmt: skip
 
 
 def _in_order(down: list[_Side], across: list[_Side]) -> list[tuple[_Side, _Side]]:

@@ -75,7 +75,7 @@ def transform_tiles(piece, x, left, right, phases, step, out, first, count, tile
 
 
 @register_jitable
-def transform_back(piece, f, m, y, b, left, right, phase, step, skip, first, count, tiles, a):  # type: ignore[no-untyped-def]
+def transform_back(piece, f, m, y, b, left, right, phase, step, skip, first, count, tiles, a):  # type: ignore[no-untyped-def] # fmt: skip
     """Channels of a phase of y, from their transforms, with bias and activation.
 
     Args:
