@@ -1,0 +1,5 @@
+"""Climb the ladders."""
+
+from . import main
+
+raise SystemExit(main())
