@@ -5,7 +5,9 @@
 All start from the same weights and see the same batches; before anything is timed, the losses of
 the first steps must agree, or the table says so and the command ends with 1. Where a library offers
 several settings (fused updates, XLA), its fastest counts. Compilation is over before timing starts.
-Takes 20 blocks of 0.3 s for each peer, with the waiting about a minute and a half for each model.
+Takes 20 blocks of 0.3 s for each peer, with the waiting about a minute and a half for each model,
+and some minutes for DCGANs, whose compilation takes longer. Noise that a model needs is drawn
+beforehand and is the same for all; a GAN's step is both of its phases.
 """
 
 from __future__ import annotations

@@ -7,67 +7,74 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
 
+from benchmarks.peers import keras_autoencoders, keras_generative
 from benchmarks.peers.choice import fastest
-from benchmarks.recipes import RECIPES, DenseAutoencoder
+from benchmarks.recipes import RECIPES
 from benchmarks.subject import AbsentError, TrainingStep
 
-EPOCH = 512  # steps of an epoch of `fit`, over which it spreads the cost of starting
-
-
-def stacked_ae(recipe: DenseAutoencoder, jit: bool | str) -> Any:
-    """The stacked autoencoder."""
-    net = keras.Sequential([layers.Input((28, 28)), layers.Flatten()])
-    for w, _ in recipe.weights()[:-1]:
-        net.add(layers.Dense(w.shape[1], activation="selu"))
-    net.add(layers.Dense(784, activation="sigmoid"))
-    net.add(layers.Reshape((28, 28)))
-    net.set_weights([array for layer in recipe.weights() for array in layer])
-    net.compile(
-        loss="binary_crossentropy",
-        optimizer=keras.optimizers.SGD(recipe.learning_rate),
-        jit_compile=jit,
-    )
-    return net
+EPOCH = 1e11  # FLOPs of an epoch of `fit`, over which it spreads the cost of starting
+EPOCH_STEPS = 8, 512  # but at least and at most so many
 
 
 class TrainOnBatch(TrainingStep):
-    """`train_on_batch`, which returns a number and so has finished."""
+    """`train_on_batch`, which returns a number and so has finished.
 
-    def __init__(self, net: Any, batches: list[Any]) -> None:
-        super().__init__(lambda x: net.train_on_batch(x, x), batches)
+    Args:
+        net: a compiled model.
+        batches: of each the arguments of `train_on_batch`.
+        flops: of a step.
+    """
+
+    def __init__(self, net: Any, batches: list[Any], flops: float) -> None:
+        super().__init__(lambda batch: net.train_on_batch(*batch), batches)
         self.net = net
 
     def check(self, steps: int) -> list[float]:
         """The losses of the next steps; Keras reports an average until it is told to forget."""
         losses = []
-        for x in itertools.islice(self.pool, steps):
+        for batch in itertools.islice(self.pool, steps):
             self.net.reset_metrics()
-            losses.append(float(self.step(x)))
+            losses.append(float(self.step(batch)))
         return losses
 
 
 class Fit(TrainOnBatch):
     """Epochs of `fit` over the pool; its batches are drawn by Keras, as a user would let it."""
 
-    chunk = EPOCH
-
-    def __init__(self, net: Any, batches: list[Any]) -> None:
-        super().__init__(net, batches)
-        self.images = np.concatenate(batches * (EPOCH // len(batches)))
+    def __init__(self, net: Any, batches: list[Any], flops: float) -> None:
+        super().__init__(net, batches, flops)
+        least, most = EPOCH_STEPS
+        self.chunk = max(least, min(most, int(EPOCH / flops)))
+        epoch = list(itertools.islice(itertools.cycle(batches), self.chunk))
+        self.samples = tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *epoch)
+        self.size = len(tf.nest.flatten(batches)[0])
 
     def run(self, count: int) -> None:
         """As many epochs as hold that many steps."""
-        size = len(self.batches[0])
-        for _ in range(count // EPOCH):
-            self.net.fit(self.images, self.images, size, epochs=1, verbose=0)
+        for _ in range(count // self.chunk):
+            self.net.fit(*self.samples, batch_size=self.size, epochs=1, verbose=0)
 
 
-MODELS: dict[str, Any] = {"stacked-ae": stacked_ae}
+MODELS: dict[str, Any] = {
+    "stacked-ae": keras_autoencoders.stacked_ae,
+    "conv-ae": keras_autoencoders.conv_ae,
+    "recurrent-ae": keras_autoencoders.recurrent_ae,
+    "gru-ae": keras_autoencoders.recurrent_ae,
+    "vae": keras_generative.VAE,
+    "gan": keras_generative.gan,
+    "dcgan": keras_generative.dcgan,
+    "dcgan-128": keras_generative.dcgan,
+}
+
+
+def arguments(name: str, batch: Any) -> Any:
+    """Of `train_on_batch` and of `fit`: what goes in, and the target if there is one."""
+    if isinstance(batch, tuple):
+        return (batch,)
+    return batch, batch[:, ::-1, ::-1] if name == "conv-ae" else batch
 
 
 def load(name: str, threads: int, variant: str) -> TrainingStep:
@@ -77,13 +84,17 @@ def load(name: str, threads: int, variant: str) -> TrainingStep:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     recipe = RECIPES[name]
-    make = {"fit": Fit, "train_on_batch": TrainOnBatch}[variant]
-    batches = recipe.batches()
+    subject = {"fit": Fit, "train_on_batch": TrainOnBatch}[variant]
+    batches = [arguments(name, batch) for batch in recipe.batches()]
+
+    def make(jit: bool, batches: list[Any]) -> TrainOnBatch:
+        return subject(MODELS[name](recipe, jit), batches, recipe.flops)
+
     candidates: dict[str, Callable[[], TrainOnBatch]] = {
-        setting: functools.partial(lambda jit: make(MODELS[name](recipe, jit), batches), jit)
-        for setting, jit in (("default", "auto"), ("jit_compile=False", False))
+        f"jit_compile={jit}": functools.partial(make, jit, batches) for jit in (True, False)
     }
     if variant == "train_on_batch":
-        tensors = [tf.constant(x) for x in batches]
-        candidates["tensors"] = lambda: make(MODELS[name](recipe, "auto"), tensors)
+        tensors = tf.nest.map_structure(tf.constant, batches)
+        for jit in (True, False):
+            candidates[f"jit_compile={jit}, tensors"] = functools.partial(make, jit, tensors)
     return fastest(candidates)

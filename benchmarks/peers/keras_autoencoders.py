@@ -1,0 +1,84 @@
+"""Autoencoders in Keras, compiled by XLA or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from benchmarks.recipes import (
+    ConvAutoencoder,
+    DenseAutoencoder,
+    GRUAutoencoder,
+    RecurrentAutoencoder,
+)
+
+
+def stacked_ae(recipe: DenseAutoencoder, jit: bool) -> Any:
+    """The stacked autoencoder."""
+    dense = dense_layers(recipe.weights(), "sigmoid")
+    net = keras.Sequential(
+        [layers.Input((28, 28)), layers.Flatten(), *dense, layers.Reshape((28, 28))]
+    )
+    net.set_weights([array for layer in recipe.weights() for array in layer])
+    return reconstruction(net, recipe, jit)
+
+
+def conv_ae(recipe: ConvAutoencoder, jit: bool) -> Any:
+    """The convolutional autoencoder.
+
+    With a stride of 2, Keras's "same" pads nothing before and one pixel after; the recipe has it
+    the other way round. So the decoder is mirrored, from the codes of 3 x 3 pixels to the target.
+    """
+    there, back = recipe.weights()[:3], recipe.weights()[3:]
+    net = keras.Sequential([layers.Input((28, 28)), layers.Reshape((28, 28, 1))])
+    for w, _ in there:
+        net.add(layers.Conv2D(w.shape[3], 3, padding="same", activation="selu"))
+        net.add(layers.MaxPool2D(2))
+    net.add(layers.Lambda(lambda codes: keras.ops.flip(codes, (1, 2))))
+    for i, (w, _) in enumerate(back):
+        padding, f = ("valid" if i == 0 else "same"), ("sigmoid" if i == 2 else "selu")
+        net.add(layers.Conv2DTranspose(w.shape[2], 3, 2, padding, activation=f))
+    net.add(layers.Reshape((28, 28)))
+    mirrored = [(w[::-1, ::-1], b) for w, b in back]
+    net.set_weights([array for layer in (*there, *mirrored) for array in layer])
+    return reconstruction(net, recipe, jit)
+
+
+def recurrent_ae(recipe: RecurrentAutoencoder, jit: bool) -> Any:
+    """The recurrent autoencoder, of LSTMs or GRUs."""
+    make = layers.GRU if isinstance(recipe, GRUAutoencoder) else layers.LSTM
+    first, second, third = (m for _, m in recipe.sizes)
+    net = keras.Sequential(
+        [
+            layers.Input((28, 28)),
+            make(first, return_sequences=True),
+            make(second),
+            layers.RepeatVector(28),
+            make(third, return_sequences=True),
+            layers.TimeDistributed(layers.Dense(28, activation="sigmoid")),
+        ]
+    )
+    arrays = [array for layer in recipe.weights() for array in layer]
+    net.set_weights([*arrays, *recipe.output_weights()])
+    return reconstruction(net, recipe, jit)
+
+
+def reconstruction(net: Any, recipe: Any, jit: bool) -> Any:
+    """The network with plain SGD on the cross-entropy."""
+    net.compile(
+        loss="binary_crossentropy",
+        optimizer=keras.optimizers.SGD(recipe.learning_rate),
+        jit_compile=jit,
+    )
+    return net
+
+
+def dense_layers(weights: Any, last: str | None) -> list[Any]:
+    """Dense layers of these sizes with SELU, and with the activation `last` at the end."""
+    sizes = [w.shape[1] for w, _ in weights]
+    return [
+        *(layers.Dense(size, activation="selu") for size in sizes[:-1]),
+        layers.Dense(sizes[-1], activation=last),
+    ]

@@ -1,0 +1,222 @@
+"""Training steps of models that make new images in PyTorch: a VAE and GANs."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmarks.peers.torch_autoencoders import dense_layers
+from benchmarks.peers.torch_updates import (
+    Candidates,
+    Weights,
+    candidates,
+    in_both_layouts,
+    linear,
+    optimizer,
+    tensors,
+    updates,
+    with_weights,
+)
+from benchmarks.recipes import DCGAN, GAN, AdversarialRecipe, VariationalAutoencoder
+from benchmarks.subject import TrainingStep
+
+
+class VAE(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed to check this
+    """The variational autoencoder."""
+
+    def __init__(self, recipe: VariationalAutoencoder) -> None:
+        super().__init__()
+        weights, depth = recipe.weights(), len(recipe.sizes) - 1
+        self.encoder = nn.Sequential(nn.Flatten(), *dense_layers(weights[:depth], nn.SELU()))
+        self.mean, self.log_var = (linear(*w) for w in weights[depth : depth + 2])
+        decoder = dense_layers(weights[depth + 2 :], nn.Sigmoid())
+        self.decoder = nn.Sequential(*decoder, nn.Unflatten(1, (28, 28)))
+
+    def forward(self, x: Any, noise: Any) -> Any:
+        """Reconstructions, and means and log-variances of the codings."""
+        h = self.encoder(x)
+        mean, log_var = self.mean(h), self.log_var(h)
+        return self.decoder(mean + torch.exp(log_var / 2) * noise), mean, log_var
+
+
+def vae(recipe: VariationalAutoencoder, compiled: bool) -> Candidates:
+    """The variational autoencoder, in every way to update it."""
+
+    def loss_of(net: Any, batch: Any) -> Any:
+        x, noise = batch
+        y, mean, log_var = net(x, noise)
+        latent = -0.5 * (1 + log_var - log_var.exp() - mean.square()).sum(-1)
+        return F.binary_cross_entropy(y, x) + latent.mean() / 784
+
+    return candidates(functools.partial(VAE, recipe), recipe, compiled, loss_of)
+
+
+def gan(recipe: GAN, compiled: bool) -> Candidates:
+    """The dense GAN, in every way to update it."""
+
+    def networks() -> tuple[Any, Any]:
+        generator, discriminator = recipe.weights()
+        return (
+            nn.Sequential(*dense_layers(generator, nn.Sigmoid()), nn.Unflatten(1, (28, 28))),
+            nn.Sequential(nn.Flatten(), *dense_layers(discriminator, nn.Identity())),
+        )
+
+    return adversarial(networks, recipe, tensors(recipe.batches()), compiled)
+
+
+class Arrange(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed to check this
+    """Vectors as images of `channels`, or images as vectors where that is None.
+
+    A vector has the order that images have in memory, so nothing is moved.
+    """
+
+    def __init__(self, layout: Any, channels: int | None = None) -> None:
+        super().__init__()
+        self.last, self.channels = layout is torch.channels_last, channels
+
+    def forward(self, x: Any) -> Any:
+        """The same numbers."""
+        if self.channels is None:
+            return (x.permute(0, 2, 3, 1) if self.last else x).flatten(1)
+        if self.last:
+            return x.view(len(x), 7, 7, self.channels).permute(0, 3, 1, 2)
+        return x.view(len(x), self.channels, 7, 7)
+
+
+def dcgan(recipe: DCGAN, compiled: bool) -> Candidates:
+    """The convolutional GAN, in both memory formats and every way to update it.
+
+    With a stride of 2, TensorFlow's "same" pads one pixel before and two after; PyTorch's padding
+    of 2 is one that pads two before and uses one after. So everything is mirrored here: images, and
+    the rows and columns of all weights. Numbers and costs are the same, and no image is padded by
+    copying.
+    """
+    few, many = recipe.channels
+
+    def networks(layout: Any) -> tuple[Any, Any]:
+        (project, enlarge, draw), (see, shrink, judge) = recipe.weights()
+        order = (2, 0, 1, 3) if layout is torch.contiguous_format else (0, 1, 2, 3)
+
+        def places(w: Any) -> Any:
+            """Mirrored along the 7 x 7 x channels of the first axis, in the order of memory."""
+            images = w.reshape(7, 7, many, -1)[::-1, ::-1]
+            return images.transpose(order).reshape(w.shape)
+
+        def kernel(layer: Any, w: Any, b: Any) -> Any:
+            return with_weights(layer, w[::-1, ::-1].transpose(3, 2, 0, 1), b)
+
+        def norm(channels: int) -> Any:
+            layer = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+            layer.num_batches_tracked = None  # a count that only serves averages without momentum
+            return layer
+
+        generator = nn.Sequential(
+            linear(places(project[0].T).T, project[1]),
+            Arrange(layout, many),
+            norm(many),
+            kernel(nn.ConvTranspose2d(many, few, 5, 2, 2, 1), *enlarge),
+            nn.SELU(inplace=True),
+            norm(few),
+            kernel(nn.ConvTranspose2d(few, 1, 5, 2, 2, 1), *draw),
+            nn.Tanh(),
+        )
+        discriminator = nn.Sequential(
+            kernel(nn.Conv2d(1, few, 5, 2, 2), *see),
+            nn.LeakyReLU(0.2, inplace=True),
+            kernel(nn.Conv2d(few, many, 5, 2, 2), *shrink),
+            nn.LeakyReLU(0.2, inplace=True),
+            Arrange(layout),
+            linear(places(judge[0]), judge[1]),
+        )
+        return generator.to(memory_format=layout), discriminator.to(memory_format=layout)
+
+    def ways(layout: Any) -> Candidates:
+        batches = [
+            (images.flip(1, 2).permute(0, 3, 1, 2).contiguous(memory_format=layout), *noise)
+            for images, *noise in tensors(recipe.batches())
+        ]
+        return adversarial(functools.partial(networks, layout), recipe, batches, compiled)
+
+    return in_both_layouts(ways)
+
+
+def adversarial(
+    networks: Callable[[], tuple[Any, Any]],
+    recipe: AdversarialRecipe,
+    batches: Any,
+    compiled: bool,
+) -> Candidates:
+    """Both phases in one step, in every way to update the networks."""
+    both = torch.arange(2.0).repeat_interleave(recipe.batch)[:, None]
+    real = both[recipe.batch :]
+    loss_of = F.binary_cross_entropy_with_logits
+
+    def usual(how: dict[str, bool]) -> TrainingStep:
+        generator, discriminator = networks()
+        generating, judging = (optimizer(net, recipe, how) for net in (generator, discriminator))
+
+        def judge(images: Any, noise: Any) -> Any:
+            with torch.no_grad():
+                fakes = generator(noise)
+            return loss_of(discriminator(torch.cat([fakes, images])), both)
+
+        def generate(noise: Any) -> Any:
+            return loss_of(discriminator(generator(noise)), real)
+
+        if compiled:  # the backward of a compiled function is compiled too
+            judge, generate = torch.compile(judge), torch.compile(generate)
+
+        def step(batch: Any) -> Any:
+            images, first, second = batch
+            generator.eval()
+            discriminator.requires_grad_(True)
+            judging.zero_grad()
+            judged = judge(images, first)
+            judged.backward()
+            judging.step()
+
+            generator.train()
+            discriminator.requires_grad_(False)
+            generating.zero_grad()
+            generated = generate(second)
+            generated.backward()
+            generating.step()
+            return judged.detach() + generated.detach()
+
+        return TrainingStep(step, batches)
+
+    def whole() -> TrainingStep:
+        """Both phases and updates compiled as one function of the weights."""
+        generator, discriminator = networks()
+        g, d = Weights(generator, recipe), Weights(discriminator, recipe)
+        moments = dict(generator.named_buffers())
+        in_inference = copy.deepcopy(generator).eval()
+        call = torch.func.functional_call
+
+        def judge(d: Any, fakes: Any, images: Any) -> Any:
+            return loss_of(call(discriminator, d, torch.cat([fakes, images])), both)
+
+        def generate(g: Any, d: Any, noise: Any) -> Any:
+            return loss_of(call(discriminator, d, call(generator, {**g, **moments}, noise)), real)
+
+        def step(batch: Any) -> Any:
+            images, first, second = batch
+            fakes = call(in_inference, {**g.values, **moments}, first)
+            gradients, judged = torch.func.grad_and_value(judge)(d.values, fakes, images)
+            d.update(gradients)
+            gradients, generated = torch.func.grad_and_value(generate)(g.values, d.values, second)
+            g.update(gradients)
+            return judged + generated
+
+        return TrainingStep(torch.compile(step), batches)
+
+    ways: Candidates = {k: functools.partial(usual, how) for k, how in updates(recipe).items()}
+    if compiled:
+        ways["whole step"] = whole
+    return ways

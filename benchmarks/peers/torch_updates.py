@@ -1,0 +1,135 @@
+"""How PyTorch can do a step: backward and an optimiser in one of its forms, or all compiled."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+
+from benchmarks.recipes import RMSpropRecipe
+from benchmarks.subject import TrainingStep
+
+Candidates: TypeAlias = dict[str, Callable[[], TrainingStep]]
+
+LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
+
+# How torch.optim can update: one parameter after the other, in groups, or by one fused kernel,
+# which RMSprop has not got.
+UPDATES: dict[str, dict[str, bool]] = {
+    "for-loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+}
+
+
+def updates(recipe: Any) -> dict[str, dict[str, bool]]:
+    """The ways to update that there are for the recipe's rule."""
+    has_fused = not isinstance(recipe, RMSpropRecipe)
+    return {name: how for name, how in UPDATES.items() if has_fused or name != "fused"}
+
+
+def optimizer(net: Any, recipe: Any, how: dict[str, bool]) -> Any:
+    """The optimiser of the recipe: RMSprop, or plain SGD."""
+    if isinstance(recipe, RMSpropRecipe):
+        rule = {"alpha": recipe.rho, "eps": recipe.epsilon}
+        return torch.optim.RMSprop(net.parameters(), recipe.learning_rate, **rule, **how)
+    return torch.optim.SGD(net.parameters(), recipe.learning_rate, **how)
+
+
+class Weights:
+    """A network's weights as plain tensors, and the recipe's rule, for a step compiled as one."""
+
+    def __init__(self, net: Any, recipe: Any) -> None:
+        self.values = {name: w.detach() for name, w in net.named_parameters()}
+        self.squares = {name: torch.zeros_like(w) for name, w in self.values.items()}
+        self.recipe = recipe
+
+    def update(self, gradients: Any) -> None:
+        """One step of RMSprop or plain SGD, in place."""
+        for name, w in self.values.items():
+            g = gradients[name]
+            if isinstance(self.recipe, RMSpropRecipe):
+                rho = self.recipe.rho
+                s = self.squares[name].mul_(rho).addcmul_(g, g, value=1 - rho)
+                g = g / s.sqrt().add_(self.recipe.epsilon)
+            w.sub_(g, alpha=self.recipe.learning_rate)
+
+
+def candidates(
+    network: Callable[[], Any], recipe: Any, compiled: bool, loss_of: Callable[..., Any]
+) -> Candidates:
+    """Training of one network, in every way to update it.
+
+    Args:
+        network: builds it.
+        recipe: its recipe.
+        compiled: whether to compile the loss, or all of the step.
+        loss_of: the loss of a network and a batch.
+    """
+    batches = tensors(recipe.batches())
+
+    def usual(how: dict[str, bool]) -> TrainingStep:
+        net = network()
+        rule = optimizer(net, recipe, how)
+        # the backward of a compiled function is compiled too
+        forward = torch.compile(loss_of) if compiled else loss_of
+
+        def step(batch: Any) -> Any:
+            rule.zero_grad()
+            loss = forward(net, batch)
+            loss.backward()
+            rule.step()
+            return loss.detach()
+
+        return TrainingStep(step, batches)
+
+    def whole() -> TrainingStep:
+        """Forward, backward and update compiled as one function of the weights."""
+        net = network()
+        weights = Weights(net, recipe)
+
+        def loss_by(values: Any, batch: Any) -> Any:
+            return loss_of(lambda *x: torch.func.functional_call(net, values, x), batch)
+
+        def step(batch: Any) -> Any:
+            gradients, loss = torch.func.grad_and_value(loss_by)(weights.values, batch)
+            weights.update(gradients)
+            return loss
+
+        return TrainingStep(torch.compile(step), batches)
+
+    ways: Candidates = {k: functools.partial(usual, how) for k, how in updates(recipe).items()}
+    if compiled:
+        ways["whole step"] = whole
+    return ways
+
+
+def in_both_layouts(ways: Callable[[Any], Candidates]) -> Candidates:
+    """All candidates for each memory format of images."""
+    return {
+        f"{name}, {way}": make
+        for name, layout in LAYOUTS.items()
+        for way, make in ways(layout).items()
+    }
+
+
+def tensors(batches: Any) -> Any:
+    """The same in PyTorch's type: arrays, or tuples of them."""
+    if isinstance(batches, (list, tuple)):
+        return type(batches)(map(tensors, batches))
+    return torch.from_numpy(batches)
+
+
+def linear(w: Any, b: Any) -> Any:
+    """A layer with these weights (in, out), and biases."""
+    layer = torch.nn.Linear(*w.shape)
+    return with_weights(layer, w.T, b)
+
+
+def with_weights(layer: Any, w: Any, b: Any) -> Any:
+    """The layer with these weights, in its own order, and biases."""
+    layer.weight.data[...] = torch.from_numpy(w.copy())
+    layer.bias.data[...] = torch.from_numpy(b)
+    return layer
