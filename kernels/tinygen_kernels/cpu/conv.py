@@ -14,7 +14,6 @@ from . import direct, winograd
 from .jit import Loop
 from .memory import empty
 from .places import places_of
-from .sandwich import TILE
 from .ways import way
 
 Array = NDArray[Any]
@@ -77,8 +76,8 @@ def _convolve(
     if transposed != dots:
         taps = _turned(taps)
     if chosen.plan:
-        padded, kernel_width = _pad(x, chosen.plan.pads), geometry.kernel[1]
-        return winograd.convolve(padded, taps, kernel_width, y, b, chosen.plan, name, parameter)
+        x, kernel_width = np.ascontiguousarray(x), geometry.kernel[1]
+        return winograd.convolve(x, taps, kernel_width, y, b, chosen.plan, name, parameter)
     places = places_of(geometry, transposed, len(x), inputs, outputs)
     padded = _pad(x, places.pads)
     return direct.convolve(padded, taps, b, y, places, transposed, dots, geometry, name, parameter)
@@ -94,11 +93,8 @@ def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
     if plan is None:
         places = places_of(geometry, False, n, inputs, outputs)
         return direct.weight_grad(_pad(x, places.pads), gy, places, geometry)
-    (oh, ow), tile = geometry.output_size, TILE
-    whole = _pad(gy, ((0, -oh % tile), (0, -ow % tile)))
     gw = empty((geometry.taps, inputs, outputs), x.dtype)
-    padded, kernel_width = _pad(x, plan.pads), geometry.kernel[1]
-    winograd.weight_grad(padded, whole, gw, kernel_width, plan)
+    winograd.weight_grad(np.ascontiguousarray(x), gy, gw, geometry.kernel[1], plan)
     return gw.reshape(*geometry.kernel, inputs, outputs)
 
 

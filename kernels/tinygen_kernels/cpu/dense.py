@@ -88,7 +88,9 @@ def _dense_grad(
             left, right = share(outputs, count, part)
             _sum_rows(gz, gb, left, right)
         start, stop = share(len(w), count, part)
-        if gw.size:
+        if gw.size and outputs == 1:  # a row instead of a column, which would be a lane wide
+            rectangle(product, gz.T[:1, :n], x[:, start:stop], gw.T[:1, start:stop])
+        elif gw.size:
             rectangle(product, x.T[start:stop, :n], gz[:, :outputs], gw[start:stop, :outputs])
         if gx.size:
             rectangle(product, gz[:, :outputs], w.T[:outputs, start:stop], gx[:, start:stop])
@@ -103,7 +105,7 @@ def dense(x: Array, w: Array, b: Array | None, name: str, parameter: float) -> A
     dtype, (inputs, outputs) = x.dtype, w.shape
     if not _is_small(x, w) or x.shape[1] != inputs:
         return bias_activate(matmul(x, w), b, name, parameter)
-    count, n = _shares(inputs, outputs), len(x)
+    count, n = _shares(inputs, max(outputs, len(x))), len(x)
     y = empty((n, outputs), dtype)
     parts = empty((count - 1, n, outputs), dtype) if count > 1 else _no_parts(dtype)
     x, w, b = _ordered(dtype, x, w, np.zeros(outputs, dtype) if b is None else b)
@@ -129,7 +131,7 @@ def dense_grad(
     gx = empty(x.shape if needed[0] else (0, 0), dtype)
     gw = empty(w.shape if needed[1] else (0, 0), dtype)
     gb = np.empty(outputs if needed[2] else 0, dtype)
-    count = _shares(inputs, outputs)
+    count = _shares(inputs, max(outputs, len(x)))
     loop = _dense_grad.shared if count > 1 else _dense_grad.alone
     loop(x, w, y, gy, gz, gx, gw, gb, count, PRODUCT[dtype], df, parameter)
     return gx if needed[0] else None, gw if needed[1] else None, gb if needed[2] else None

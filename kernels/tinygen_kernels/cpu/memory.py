@@ -38,17 +38,24 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     if size < SMALLEST:
         return np.empty(shape, dtype)
     size = _rounded(size)
-    try:
-        block = _waiting[size].pop()
-        _bytes_waiting -= size
-    except IndexError:
+    block = _waiting[size].pop() if _waiting[size] else _larger(size)
+    if block is None:
         block = aligned(size)
+    else:
+        _bytes_waiting -= block.nbytes
     # The standard library's lightest object that NumPy keeps as the base of an array (it looks
     # through a memoryview) and that can be watched: it lives as long as any array on the block.
     owner = PickleBuffer(block)  # type: ignore[arg-type]  # arrays are buffers
     watch = weakref.ref(owner, _give_back)
     _in_use[id(watch)] = watch, block
     return np.ndarray(shape, dtype, owner)  # type: ignore[arg-type]  # and so is this
+
+
+def _larger(size: int) -> NDArray[Any] | None:
+    """A block that waits and is at most twice as large, the smallest of them."""
+    sizes = (other for other, blocks in _waiting.items() if blocks and size < other <= 2 * size)
+    best = min(sizes, default=None)
+    return None if best is None else _waiting[best].pop()
 
 
 def aligned(size: int) -> NDArray[np.uint8]:

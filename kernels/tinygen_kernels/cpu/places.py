@@ -76,6 +76,7 @@ def places_of(geometry: Geometry, transposed: bool, n: int, inputs: int, outputs
     table = np.array(parts, PART)
     pixels = n * table["height"] * table["width"]
     jobs = [(k, first) for k, count in enumerate(pixels) for first in range(0, count, ROWS)]
+    jobs.sort(key=lambda job: job[1])  # phases that see the same pixels follow each other
     taps = np.concatenate([taps for *_, taps, _ in phases]) if transposed else None
     all_steps = np.concatenate(steps) if steps else np.empty(0, np.int64)
     return Places(pads, taps, table, all_steps, np.array(jobs, np.int64).reshape(-1, 2))

@@ -47,52 +47,74 @@ TILE, TAPS, WINDOW = 4, 3, 6  # pixels of the result, taps, pixels of the input,
 POINTS = WINDOW * WINDOW
 
 
-def _sandwich_piece(matrix: Matrix, partly: bool = False) -> Piece:
+def _turned(matrix: Matrix) -> Matrix:
+    return tuple(zip(*matrix, strict=True))
+
+
+# Each transform, and whether it may have to read beyond the edges of what there is.
+TRANSFORMS = {
+    "input": (BT, True),
+    "weight": (G, True),
+    "output": (AT, False),
+    "output_grad": (_turned(AT), True),
+    "weight_grad": (_turned(G), False),
+}
+
+
+def _piece(name: str) -> Piece:
     """Y = T X T^T for a vector of channels at every place.
 
     It takes, all in elements: address of X, its strides down and across; address of Y, its strides
-    down and across; how many channels; and a part of Y as top, bottom, left and right: no more of
-    it is stored. With `partly` that is a part of X instead, which is taken as 0 outside of it.
+    down and across; how many channels; a part of X as top, bottom, left and right, outside of which
+    it is taken as 0, if it reads beyond edges; and a part of Y: no more of it is stored.
     """
-
-    @intrinsic
-    def sandwich(  # type: ignore[no-untyped-def]  # Numba reads the names
-        context, number, x, x_down, x_across, y, y_down, y_across, channels,
-        top, bottom, left, right,
-    ):  # fmt: skip
-        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            emitter = _SandwichEmitter(number.dtype.bitwidth, builder)
-            emitter.sandwich(matrix, partly, arguments[1:8], arguments[8:])
-            return context.get_dummy_value()
-
-        return types.void(number, *[types.int64] * 11), emit
 
     def make(number: Any) -> Any:
         def piece(
-            x: int, x_down: int, x_across: int, y: int, y_down: int, y_across: int,
-            channels: int, top: int, bottom: int, left: int, right: int,
+            x: int, x_down: int, x_across: int, y: int, y_down: int, y_across: int, channels: int,
+            x_top: int, x_bottom: int, x_left: int, x_right: int,
+            y_top: int, y_bottom: int, y_left: int, y_right: int,
         ) -> None:  # fmt: skip
             sandwich(
-                number, x, x_down, x_across, y, y_down, y_across, channels,
-                top, bottom, left, right,
+                number, name, x, x_down, x_across, y, y_down, y_across, channels,
+                x_top, x_bottom, x_left, x_right, y_top, y_bottom, y_left, y_right,
             )  # fmt: skip
 
         return piece
 
-    return Piece(make, *[types.int64] * 11)
+    return Piece(make, *[types.int64] * 15)
+
+
+INPUT, WEIGHT, OUTPUT, OUTPUT_GRAD, WEIGHT_GRAD = map(_piece, TRANSFORMS)
+
+
+@intrinsic(prefer_literal=True)
+def sandwich(  # type: ignore[no-untyped-def]  # Numba reads the names
+    context, number, name, x, x_down, x_across, y, y_down, y_across, channels,
+    x_top, x_bottom, x_left, x_right, y_top, y_bottom, y_left, y_right,
+):  # fmt: skip
+    """The transform called `name`; see `_piece`."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        emitter = _SandwichEmitter(number.dtype.bitwidth, builder)
+        parts = arguments[9:13], arguments[13:]
+        emitter.sandwich(*TRANSFORMS[name.literal_value], arguments[2:9], *parts)
+        return context.get_dummy_value()
+
+    return types.void(number, name, *[types.int64] * 15), emit
 
 
 class _SandwichEmitter(Emitter):
     """Writes T X T^T."""
 
     def sandwich(
-        self, matrix: Matrix, partly: bool, operands: Sequence[Any], part: Sequence[Any]
-    ) -> None:
+        self, matrix: Matrix, edges: bool, operands: Sequence[Any], of_x: Sequence[Any],
+        of_y: Sequence[Any],
+    ) -> None:  # fmt: skip
         """All channels, as many at a time as a register holds."""
         x, x_down, x_across, y, y_down, y_across, channels = operands
         builder, size = self.builder, len(matrix[0])
         x, y = self.pointer(x), self.pointer(y)
-        rows, columns = part[:2], part[2:]
         with cgutils.for_range_slice(builder, INT64(0), channels, INT64(self.lanes)) as (k, _):
             mask = self.mask(builder.sub(channels, k))
 
@@ -102,8 +124,8 @@ class _SandwichEmitter(Emitter):
 
             def element(i: int, j: int) -> Any:
                 here = mask
-                if partly:
-                    inside = builder.and_(self.within(i, *rows), self.within(j, *columns))
+                if edges:
+                    inside = builder.and_(self.within(i, *of_x[:2]), self.within(j, *of_x[2:]))
                     here = builder.select(inside, mask, ir.Constant(mask.type, None))
                 return self.load(place(x, x_down, x_across, i, j), here)
 
@@ -111,14 +133,9 @@ class _SandwichEmitter(Emitter):
                 self.times(matrix, [element(i, j) for i in range(size)]) for j in range(size)
             ]
             for i, row in enumerate(zip(*across_x, strict=True)):
-                results = list(enumerate(self.times(matrix, row)))
-                if partly:
-                    for j, value in results:
-                        self.store(value, place(y, y_down, y_across, i, j), mask)
-                    continue
-                with builder.if_then(self.within(i, *rows)):
-                    for j, value in results:
-                        with builder.if_then(self.within(j, *columns)):
+                with builder.if_then(self.within(i, *of_y[:2])):
+                    for j, value in enumerate(self.times(matrix, row)):
+                        with builder.if_then(self.within(j, *of_y[2:])):
                             self.store(value, place(y, y_down, y_across, i, j), mask)
 
     def within(self, i: int, start: Any, stop: Any) -> Any:
@@ -145,11 +162,3 @@ class _SandwichEmitter(Emitter):
             else:
                 total = self.call("fma", self.vector, [vector, self.constant(factor), total])
         return self.zero if total is None else total
-
-
-def _turned(matrix: Matrix) -> Matrix:
-    return tuple(zip(*matrix, strict=True))
-
-
-INPUT, WEIGHT, OUTPUT = _sandwich_piece(BT), _sandwich_piece(G, partly=True), _sandwich_piece(AT)
-OUTPUT_GRAD, WEIGHT_GRAD = _sandwich_piece(_turned(AT)), _sandwich_piece(_turned(G))

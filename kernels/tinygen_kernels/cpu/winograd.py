@@ -58,8 +58,8 @@ LARGE = 1 << 22  # transformed weights that no cache of a core holds, nor its sh
 def _convolve(
     x: Array, w: Array, b: Array, y: Array, u: Array, v: Array, m: Array, kernel_width: int,
     phases: Array, read: Array, made: Array, points_read: Array, points_made: Array,
-    read_step: tuple[int, int], made_step: tuple[int, int], tiles: tuple[int, int],
-    shares: int, width: int, depth: int,
+    before: tuple[int, int], read_step: tuple[int, int], made_step: tuple[int, int],
+    tiles: tuple[int, int], shares: int, width: int, depth: int,
     weight: int, product: int, forward: int, backward: int, f: int, parameter: float,
 ) -> None:  # fmt: skip
     count, batch = len(x) * tiles[0] * tiles[1], v.shape[2]
@@ -77,7 +77,9 @@ def _convolve(
             for k in range(0, inputs, depth):
                 chunk = seen[:, :, len(read) * k :]
                 last = min(k + depth, inputs)
-                transform_tiles(forward, x, k, last, read, read_step, chunk, first, here, tiles)
+                transform_tiles(
+                    forward, x, before, k, last, read, read_step, chunk, first, here, tiles
+                )
             for left in range(start, stop, width):
                 right = min(left + width, stop)
                 run = right - left
@@ -114,7 +116,6 @@ def convolve(
     """y = f(x * w + b), or f of the transposed convolution, by tiles.
 
     Args:
-        x: with its zeros around, see Plan.
         w: (taps, channels of x, channels of y).
         y: to be filled.
         b: (channels of y,) or None.
@@ -136,8 +137,8 @@ def convolve(
     pieces = WEIGHT[dtype], PRODUCT[dtype], INPUT[dtype], OUTPUT[dtype], f
     _convolve.shared(
         x, w, bias, y, u, v, m, kernel_width, plan.phases, plan.read, plan.made, plan.points_read,
-        plan.points_made, plan.read_step, plan.made_step, plan.tiles, shares, width, depth,
-        *pieces, parameter,
+        plan.points_made, plan.before, plan.read_step, plan.made_step, plan.tiles, shares, width,
+        depth, *pieces, parameter,
     )  # fmt: skip
     return y
 
@@ -145,7 +146,7 @@ def convolve(
 @Loop
 def _correlate(
     x: Array, gy: Array, v: Array, g: Array, parts: Array, phases: Array, whole: Array,
-    points: Array, step: tuple[int, int], tiles: tuple[int, int],
+    points: Array, before: tuple[int, int], step: tuple[int, int], tiles: tuple[int, int],
     product: int, forward: int, backward: int,
 ) -> None:  # fmt: skip
     count, batch = len(x) * tiles[0] * tiles[1], v.shape[2]
@@ -157,8 +158,10 @@ def _correlate(
         for block in range(start, blocks * (part + 1) // len(parts)):
             first = block * batch
             here = min(batch, count - first)
-            transform_tiles(forward, x, 0, inputs, phases, step, seen, first, here, tiles)
-            transform_tiles(backward, gy, 0, outputs, whole, (1, 1), made, first, here, tiles)
+            transform_tiles(forward, x, before, 0, inputs, phases, step, seen, first, here, tiles)
+            transform_tiles(
+                backward, gy, (0, 0), 0, outputs, whole, (1, 1), made, first, here, tiles
+            )
             for p in range(POINTS):
                 left, right = points[p, 0] * inputs, points[p, 1] * inputs
                 if left < right:
@@ -190,8 +193,8 @@ def _transform_sums(
 @Loop
 def _correlate_columns(
     x: Array, gy: Array, gw: Array, kernel_width: int, v: Array, g: Array, sums: Array,
-    phases: Array, whole: Array, points: Array, step: tuple[int, int], tiles: tuple[int, int],
-    product: int, forward: int, backward: int, weight_grad: int,
+    phases: Array, whole: Array, points: Array, before: tuple[int, int], step: tuple[int, int],
+    tiles: tuple[int, int], product: int, forward: int, backward: int, weight_grad: int,
 ) -> None:  # fmt: skip
     count, inputs, outputs = v.shape[2], x.shape[3], gy.shape[3]
     width, depth = g.shape[3], sums.shape[2] // len(phases)
@@ -200,12 +203,14 @@ def _correlate_columns(
         start, stop = share(outputs, len(v), part)
         for left in range(start, stop, width):
             right = min(left + width, stop)
-            transform_tiles(backward, gy, left, right, whole, (1, 1), made, 0, count, tiles)
+            transform_tiles(backward, gy, (0, 0), left, right, whole, (1, 1), made, 0, count, tiles)
             for k in range(0, inputs, depth):
                 last = min(k + depth, inputs)
                 chunk = seen[:, :, len(phases) * k :]
                 if left == start:
-                    transform_tiles(forward, x, k, last, phases, step, chunk, 0, count, tiles)
+                    transform_tiles(
+                        forward, x, before, k, last, phases, step, chunk, 0, count, tiles
+                    )
                 for p in range(POINTS):
                     i, j = points[p, 0] * (last - k), points[p, 1] * (last - k)
                     if i < j:
@@ -222,15 +227,13 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
     """The gradient of the kernel, (taps, i, o), by tiles.
 
     Args:
-        x: with its zeros around, see Plan.
-        gy: with zeros that fill up its tiles.
         gw: to be filled.
     """
     inputs, outputs, dtype = x.shape[3], gy.shape[3], x.dtype
     phases, count = len(plan.read), len(gy) * plan.tiles[0] * plan.tiles[1]
     wide = inputs * phases
     pieces = PRODUCT[dtype], INPUT[dtype], OUTPUT_GRAD[dtype]
-    tables = plan.read, plan.made, plan.points_read, plan.read_step, plan.tiles
+    tables = plan.read, plan.made, plan.points_read, plan.before, plan.read_step, plan.tiles
     if count <= MOST_TILES and by_columns(count, wide, outputs):
         threads = min(numba.get_num_threads(), max(outputs // COLUMNS, 1))
         v = _planes((threads,), count, wide, dtype)

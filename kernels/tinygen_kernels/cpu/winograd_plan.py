@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Geometry, Pads, Pair
+from ..geometry import Geometry, Pair
 from .phases import Phase, phases_of_input, phases_of_transpose
 from .sandwich import POINTS, TAPS, TILE, WINDOW
 
@@ -45,7 +45,7 @@ class Plan(NamedTuple):
     """
 
     transposed: bool
-    pads: Pads  # the zeros around the image that is read
+    before: Pair  # zeros above the image that is read and to its left
     tiles: Pair  # down and across
     read: Array
     made: Array
@@ -88,12 +88,11 @@ def plan(geometry: Geometry, transposed: bool) -> Plan | None:
     if geometry.dilation != (1, 1) or geometry.groups != 1 or max(geometry.stride) > 2:
         return None
     sides: list[list[_Side]] = []
-    pads: list[Pair] = []
+    before: list[int] = []
     tiles: list[int] = []
     for axis in (0, 1):
         phases = (phases_of_transpose if transposed else phases_of_input)(geometry, axis)
         stride = geometry.stride[axis]
-        have = (geometry.output_size if transposed else geometry.size)[axis]
         makes = max(p.length for p in phases) if transposed else geometry.output_size[axis]
         if not all(phase.taps for phase in phases):
             return None
@@ -101,10 +100,8 @@ def plan(geometry: Geometry, transposed: bool) -> Plan | None:
         step = -stride if transposed else stride
         sides.append([_side(phase, lowest, step) for phase in phases])
         tiles.append(-(-makes // TILE))
-        before = -lowest if transposed else geometry.pads[axis][0]
-        needed = (TILE * tiles[axis] + TAPS - 1) * (1 if transposed else stride)
-        pads.append((before, needed - before - have))
-        if max(side.stop for side in sides[axis]) > TAPS or min(pads[axis]) < 0:
+        before.append(-lowest if transposed else geometry.pads[axis][0])
+        if max(side.stop for side in sides[axis]) > TAPS:
             return None
     pairs = _in_order(*sides)
     table = np.array([_record(*pair) for pair in pairs], PHASE)
@@ -119,8 +116,8 @@ def plan(geometry: Geometry, transposed: bool) -> Plan | None:
     if transposed:
         read, made = made, read
     return Plan(
-        transposed, (pads[0], pads[1]), (tiles[0], tiles[1]), read[0], made[0], read[1], made[1],
-        read[2], made[2], saves,
+        transposed, (before[0], before[1]), (tiles[0], tiles[1]),
+        read[0], made[0], read[1], made[1], read[2], made[2], saves,
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def transform_weights(piece, w, kernel_width, phases, top, bottom, left, right, 
                 (
                     source, phase.step_down * down, phase.step_across * across,
                     target, WINDOW * plane, plane, run,
-                    phase.top, phase.bottom, phase.left, phase.right,
+                    phase.top, phase.bottom, phase.left, phase.right, 0, WINDOW, 0, WINDOW,
                 ),
             )  # fmt: skip
 
@@ -46,10 +46,11 @@ def _place(tile, tiles):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def transform_tiles(piece, x, left, right, phases, step, out, first, count, tiles):  # type: ignore[no-untyped-def]
+def transform_tiles(piece, x, before, left, right, phases, step, out, first, count, tiles):  # type: ignore[no-untyped-def]
     """out[:, t] = the transforms of tile `first` + t of the images x, phase by phase.
 
     Args:
+        before: zeros above x and to its left.
         left, right: the channels to transform.
         phases, step: of the image; step is the stride.
     """
@@ -60,8 +61,9 @@ def transform_tiles(piece, x, left, right, phases, step, out, first, count, tile
         n, i, j = _place(first + t, tiles)
         for k in range(len(phases)):
             phase = phases[k]
-            pixel = (n * height + phase.first_down + step[0] * i) * width
-            pixel += phase.first_across + step[1] * j
+            down, across = phase.first_down - before[0], phase.first_across - before[1]
+            down, across = down + step[0] * i, across + step[1] * j
+            pixel = (n * height + down) * width + across
             source = x.ctypes.data + size * (pixel * channels + left)
             target = out.ctypes.data + size * (t * row + k * run)
             call(
@@ -69,6 +71,8 @@ def transform_tiles(piece, x, left, right, phases, step, out, first, count, tile
                 (
                     source, step[0] * width * channels, step[1] * channels,
                     target, WINDOW * plane, plane, run,
+                    -(down // step[0]), -((down - height) // step[0]),
+                    -(across // step[1]), -((across - width) // step[1]),
                     phase.low_down, phase.high_down, phase.low_across, phase.high_across,
                 ),
             )  # fmt: skip
@@ -96,7 +100,23 @@ def transform_back(piece, f, m, y, b, left, right, phase, step, skip, first, cou
         target = y.ctypes.data + size * (pixel * channels + left)
         call(
             piece,
-            (source, WINDOW * plane, plane, target, down, across, run, 0, rows, 0, columns),
+            (
+                source,
+                WINDOW * plane,
+                plane,
+                target,
+                down,
+                across,
+                run,
+                0,
+                WINDOW,
+                0,
+                WINDOW,
+                0,
+                rows,
+                0,
+                columns,
+            ),
         )
         if f:
             bias = b.ctypes.data + size * left
@@ -121,6 +141,6 @@ def transform_weights_back(piece, total, skip, gw, kernel_width, phase, top, bot
             (
                 source, WINDOW * plane, plane,
                 target, phase.step_down * down, phase.step_across * across, right - left,
-                phase.top, phase.bottom, phase.left, phase.right,
+                0, WINDOW, 0, WINDOW, phase.top, phase.bottom, phase.left, phase.right,
             ),
         )  # fmt: skip
