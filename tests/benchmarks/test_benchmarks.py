@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import itertools
 import json
@@ -141,6 +142,15 @@ def test_losses_that_differ_are_found() -> None:
         harness.take_turns(outcome.contestants, blocks=1, seconds=0.0, warm_up=0.0)
     assert outcome.failed
     assert "DISAGREES: the first losses of toy 0.6" in steps.show(outcome, 1e11)
+
+
+def test_nothing_is_compared_when_tinygen_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*arguments: object, **options: object) -> Contestant:
+        raise WorkerDiedError("it died")
+
+    monkeypatch.setattr(Contestant, "load", die)
+    with pytest.raises(WorkerDiedError, match="it died"):
+        steps.measure(steps.RECIPES["vae"], argparse.Namespace(only=["torch"], threads=1))
 
 
 def test_the_help_page_lists_every_benchmark() -> None:
