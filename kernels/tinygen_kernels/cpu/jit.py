@@ -167,6 +167,8 @@ def keep_compiled(kernel: Any, function: Callable[..., Any], parallel: bool = Fa
             numba.config.CACHE_DIR = str(folder)
             try:
                 kernel._cache = RecoveringCache(function, folder, parallel)
+            except RuntimeError:  # no file to tell changes by: imported from an archive, say
+                pass
             finally:
                 numba.config.CACHE_DIR = before
 
