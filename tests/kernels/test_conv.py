@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tinygen_kernels import Kernels
-from tinygen_kernels.cpu.ways import way
+from tinygen_kernels.cpu.ways import TASKS, explain, way
 from tinygen_kernels.geometry import Geometry
 
 from tests.op_cases.case import torch
@@ -161,6 +161,52 @@ def test_inputs_may_have_any_layout(kernels):
     for arrays in (others, wide):
         for found, e in zip(all_three(kernels, geometry, *arrays), expected, strict=True):
             assert error(found, e) < 1e-13
+
+
+WINOGRAD = [  # images, pixels, kernel, stride, padding, channels in, channels out
+    (3, 13, (3, 3), (1, 1), ((1, 1), (1, 1)), 17, 20),
+    (4, 12, (3, 3), (1, 1), ((0, 5), (2, 0)), 16, 48),
+    (3, 14, (5, 5), (2, 2), ((2, 2), (2, 2)), 20, 33),
+    (3, 15, (5, 5), (2, 2), ((1, 2), (1, 2)), 33, 16),
+    (3, 16, (4, 4), (2, 2), ((1, 1), (1, 1)), 16, 50),
+    (3, 14, (5, 3), (2, 1), ((1, 2), (1, 1)), 16, 30),
+    (6, 4, (3, 3), (1, 1), ((1, 1), (1, 1)), 150, 101),  # few tiles: by columns
+    (4, 8, (5, 5), (2, 2), ((2, 2), (2, 2)), 130, 100),
+    (2, 20, (3, 3), (1, 1), ((1, 1), (1, 1)), 340, 350),  # many weights: by columns
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", WINOGRAD, ids=str)
+def test_winograd_s_way(shape, dtype):
+    n, pixels, kernel, stride, pads, inputs, outputs = shape
+    geometry = Geometry((pixels, pixels), kernel, stride, pads)
+    assert {way(task, n, geometry, inputs, outputs).kernel for task in TASKS} == {"winograd"}
+    x, w, b, gy = operands(geometry, n, inputs, outputs, dtype)
+    exact = all_three(SLOW, geometry, *(a.astype(float) for a in (x, w, b, gy)), "elu", 0.7)
+    bound = 2e-5 if dtype == "float32" else 1e-13
+    for found, expected in zip(
+        all_three(FAST, geometry, x, w, b, gy, "elu", 0.7), exact, strict=True
+    ):
+        assert error(found, expected) < bound
+    other = "float64" if dtype == "float32" else "float32"
+    mixed = x, w.astype(other), b.astype(other), gy.astype(other)
+    y, gx, gw = all_three(FAST, geometry, *mixed)
+    assert (y.dtype, gx.dtype, gw.dtype) == (dtype, other, dtype)
+    for found, expected in zip((y, gx, gw), all_three(SLOW, geometry, *mixed), strict=True):
+        assert error(found, expected.astype(float)) < 2e-5
+
+
+def test_a_few_shapes_and_their_ways():
+    def ways(n, geometry, inputs, outputs):
+        return [way(task, n, geometry, inputs, outputs).kernel for task in TASKS]
+
+    around = (1, 1), (1, 1)
+    assert ways(8, Geometry((16, 16), (3, 3), pads=around), 64, 64) == ["winograd"] * 3
+    assert ways(8, Geometry((16, 16), (3, 3), pads=around), 3, 64) == ["product", "dots", "product"]
+    assert ways(8, Geometry((16, 16), (3, 3), (2, 2), around), 64, 64) == ["product"] * 3
+    assert ways(8, Geometry((16, 16), (3, 3), (1, 1), around, groups=4), 64, 64) == ["product"] * 3
+    assert "4.0 times fewer" in explain(8, Geometry((16, 16), (3, 3), pads=around), 64, 64)
 
 
 def test_a_batch_of_none():

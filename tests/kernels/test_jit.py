@@ -45,7 +45,7 @@ def start(code: str, cache: Path | None, package: Path = PACKAGE) -> subprocess.
 
 def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
     """What it printed, and what it said on stderr."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return out, err
 
@@ -74,6 +74,31 @@ def cold(tmp_path_factory) -> Cold:
 def test_a_first_run_says_once_that_it_compiles_and_a_second_is_silent(cold):
     assert (cold.out, cold.err) == (RIGHT, LINE)
     assert finish(start(USE, cold.cache)) == (RIGHT, "")
+
+
+def test_every_family_comes_from_the_cache(tmp_path):
+    """What a kernel closes over is part of its key, and must be the same in every process."""
+    code = """
+import numpy as np
+from tinygen_kernels import kernels
+from tinygen_kernels.geometry import Geometry
+def ones(*shape):
+    return np.ones(shape, np.float32)
+k, f = kernels(ones(1)), ("selu", 0.0)
+for pixels, inputs, outputs in ((16, 16, 16), (4, 2, 3), (4, 8, 1)):
+    geometry = Geometry((pixels, pixels), (3, 3), pads=((1, 1), (1, 1)))
+    x, w = ones(4, pixels, pixels, inputs), ones(3, 3, inputs, outputs)
+    y = k.conv2d(x, w, ones(outputs), geometry, *f)
+    k.conv2d_transpose(y, w, None, geometry, *f)
+    k.conv2d_weight_grad(x, y, geometry)
+x, w, u = ones(3, 2, 4), ones(4, 8), ones(2, 8)
+after = k.recurrent("lstm", x, w, u, ones(1, 8), ones(2, 2), ones(2, 2), None)
+k.recurrent_grad("lstm", x, w, u, None, after, None, ones(2, 2), ones(2, 2), [True] * 6)
+k.dense(ones(2, 3), ones(3, 4), None, *f)
+k.channel_norm(ones(1, 8, 4), ones(1, 4), ones(1, 4), 1e-5)
+"""
+    assert finish(start(code, tmp_path)) == ("", LINE)
+    assert finish(start(code, tmp_path)) == ("", "")
 
 
 def test_the_folder_is_private(cold):

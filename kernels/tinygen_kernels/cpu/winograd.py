@@ -48,7 +48,7 @@ from .winograd_tiles import (
 )
 
 Array = NDArray[Any]
-WORKSPACE = 1 << 20  # bytes of transformed tiles that a thread works on at a time
+TILES = 64  # by tiles: at a time; fewer would read the transformed weights more often
 COLUMNS, DEPTH = 48, 128  # by columns: of the transformed weights that a thread makes at a time
 FEW_TILES, MOST_TILES = 64, 256  # by columns: for fewer tiles always; at a time
 LARGE = 1 << 22  # transformed weights that no cache of a core holds, nor its share of the next
@@ -125,7 +125,7 @@ def convolve(
     n_read, n_made = len(plan.read), len(plan.made)
     count = len(x) * plan.tiles[0] * plan.tiles[1]
     shares, width, depth = 1, outputs, inputs
-    batch = _tiles_at_a_time(inputs * n_read + outputs * n_made, dtype.itemsize)
+    batch = _tiles_at_a_time(count, threads)
     if by_columns(count, inputs * n_read, outputs * n_made):
         shares = threads = min(threads, max(outputs // COLUMNS, 1))
         width, depth, batch = min(COLUMNS, outputs), min(DEPTH, inputs), min(count, MOST_TILES)
@@ -243,9 +243,10 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
             x, gy, gw, kernel_width, v, g, sums, *tables, *pieces, WEIGHT_GRAD[dtype]
         )
         return gw
-    batch = _tiles_at_a_time(wide + outputs, dtype.itemsize)
-    blocks = -(-count // batch)
-    shares = min(blocks, 4 if wide * outputs <= 1 << 13 else 2)
+    # Not as many as threads: the bits depend on it.
+    shares = 4 if wide * outputs <= 1 << 13 and count >= 4 * TILES else 2
+    batch = _tiles_at_a_time(count, shares)
+    shares = min(shares, -(-count // batch))
     v = _planes((shares,), batch, wide, dtype)
     g = _planes((shares,), batch, outputs, dtype)
     parts = _planes((shares,), wide, outputs, dtype)
@@ -262,9 +263,10 @@ def by_columns(tiles: int, inputs: int, outputs: int) -> bool:
     return few or POINTS * inputs * outputs > LARGE
 
 
-def _tiles_at_a_time(channels: int, size: int) -> int:
-    """So many that their transforms fit the workspace, but enough to use each weight often."""
-    return min(max(WORKSPACE // (POINTS * channels * size) // 8 * 8, 32), 64)
+def _tiles_at_a_time(count: int, shares: int) -> int:
+    """At most TILES, rounded up to full tiles of the product, and as many for every share."""
+    blocks = shares * -(-count // (shares * TILES))
+    return -(-count // (8 * blocks)) * 8
 
 
 def _planes(before: tuple[int, ...], rows: int, columns: int, dtype: np.dtype[Any]) -> Array:

@@ -1,0 +1,46 @@
+"""Blocks of memory that results are made in, and that serve again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from tinygen_kernels.cpu import memory
+from tinygen_kernels.cpu.memory import LINE, empty
+
+FLOAT = np.dtype(np.float32)
+SIZE = 1 << 18
+
+
+@pytest.fixture(autouse=True)
+def _nothing_waits(monkeypatch):
+    monkeypatch.setattr(memory, "_waiting", defaultdict(list))
+    monkeypatch.setattr(memory, "_bytes_waiting", 0)
+
+
+def test_arrays_begin_at_cache_lines_and_keep_to_themselves():
+    arrays = [empty((SIZE,), FLOAT) for _ in range(3)]
+    for i, a in enumerate(arrays):
+        assert a.ctypes.data % LINE == 0
+        a[...] = i
+    assert [a.min() for a in arrays] == [a.max() for a in arrays] == [0, 1, 2]
+
+
+def test_a_block_serves_again_only_when_no_view_is_left():
+    first = empty((SIZE,), FLOAT)
+    place, view = first.ctypes.data, first[5:10]
+    del first
+    second = empty((SIZE,), FLOAT)
+    assert second.ctypes.data != place
+    del view
+    assert empty((SIZE,), FLOAT).ctypes.data == place
+
+
+def test_a_block_serves_a_smaller_result_but_not_a_much_smaller_one():
+    first = empty((SIZE,), FLOAT)
+    place = first.ctypes.data
+    del first
+    third = empty((SIZE // 3,), FLOAT)
+    assert third.ctypes.data != place
+    assert empty((SIZE * 2 // 3,), FLOAT).ctypes.data == place
