@@ -20,8 +20,8 @@ if importlib.util.find_spec("tinygen_kernels") is None:  # a raw checkout, not i
 
 from tinygen_kernels import kernels
 from tinygen_kernels.bands import Band
-from tinygen_kernels.cpu.memory import LINE, aligned
 from tinygen_kernels.geometry import Geometry, Padding, Pads, Pair, pair, resolve_padding
+from tinygen_kernels.lines import LINE, aligned
 
 __all__ = [
     "LINE",

@@ -7,7 +7,8 @@ from collections import defaultdict
 import numpy as np
 import pytest
 from tinygen_kernels.cpu import memory
-from tinygen_kernels.cpu.memory import LINE, empty
+from tinygen_kernels.cpu.memory import empty
+from tinygen_kernels.lines import LINE
 
 FLOAT = np.dtype(np.float32)
 SIZE = 1 << 18

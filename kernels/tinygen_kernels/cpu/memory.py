@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LINE = 64  # bytes of a cache line, where each block begins: vectors across two load more slowly
+from ..lines import aligned
+
 SMALLEST = 1 << 16  # bytes; below this the C library does well by itself
 MOST_KEPT = 1 << 28  # bytes that wait at most; what is given back beyond that is freed
 
@@ -56,12 +57,6 @@ def _larger(size: int) -> NDArray[Any] | None:
     sizes = (other for other, blocks in _waiting.items() if blocks and size < other <= 2 * size)
     best = min(sizes, default=None)
     return None if best is None else _waiting[best].pop()
-
-
-def aligned(size: int) -> NDArray[np.uint8]:
-    """So many bytes from the system, which begin at a cache line."""
-    block = np.empty(size + LINE, np.uint8)
-    return block[-block.ctypes.data % LINE :][:size]
 
 
 def _rounded(size: int) -> int:

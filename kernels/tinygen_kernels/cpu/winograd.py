@@ -33,9 +33,10 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from ..lines import LINE
 from .activation import ACTIVATE
 from .jit import Loop
-from .memory import LINE, empty
+from .memory import empty
 from .sandwich import INPUT, OUTPUT, OUTPUT_GRAD, POINTS, WEIGHT, WEIGHT_GRAD
 from .shares import share
 from .tile import PRODUCT, rectangle
