@@ -18,7 +18,13 @@ __all__ = ["Kernels", "kernels", "using"]
 
 # Which file of a backend's folder defines which kernels: the table of contents of this package.
 FAMILIES = {
-    "activation": ("activate", "activation_grad", "bias_activate", "erf"),
+    "activation": (
+        "activate",
+        "activation_grad",
+        "activation_grad_sum",
+        "bias_activate",
+        "erf",
+    ),
     "matmul": ("matmul",),
     "dense": ("dense", "dense_grad"),
     "conv": ("conv2d", "conv2d_transpose", "conv2d_weight_grad"),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import Array, Geometry, Padding, Pair, kernels, pair, resolve_padding
-from ..core import Function, Tensor, TensorLike, data_of
+from ..config import state as config
+from ..core import Function, Tensor, TensorLike, data_of, wrap
 from .activation import Activation, activate, activation_grad, parse_activation
 from .reduce import sum
 
@@ -31,12 +32,12 @@ class Conv2DFunction(Function):
 
     def backward(self, gy: Tensor) -> tuple[Tensor | None, ...]:
         x, w, *y = self.saved
-        gz = activation_grad(y[0], gy, self.activation) if y else gy
+        gz, gb = _before_activation(y, gy, self.activation, self.needed)
         gradients = (
             Conv2DTransposeFunction(self.geometry)(gz, w) if self.needed[0] else None,
             Conv2DWeightGradFunction(self.geometry)(x, gz) if self.needed[1] else None,
         )
-        return (*gradients, *_bias_grad(gz, self.needed))
+        return (*gradients, *gb)
 
 
 class Conv2DTransposeFunction(Function):
@@ -54,12 +55,12 @@ class Conv2DTransposeFunction(Function):
 
     def backward(self, gx: Tensor) -> tuple[Tensor | None, ...]:
         y, w, *x = self.saved
-        gz = activation_grad(x[0], gx, self.activation) if x else gx
+        gz, gb = _before_activation(x, gx, self.activation, self.needed)
         gradients = (
             Conv2DFunction(self.geometry)(gz, w) if self.needed[0] else None,
             Conv2DWeightGradFunction(self.geometry)(gz, y) if self.needed[1] else None,
         )
-        return (*gradients, *_bias_grad(gz, self.needed))
+        return (*gradients, *gb)
 
 
 class Conv2DWeightGradFunction(Function):
@@ -82,11 +83,22 @@ class Conv2DWeightGradFunction(Function):
         )
 
 
-def _bias_grad(gz: Tensor, needed: Any) -> tuple[Tensor | None, ...]:
-    """The gradient of the bias, if there is one."""
-    if len(needed) < 3:
-        return ()
-    return (sum(gz, axis=(0, 1, 2)) if needed[2] else None,)
+def _before_activation(
+    y: list[Tensor], gy: Tensor, activation: tuple[str, float], needed: Any
+) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    """The gradient before the activation, and those of the bias: one, or none without a bias.
+
+    Args:
+        y: the activation's result; none for the identity.
+    """
+    with_bias = len(needed) > 2
+    if y and with_bias and needed[2] and not config.grad_enabled:
+        gz, gb = kernels(gy.array).activation_grad_sum(y[0].array, gy.array, *activation)
+        return wrap(gz), (wrap(gb),)
+    before = activation_grad(y[0], gy, activation) if y else gy
+    if not with_bias:
+        return before, ()
+    return before, (sum(before, axis=(0, 1, 2)) if needed[2] else None,)
 
 
 def conv2d(

@@ -10,6 +10,7 @@ from numba import prange, types
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
+from ..reference import activation as reference
 from ..reference.activation import SELU_ALPHA, SELU_SCALE
 from .elementary import exp, expm1, log1p
 from .jit import FASTMATH, Loop, jit, prefer_wide_vectors
@@ -19,6 +20,7 @@ from .shares import fold
 
 Array = NDArray[Any]
 BLOCK, ROWS = 1024, 8  # elements, or rows, that a thread does at a time
+SUMMED = 64  # rows that are added up in their own type, before the sum goes on in float64
 WIDE = 256  # elements of a row that keep the registers filled
 
 # Each scalar function takes x (or y) and the parameter a, both of one type T, and stays in T.
@@ -223,6 +225,37 @@ def activation_grad(y: Array, gy: Array, name: str, parameter: float) -> Array:
     piece, gy = ACTIVATION_GRAD[name][y.dtype], gy.astype(y.dtype, copy=False)
     _activation_grad.over(y.size)(y.ravel(), gy.ravel(), gx.ravel(), piece, parameter)
     return gx
+
+
+@Loop
+def _activation_grad_sum(
+    y: Array, gy: Array, gx: Array, sums: Array, piece: int, parameter: float
+) -> None:
+    for block in prange(len(sums)):
+        prefer_wide_vectors()
+        top, bottom = block * SUMMED, min((block + 1) * SUMMED, len(y))
+        grad_rows(piece, y, gy, gx, top, bottom, parameter)
+        total = sums[block]
+        total[:] = 0
+        for i in range(top, bottom):
+            row = gx[i]
+            for j in range(row.size):
+                total[j] += row[j]
+
+
+def activation_grad_sum(y: Array, gy: Array, name: str, parameter: float) -> tuple[Array, Array]:
+    """activation_grad, and its sum over all axes but the last, in one pass."""
+    if not y.size or y.dtype.char not in "fd":
+        return reference.activation_grad_sum(y, gy, name, parameter)
+    columns, gx = y.shape[-1], empty_like(y)
+    count = fold(y.size // columns, columns, WIDE)
+    shape = y.size // (columns * count), columns * count
+    matrices = [np.ascontiguousarray(a, y.dtype).reshape(shape) for a in (y, gy, gx)]
+    sums = np.empty((-(-shape[0] // SUMMED), shape[1]), y.dtype)
+    piece = ACTIVATION_GRAD[name][y.dtype]
+    _activation_grad_sum.over(y.size)(*matrices, sums, piece, parameter)
+    total = sums.sum(axis=0, dtype=np.float64).reshape(count, columns).sum(axis=0)
+    return gx, total.astype(y.dtype)
 
 
 def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Array:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .reduce import sum_rows
+
 Array = NDArray[Any]
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -46,6 +48,12 @@ def activate(x: Array, name: str, parameter: float) -> Array:
 def activation_grad(y: Array, gy: Array, name: str, parameter: float) -> Array:
     """gy f'(x), told from y = f(x), in a new array."""
     return (gy * ACTIVATIONS[name][1](y, parameter)).astype(y.dtype)
+
+
+def activation_grad_sum(y: Array, gy: Array, name: str, parameter: float) -> tuple[Array, Array]:
+    """activation_grad, and its sum over all axes but the last: the gradient of a bias."""
+    gx = activation_grad(y, gy, name, parameter)
+    return gx, sum_rows(gx.reshape(-1, gx.shape[-1]))
 
 
 def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Array:
