@@ -16,11 +16,12 @@ from .elementary import exp, expm1, log1p
 from .jit import FASTMATH, Loop, jit, prefer_wide_vectors
 from .memory import empty_like
 from .pieces import Piece, call, vector
+from .reduce import ROWS as SUMMED
+from .reduce import add_up, total_of
 from .shares import fold
 
 Array = NDArray[Any]
 BLOCK, ROWS = 1024, 8  # elements, or rows, that a thread does at a time
-SUMMED = 64  # rows that are added up in their own type, before the sum goes on in float64
 WIDE = 256  # elements of a row that keep the registers filled
 
 # Each scalar function takes x (or y) and the parameter a, both of one type T, and stays in T.
@@ -232,15 +233,9 @@ def _activation_grad_sum(
     y: Array, gy: Array, gx: Array, sums: Array, piece: int, parameter: float
 ) -> None:
     for block in prange(len(sums)):
-        prefer_wide_vectors()
         top, bottom = block * SUMMED, min((block + 1) * SUMMED, len(y))
         grad_rows(piece, y, gy, gx, top, bottom, parameter)
-        total = sums[block]
-        total[:] = 0
-        for i in range(top, bottom):
-            row = gx[i]
-            for j in range(row.size):
-                total[j] += row[j]
+        add_up(gx, sums[block], top, bottom)
 
 
 def activation_grad_sum(y: Array, gy: Array, name: str, parameter: float) -> tuple[Array, Array]:
@@ -254,8 +249,7 @@ def activation_grad_sum(y: Array, gy: Array, name: str, parameter: float) -> tup
     sums = np.empty((-(-shape[0] // SUMMED), shape[1]), y.dtype)
     piece = ACTIVATION_GRAD[name][y.dtype]
     _activation_grad_sum.over(y.size)(*matrices, sums, piece, parameter)
-    total = sums.sum(axis=0, dtype=np.float64).reshape(count, columns).sum(axis=0)
-    return gx, total.astype(y.dtype)
+    return gx, total_of(sums, columns)
 
 
 def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Array:

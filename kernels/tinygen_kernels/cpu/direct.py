@@ -167,9 +167,8 @@ def convolve(
     if places.taps is not None:
         w = w[places.taps]
     if geometry.groups > 1:
-        width = w.shape[axis] // geometry.groups
-        cuts = [slice(g * width, (g + 1) * width) for g in range(geometry.groups)]
-        w = np.concatenate([w[:, c] if axis == 1 else w[..., c] for c in cuts])
+        cuts = groups_of(w.shape[axis], 0, geometry.groups)
+        w = np.concatenate([w[:, c] if axis == 1 else w[..., c] for c, _ in cuts])
     # bias and activation of phases come when they are together
     whole = len(places.parts) == geometry.groups
     f = 0 if not whole or (b is None and name == "identity") else ACTIVATE[name][y.dtype]

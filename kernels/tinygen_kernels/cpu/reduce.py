@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numba import prange
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ..reference import reduce as reference
@@ -17,16 +18,31 @@ ROWS = 64  # added up in their own type, before the sum goes on in float64
 WIDE = 64  # columns; of narrower matrices several rows are read as one
 
 
+@register_jitable
+def add_up(x, total, top, bottom):  # type: ignore[no-untyped-def]
+    """total = the sums of the columns of some rows of x, in their own type."""
+    prefer_wide_vectors()
+    total[:] = 0
+    for i in range(top, bottom):
+        row = x[i]
+        for j in range(row.size):
+            total[j] += row[j]
+
+
+def total_of(parts: Array, columns: int) -> Array:
+    """The sums of blocks, one in each row, of a matrix with `columns`, in float64 and then back.
+
+    A row of `parts` holds several rows of the matrix if it is longer.
+    """
+    sums = parts.sum(axis=0, dtype=np.float64).reshape(-1, columns)
+    total: Array = sums.sum(axis=0).astype(parts.dtype)
+    return total
+
+
 @Loop
 def _sum_rows(x: Array, parts: Array) -> None:
     for block in prange(len(parts)):
-        prefer_wide_vectors()
-        total = parts[block]
-        total[:] = 0
-        for i in range(block * ROWS, min((block + 1) * ROWS, len(x))):
-            row = x[i]
-            for j in range(row.size):
-                total[j] += row[j]
+        add_up(x, parts[block], block * ROWS, min((block + 1) * ROWS, len(x)))
 
 
 def sum_rows(x: Array) -> Array:
@@ -38,6 +54,4 @@ def sum_rows(x: Array) -> Array:
     wide = np.ascontiguousarray(x).reshape(n // count, columns * count)
     parts = np.empty((-(-len(wide) // ROWS), wide.shape[1]), x.dtype)
     _sum_rows.over(x.size)(wide, parts)
-    total = parts.sum(axis=0, dtype=np.float64).reshape(count, columns)
-    sums: Array = total.sum(axis=0).astype(x.dtype)
-    return sums
+    return total_of(parts, columns)

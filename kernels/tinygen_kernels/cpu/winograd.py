@@ -155,8 +155,8 @@ def _correlate(
     blocks = (count + batch - 1) // batch
     for part in prange(len(parts)):
         seen, made, total = v[part], g[part], parts[part]
-        start = blocks * part // len(parts)
-        for block in range(start, blocks * (part + 1) // len(parts)):
+        start, stop = share(blocks, len(parts), part)
+        for block in range(start, stop):
             first = block * batch
             here = min(batch, count - first)
             transform_tiles(forward, x, before, 0, inputs, phases, step, seen, first, here, tiles)
