@@ -1,9 +1,14 @@
-"""The transforms of Winograd's F(4 x 4, 3 x 3): Y = T X T^T for every channel, as LLVM vectors.
+"""The transforms of Winograd's F(4 x 4, 3 x 3): Y = S X T^T for every channel, as LLVM vectors.
 
-T is one of three small matrices or their transposes. All the elements of X and Y stay in registers
-as far as there are any; what is multiplied by 0 is left out, and by 1 only added.
+S and T are small matrices or their transposes. All the elements of X and Y stay in registers as far
+as there are any; what is multiplied by 0 is left out, and by 1 only added.
 
-Source of the matrices: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks".
+A tile may also have only 3 rows or columns of the result. F(3, 3) takes 5 points where F(4, 3)
+takes 6: the same without -2. Its input is scaled so that it goes with the same transformed weights.
+
+Source of the matrices: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks"; of
+those for 3, the same construction: row p of B^T has the coefficients of M(x) / (x - p), with M the
+product of all x - q, divided by M'(p) and multiplied with M'(p) of F(4, 3); its last row is M(x).
 """
 
 from __future__ import annotations
@@ -43,26 +48,44 @@ AT = (
     (0, 1, 1, 4, 4, 0),
     (0, 1, -1, 8, -8, 1),
 )
+BT_SMALL = (
+    (4, -2, -4, 2, 0, 0),
+    (0, -6, -3, 3, 0, 0),
+    (0, 2, -3, 1, 0, 0),
+    (0, -4, 0, 4, 0, 0),
+    (0, 0, 0, 0, 0, 0),
+    (0, 2, -1, -2, 1, 0),
+)
+AT_SMALL = (
+    (1, 1, 1, 1, 0, 0),
+    (0, 1, -1, 2, 0, 0),
+    (0, 1, 1, 4, 0, 1),
+)
 TILE, TAPS, WINDOW = 4, 3, 6  # pixels of the result, taps, pixels of the input, along each side
 POINTS = WINDOW * WINDOW
+SMALL, LEFT_OUT = 3, 4  # pixels along the side of a smaller tile, and the point it does without
+KINDS = ((TILE, SMALL), (TILE, TILE), (SMALL, TILE), (SMALL, SMALL))  # of tiles: rows, columns
+WHOLE = KINDS.index((TILE, TILE))
 
 
 def _turned(matrix: Matrix) -> Matrix:
     return tuple(zip(*matrix, strict=True))
 
 
-# Each transform, and whether it may have to read beyond the edges of what there is.
-TRANSFORMS = {
-    "input": (BT, True),
-    "weight": (G, True),
-    "output": (AT, False),
-    "output_grad": (_turned(AT), True),
-    "weight_grad": (_turned(G), False),
+# Of each transform S and T, and whether it may have to read beyond the edges of what there is.
+TRANSFORMS: dict[str, tuple[Matrix, Matrix, bool]] = {
+    "weight": (G, G, True),
+    "weight_grad": (_turned(G), _turned(G), False),
 }
+for _m, _n in KINDS:
+    _b, _a = {TILE: BT, SMALL: BT_SMALL}, {TILE: AT, SMALL: AT_SMALL}
+    TRANSFORMS[f"input {_m} {_n}"] = _b[_m], _b[_n], True
+    TRANSFORMS[f"output {_m} {_n}"] = _a[_m], _a[_n], False
+    TRANSFORMS[f"output_grad {_m} {_n}"] = _turned(_a[_m]), _turned(_a[_n]), True
 
 
 def _piece(name: str) -> Piece:
-    """Y = T X T^T for a vector of channels at every place.
+    """Y = S X T^T for a vector of channels at every place.
 
     It takes, all in elements: address of X, its strides down and across; address of Y, its strides
     down and across; how many channels; a part of X as top, bottom, left and right, outside of which
@@ -85,7 +108,19 @@ def _piece(name: str) -> Piece:
     return Piece(make, *[types.int64] * 15)
 
 
-INPUT, WEIGHT, OUTPUT, OUTPUT_GRAD, WEIGHT_GRAD = map(_piece, TRANSFORMS)
+WEIGHT, WEIGHT_GRAD = _piece("weight"), _piece("weight_grad")
+INPUT, OUTPUT, OUTPUT_GRAD = (
+    [_piece(f"{name} {rows} {columns}") for rows, columns in KINDS]
+    for name in ("input", "output", "output_grad")
+)
+
+
+def of_kinds(pieces: Sequence[Piece], dtype: Any, small: bool) -> tuple[int, ...]:
+    """The addresses of INPUT, OUTPUT or OUTPUT_GRAD by kind of tile.
+
+    Those of smaller tiles are compiled only if there are such.
+    """
+    return tuple((piece if small else pieces[WHOLE])[dtype] for piece in pieces)
 
 
 @intrinsic(prefer_literal=True)
@@ -105,15 +140,15 @@ def sandwich(  # type: ignore[no-untyped-def]  # Numba reads the names
 
 
 class _SandwichEmitter(Emitter):
-    """Writes T X T^T."""
+    """Writes S X T^T."""
 
     def sandwich(
-        self, matrix: Matrix, edges: bool, operands: Sequence[Any], of_x: Sequence[Any],
+        self, s: Matrix, t: Matrix, edges: bool, operands: Sequence[Any], of_x: Sequence[Any],
         of_y: Sequence[Any],
     ) -> None:  # fmt: skip
         """All channels, as many at a time as a register holds."""
         x, x_down, x_across, y, y_down, y_across, channels = operands
-        builder, size = self.builder, len(matrix[0])
+        builder = self.builder
         x, y = self.pointer(x), self.pointer(y)
         with cgutils.for_range_slice(builder, INT64(0), channels, INT64(self.lanes)) as (k, _):
             mask = self.mask(builder.sub(channels, k))
@@ -130,11 +165,15 @@ class _SandwichEmitter(Emitter):
                 return self.load(place(x, x_down, x_across, i, j), here)
 
             across_x = [
-                self.times(matrix, [element(i, j) for i in range(size)]) for j in range(size)
+                self.times(s, [element(i, j) for i in range(len(s[0]))]) for j in range(len(t[0]))
             ]
             for i, row in enumerate(zip(*across_x, strict=True)):
+                if not any(s[i]):
+                    continue
                 with builder.if_then(self.within(i, *of_y[:2])):
-                    for j, value in enumerate(self.times(matrix, row)):
+                    for j, value in enumerate(self.times(t, row)):
+                        if not any(t[j]):
+                            continue
                         with builder.if_then(self.within(j, *of_y[2:])):
                             self.store(value, place(y, y_down, y_across, i, j), mask)
 

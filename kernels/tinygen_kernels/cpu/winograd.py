@@ -37,7 +37,7 @@ from ..lines import LINE
 from .activation import ACTIVATE
 from .jit import Loop
 from .memory import empty
-from .sandwich import INPUT, OUTPUT, OUTPUT_GRAD, POINTS, WEIGHT, WEIGHT_GRAD
+from .sandwich import INPUT, OUTPUT, OUTPUT_GRAD, POINTS, WEIGHT, WEIGHT_GRAD, of_kinds
 from .shares import share
 from .tile import PRODUCT, rectangle
 from .winograd_plan import Plan
@@ -46,12 +46,14 @@ from .winograd_tiles import (
     transform_tiles,
     transform_weights,
     transform_weights_back,
+    with_point,
 )
 
 Array = NDArray[Any]
 TILES = 64  # by tiles: at a time; fewer would read the transformed weights more often
 COLUMNS, DEPTH = 48, 128  # by columns: of the transformed weights that a thread makes at a time
 FEW_TILES, MOST_TILES = 64, 256  # by columns: for fewer tiles always; at a time
+MANY = 8  # images from which on smaller tiles are used
 LARGE = 1 << 22  # transformed weights that no cache of a core holds, nor its share of the next
 
 
@@ -60,10 +62,11 @@ def _convolve(
     x: Array, w: Array, b: Array, y: Array, u: Array, v: Array, m: Array, kernel_width: int,
     phases: Array, read: Array, made: Array, points_read: Array, points_made: Array,
     before: tuple[int, int], read_step: tuple[int, int], made_step: tuple[int, int],
-    tiles: tuple[int, int], shares: int, width: int, depth: int,
-    weight: int, product: int, forward: int, backward: int, f: int, parameter: float,
+    grid: tuple[int, ...], shares: int, width: int, depth: int,
+    weight: int, product: int, forward: tuple[int, ...], backward: tuple[int, ...], f: int,
+    parameter: float,
 ) -> None:  # fmt: skip
-    count, batch = len(x) * tiles[0] * tiles[1], v.shape[2]
+    count, batch = len(x) * grid[0] * grid[1], v.shape[2]
     inputs, outputs = x.shape[3], y.shape[3]
     blocks, tile_shares = (count + batch - 1) // batch, len(v) // shares
     once = width == outputs and depth == inputs
@@ -79,7 +82,7 @@ def _convolve(
                 chunk = seen[:, :, len(read) * k :]
                 last = min(k + depth, inputs)
                 transform_tiles(
-                    forward, x, before, k, last, read, read_step, chunk, first, here, tiles
+                    forward, x, before, k, last, read, read_step, chunk, first, here, grid
                 )
             for left in range(start, stop, width):
                 right = min(left + width, stop)
@@ -94,19 +97,20 @@ def _convolve(
                     for p in range(POINTS):
                         i, j = points_read[p, 0] * (last - k), points_read[p, 1] * (last - k)
                         o, q = points_made[p, 0] * run, points_made[p, 1] * run
+                        low, high = with_point(p, here, grid)
                         if o < q:
                             rectangle(
                                 product,
-                                seen[p, :here, len(read) * k + i : len(read) * k + j],
-                                transformed[p, i:j, o:q], sums[p, :here, o:q], k,
+                                seen[p, low:high, len(read) * k + i : len(read) * k + j],
+                                transformed[p, i:j, o:q], sums[p, low:high, o:q], k,
                             )  # fmt: skip
                         if k == 0:
-                            sums[p, :here, :o] = 0
-                            sums[p, :here, q : len(made) * run] = 0
+                            sums[p, low:high, :o] = 0
+                            sums[p, low:high, q : len(made) * run] = 0
                 for k in range(len(made)):
                     transform_back(
                         backward, f, sums, y, b, left, right, made[k], made_step, k * run,
-                        first, here, tiles, parameter,
+                        first, here, grid, parameter,
                     )  # fmt: skip
 
 
@@ -126,20 +130,26 @@ def convolve(
     n_read, n_made = len(plan.read), len(plan.made)
     count = len(x) * plan.tiles[0] * plan.tiles[1]
     shares, width, depth = 1, outputs, inputs
-    batch = _tiles_at_a_time(count, threads)
     if by_columns(count, inputs * n_read, outputs * n_made):
         shares = threads = min(threads, max(outputs // COLUMNS, 1))
-        width, depth, batch = min(COLUMNS, outputs), min(DEPTH, inputs), min(count, MOST_TILES)
+        width, depth = min(COLUMNS, outputs), min(DEPTH, inputs)
+        grid, batch = _grid(plan, len(x), MOST_TILES, 1)
+    else:
+        grid, batch = _grid(plan, len(x), TILES, threads)
     u = _planes((threads,), depth * n_read, width * n_made, dtype)
     v = _planes((threads,), batch, inputs * n_read, dtype)
     m = _planes((threads,), batch, width * n_made, dtype)
     f = 0 if b is None and name == "identity" else ACTIVATE[name][dtype]
     bias = np.zeros(outputs, dtype) if b is None else np.ascontiguousarray(b, dtype)
-    pieces = WEIGHT[dtype], PRODUCT[dtype], INPUT[dtype], OUTPUT[dtype], f
+    small = grid[:2] != grid[2:4]
+    pieces = (
+        WEIGHT[dtype], PRODUCT[dtype], of_kinds(INPUT, dtype, small),
+        of_kinds(OUTPUT, dtype, small), f,
+    )  # fmt: skip
     _convolve.shared(
         x, w, bias, y, u, v, m, kernel_width, plan.phases, plan.read, plan.made, plan.points_read,
-        plan.points_made, plan.before, plan.read_step, plan.made_step, plan.tiles, shares, width,
-        depth, *pieces, parameter,
+        plan.points_made, plan.before, plan.read_step, plan.made_step, grid, shares, width, depth,
+        *pieces, parameter,
     )  # fmt: skip
     return y
 
@@ -147,10 +157,10 @@ def convolve(
 @Loop
 def _correlate(
     x: Array, gy: Array, v: Array, g: Array, parts: Array, phases: Array, whole: Array,
-    points: Array, before: tuple[int, int], step: tuple[int, int], tiles: tuple[int, int],
-    product: int, forward: int, backward: int,
+    points: Array, before: tuple[int, int], step: tuple[int, int], grid: tuple[int, ...],
+    product: int, forward: tuple[int, ...], backward: tuple[int, ...],
 ) -> None:  # fmt: skip
-    count, batch = len(x) * tiles[0] * tiles[1], v.shape[2]
+    count, batch = len(x) * grid[0] * grid[1], v.shape[2]
     inputs, outputs = x.shape[3], gy.shape[3]
     blocks = (count + batch - 1) // batch
     for part in prange(len(parts)):
@@ -159,15 +169,16 @@ def _correlate(
         for block in range(start, stop):
             first = block * batch
             here = min(batch, count - first)
-            transform_tiles(forward, x, before, 0, inputs, phases, step, seen, first, here, tiles)
+            transform_tiles(forward, x, before, 0, inputs, phases, step, seen, first, here, grid)
             transform_tiles(
-                backward, gy, (0, 0), 0, outputs, whole, (1, 1), made, first, here, tiles
+                backward, gy, (0, 0), 0, outputs, whole, (1, 1), made, first, here, grid
             )
             for p in range(POINTS):
                 left, right = points[p, 0] * inputs, points[p, 1] * inputs
+                low, high = with_point(p, here, grid)
                 if left < right:
                     rectangle(
-                        product, seen[p, :here, left:right].T, made[p, :here, :],
+                        product, seen[p, low:high, left:right].T, made[p, low:high, :],
                         total[p, left:right, :], block - start,
                     )  # fmt: skip
 
@@ -195,28 +206,32 @@ def _transform_sums(
 def _correlate_columns(
     x: Array, gy: Array, gw: Array, kernel_width: int, v: Array, g: Array, sums: Array,
     phases: Array, whole: Array, points: Array, before: tuple[int, int], step: tuple[int, int],
-    tiles: tuple[int, int], product: int, forward: int, backward: int, weight_grad: int,
+    grid: tuple[int, ...], product: int, forward: tuple[int, ...], backward: tuple[int, ...],
+    weight_grad: int,
 ) -> None:  # fmt: skip
-    count, inputs, outputs = v.shape[2], x.shape[3], gy.shape[3]
+    count, inputs, outputs = len(x) * grid[0] * grid[1], x.shape[3], gy.shape[3]
     width, depth = g.shape[3], sums.shape[2] // len(phases)
     for part in prange(len(v)):
         seen, made, total = v[part], g[part], sums[part]
         start, stop = share(outputs, len(v), part)
         for left in range(start, stop, width):
             right = min(left + width, stop)
-            transform_tiles(backward, gy, (0, 0), left, right, whole, (1, 1), made, 0, count, tiles)
+            transform_tiles(backward, gy, (0, 0), left, right, whole, (1, 1), made, 0, count, grid)
             for k in range(0, inputs, depth):
                 last = min(k + depth, inputs)
                 chunk = seen[:, :, len(phases) * k :]
                 if left == start:
                     transform_tiles(
-                        forward, x, before, k, last, phases, step, chunk, 0, count, tiles
+                        forward, x, before, k, last, phases, step, chunk, 0, count, grid
                     )
                 for p in range(POINTS):
                     i, j = points[p, 0] * (last - k), points[p, 1] * (last - k)
+                    low, high = with_point(p, count, grid)
                     if i < j:
-                        here = made[p, :, : right - left]
-                        rectangle(product, chunk[p, :, i:j].T, here, total[p, i:j, : right - left])
+                        rectangle(
+                            product, chunk[p, low:high, i:j].T, made[p, low:high, : right - left],
+                            total[p, i:j, : right - left],
+                        )  # fmt: skip
                 for q in range(len(phases)):
                     skip = q * (last - k)
                     transform_weights_back(
@@ -233,20 +248,22 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
     inputs, outputs, dtype = x.shape[3], gy.shape[3], x.dtype
     phases, count = len(plan.read), len(gy) * plan.tiles[0] * plan.tiles[1]
     wide = inputs * phases
-    pieces = PRODUCT[dtype], INPUT[dtype], OUTPUT_GRAD[dtype]
-    tables = plan.read, plan.made, plan.points_read, plan.before, plan.read_step, plan.tiles
-    if count <= MOST_TILES and by_columns(count, wide, outputs):
+    columns = count <= MOST_TILES and by_columns(count, wide, outputs)
+    # Not as many as threads: the bits depend on it.
+    shares = 4 if wide * outputs <= 1 << 13 and count >= 4 * TILES else 2
+    grid, batch = _grid(plan, len(gy), *((MOST_TILES, 1) if columns else (TILES, shares)))
+    small = grid[:2] != grid[2:4]
+    pieces = PRODUCT[dtype], of_kinds(INPUT, dtype, small), of_kinds(OUTPUT_GRAD, dtype, small)
+    tables = plan.read, plan.made, plan.points_read, plan.before, plan.read_step, grid
+    if columns:
         threads = min(numba.get_num_threads(), max(outputs // COLUMNS, 1))
-        v = _planes((threads,), count, wide, dtype)
-        g = _planes((threads,), count, min(COLUMNS, outputs), dtype)
+        v = _planes((threads,), batch, wide, dtype)
+        g = _planes((threads,), batch, min(COLUMNS, outputs), dtype)
         sums = _planes((threads,), min(DEPTH, inputs) * phases, g.shape[3], dtype)
         _correlate_columns.shared(
             x, gy, gw, kernel_width, v, g, sums, *tables, *pieces, WEIGHT_GRAD[dtype]
         )
         return gw
-    # Not as many as threads: the bits depend on it.
-    shares = 4 if wide * outputs <= 1 << 13 and count >= 4 * TILES else 2
-    batch = _tiles_at_a_time(count, shares)
     shares = min(shares, -(-count // batch))
     v = _planes((shares,), batch, wide, dtype)
     g = _planes((shares,), batch, outputs, dtype)
@@ -264,10 +281,20 @@ def by_columns(tiles: int, inputs: int, outputs: int) -> bool:
     return few or POINTS * inputs * outputs > LARGE
 
 
-def _tiles_at_a_time(count: int, shares: int) -> int:
-    """At most TILES, rounded up to full tiles of the product, and as many for every share."""
-    blocks = shares * -(-count // (shares * TILES))
-    return -(-count // (8 * blocks)) * 8
+def _grid(plan: Plan, images: int, most: int, shares: int) -> tuple[tuple[int, ...], int]:
+    """How images are covered, see winograd_tiles.py, and how many tiles to take at a time.
+
+    These are as many for every share. Smaller tiles are used where several images go into that
+    number, and there are enough of them, whatever the threads, to share out.
+    """
+    per_image = plan.tiles[0] * plan.tiles[1]
+    if plan.large == plan.tiles or 2 * per_image > most or images < MANY:
+        count = images * per_image
+        blocks = shares * -(-count // (shares * most))
+        return (*plan.tiles, *plan.tiles, 1), -(-count // (8 * blocks)) * 8
+    blocks = shares * -(-images // (shares * (most // per_image)))
+    group = -(-images // blocks)
+    return (*plan.tiles, *plan.large, group), group * per_image
 
 
 def _planes(before: tuple[int, ...], rows: int, columns: int, dtype: np.dtype[Any]) -> Array:

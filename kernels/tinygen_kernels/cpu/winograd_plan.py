@@ -1,4 +1,7 @@
-"""What Winograd's transforms do for a geometry: which phases there are, and which points they use.
+"""What Winograd's transforms do for a geometry: its tiles, its phases, and the points they use.
+
+The result is covered by tiles of 4 pixels along each side, and of 3 as far as that saves covering
+more than there is: 7 pixels are 4 + 3, 14 are 4 + 4 + 3 + 3. A tile of 3 has 5 points instead of 6.
 
 F(4 x 4, 3 x 3) has a window of three taps along each side. A phase of a strided convolution may
 have fewer: where the window's first or last tap is missing, so is the first or last point of the
@@ -10,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..geometry import Geometry, Pair
 from .phases import Phase, phases_of_input, phases_of_transpose
-from .sandwich import POINTS, TAPS, TILE, WINDOW
+from .sandwich import LEFT_OUT, POINTS, TAPS, TILE, WINDOW
 
 Array = NDArray[Any]
 
@@ -47,6 +51,7 @@ class Plan(NamedTuple):
     transposed: bool
     before: Pair  # zeros above the image that is read and to its left
     tiles: Pair  # down and across
+    large: Pair  # of these the first, which have 4 pixels; the others have 3
     read: Array
     made: Array
     points_read: Array  # (POINTS, 2)
@@ -90,6 +95,7 @@ def plan(geometry: Geometry, transposed: bool) -> Plan | None:
     sides: list[list[_Side]] = []
     before: list[int] = []
     tiles: list[int] = []
+    large: list[int] = []
     for axis in (0, 1):
         phases = (phases_of_transpose if transposed else phases_of_input)(geometry, axis)
         stride = geometry.stride[axis]
@@ -100,6 +106,7 @@ def plan(geometry: Geometry, transposed: bool) -> Plan | None:
         step = -stride if transposed else stride
         sides.append([_side(phase, lowest, step) for phase in phases])
         tiles.append(-(-makes // TILE))
+        large.append(max(tiles[axis] - (-makes % TILE), 0))
         before.append(-lowest if transposed else geometry.pads[axis][0])
         if max(side.stop for side in sides[axis]) > TAPS:
             return None
@@ -107,7 +114,14 @@ def plan(geometry: Geometry, transposed: bool) -> Plan | None:
     table = np.array([_record(*pair) for pair in pairs], PHASE)
     points = _points(table)
     directly = geometry.output_size[0] * geometry.output_size[1] * geometry.taps
-    saves = directly / (tiles[0] * tiles[1] * (points[:, 1] - points[:, 0]).sum())
+    products = sum(
+        (stop - start)
+        * math.prod(
+            large[axis] if place == LEFT_OUT else tiles[axis]
+            for axis, place in enumerate(divmod(p, WINDOW))
+        )
+        for p, (start, stop) in enumerate(points.tolist())
+    )
     whole = np.zeros(1, PHASE)
     whole["height"], whole["width"] = geometry.output_size
     whole["high_down"] = whole["high_across"] = WINDOW
@@ -116,8 +130,8 @@ def plan(geometry: Geometry, transposed: bool) -> Plan | None:
     if transposed:
         read, made = made, read
     return Plan(
-        transposed, (before[0], before[1]), (tiles[0], tiles[1]),
-        read[0], made[0], read[1], made[1], read[2], made[2], saves,
+        transposed, (before[0], before[1]), (tiles[0], tiles[1]), (large[0], large[1]),
+        read[0], made[0], read[1], made[1], read[2], made[2], directly / products,
     )  # fmt: skip
 
 
