@@ -17,6 +17,8 @@ from .pieces import Piece, call
 from .tile import INNER_ROWS, VECTORS, TileEmitter
 from .vectors import INT32, INT64, VECTOR_BYTES
 
+DOT_ROWS = 2 * INNER_ROWS  # chains of additions side by side: each waits for its last one
+
 
 def _make_gathered(number: Any) -> Any:
     """See `gathered_rectangle`."""
@@ -69,7 +71,7 @@ def _make_dots(number: Any) -> Any:
         a: int, rows: int, taps: int, count: int, run: int, w: int, w_step: int,
         c: int, c_rows: int, m: int,
     ) -> None:  # fmt: skip
-        for i in range(0, m, INNER_ROWS):
+        for i in range(0, m, DOT_ROWS):
             dots(number, a, rows + 8 * i, taps, count, run, w, w_step, c, c_rows + 8 * i, m - i)
 
     return piece
@@ -101,7 +103,7 @@ def gathered_dots(product, a, rows, taps, w, c, c_rows):  # type: ignore[no-unty
 
 @intrinsic
 def dots(context, number, a, rows, taps, count, run, w, w_step, c, c_rows, left):  # type: ignore[no-untyped-def]  # Numba reads the names
-    """INNER_ROWS elements of a single column, or what is left of it; see `gathered_dots`."""
+    """DOT_ROWS elements of a single column, or what is left of it; see `gathered_dots`."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _GatheringEmitter(number.dtype.bitwidth, builder).dots(*arguments[1:])
@@ -143,25 +145,35 @@ class _GatheringEmitter(TileEmitter):
         self, a: Any, rows: Any, taps: Any, count: Any, run: Any, w: Any, w_step: Any,
         c: Any, c_rows: Any, left: Any,
     ) -> None:  # fmt: skip
-        """Dot products of w and of what the taps of INNER_ROWS rows see."""
+        """Dot products of w and of what the taps of DOT_ROWS rows see."""
         builder = self.builder
         a, w, c = self.pointer(a), self.pointer(w), self.pointer(c)
-        places = [self.nth(i, left) for i in range(INNER_ROWS)]
+        places = [self.nth(i, left) for i in range(DOT_ROWS)]
         starts = [self.at(a, self.entry(rows, i)) for i in places]
-        (sums,) = self.accumulators(1, INNER_ROWS)
+        (sums,) = self.accumulators(1, DOT_ROWS)
+        rest = builder.urem(run, INT64(self.lanes))
+        whole, mask = builder.sub(run, rest), self.mask(rest)
+        some = builder.icmp_signed("!=", rest, INT64(0))
         with cgutils.for_range(builder, count) as loop:
             tap = self.entry(taps, loop.index)
             seen = [self.at(x, tap) for x in starts]
             weights = self.at(w, builder.mul(w_step, loop.index))
-            with cgutils.for_range_slice(builder, INT64(0), run, INT64(self.lanes)) as (k, _):
-                mask = self.mask(builder.sub(run, k))
+
+            def add(k: Any, mask: Any | None) -> None:
                 factor = self.load(self.at(weights, k, True), mask)
                 for x, total in zip(seen, sums, strict=True):
                     self.add_product(total, self.load(self.at(x, k, True), mask), factor)
-        totals = self.sums_of_lanes([builder.load(total) for total in sums])
-        for i, place in enumerate(places):
-            total = builder.extract_element(totals, INT32(i))
-            builder.store(total, self.at(c, self.entry(c_rows, place)))
+
+            with cgutils.for_range_slice(builder, INT64(0), whole, INT64(self.lanes)) as (k, _):
+                add(k, None)
+            with builder.if_then(some):
+                add(whole, mask)
+        for first in range(0, DOT_ROWS, INNER_ROWS):
+            here = slice(first, first + INNER_ROWS)
+            totals = self.sums_of_lanes([builder.load(total) for total in sums[here]])
+            for i, place in enumerate(places[here]):
+                total = builder.extract_element(totals, INT32(i))
+                builder.store(total, self.at(c, self.entry(c_rows, place)))
 
     def entry(self, table: Any, i: Any) -> Any:
         """Number i of a table of int64 at an address."""
