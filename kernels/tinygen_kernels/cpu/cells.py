@@ -15,6 +15,7 @@ from numba.extending import register_jitable
 from .activation import SCALARS
 from .jit import prefer_wide_vectors
 from .pieces import Piece, vector
+from .reduce import add
 
 _sigmoid, _tanh = SCALARS["sigmoid"][0], SCALARS["tanh"][0]
 
@@ -31,14 +32,6 @@ def _tanhs(x):  # type: ignore[no-untyped-def]
     prefer_wide_vectors()
     for j in range(x.size):
         x[j] = _tanh(x[j], x[j])
-
-
-@register_jitable
-def add(x, y):  # type: ignore[no-untyped-def]
-    """x += y."""
-    prefer_wide_vectors()
-    for j in range(x.size):
-        x[j] += y[j]
 
 
 @register_jitable

@@ -19,6 +19,14 @@ WIDE = 64  # columns; of narrower matrices several rows are read as one
 
 
 @register_jitable
+def add(x, y):  # type: ignore[no-untyped-def]
+    """x += y."""
+    prefer_wide_vectors()
+    for j in range(x.size):
+        x[j] += y[j]
+
+
+@register_jitable
 def add_up(x, total, top, bottom):  # type: ignore[no-untyped-def]
     """total = the sums of the columns of some rows of x, in their own type."""
     prefer_wide_vectors()

@@ -21,11 +21,12 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ..reference import rnn as reference
-from .cells import STEPS, add
+from .cells import STEPS
 from .jit import Loop
 from .matmul import matmul
 from .memory import empty
 from .pieces import call
+from .reduce import add
 from .shares import share
 from .tile import PRODUCT, rectangle
 

@@ -37,6 +37,7 @@ from ..lines import LINE
 from .activation import ACTIVATE
 from .jit import Loop
 from .memory import empty
+from .reduce import add
 from .sandwich import INPUT, OUTPUT, OUTPUT_GRAD, POINTS, WEIGHT, WEIGHT_GRAD, of_kinds
 from .shares import share
 from .tile import PRODUCT, rectangle
@@ -53,6 +54,7 @@ Array = NDArray[Any]
 TILES = 64  # by tiles: at a time; fewer would read the transformed weights more often
 COLUMNS, DEPTH = 48, 128  # by columns: of the transformed weights that a thread makes at a time
 FEW_TILES, MOST_TILES = 64, 256  # by columns: for fewer tiles always; at a time
+SUMMED = 8  # rows of the weights' gradient at a time
 MANY = 8  # images from which on smaller tiles are used
 LARGE = 1 << 22  # transformed weights that no cache of a core holds, nor its share of the next
 
@@ -185,21 +187,23 @@ def _correlate(
 
 @Loop
 def _transform_sums(
-    parts: Array, gw: Array, kernel_width: int, phases: Array, points: Array, weight_grad: int
-) -> None:
+    parts: Array, flat: Array, gw: Array, kernel_width: int, phases: Array, points: Array,
+    weight_grad: int,
+) -> None:  # fmt: skip
     inputs, outputs = gw.shape[1:]
-    for job in prange(len(phases) * inputs):
-        k, c = divmod(np.int64(job), inputs)
+    blocks = (inputs + SUMMED - 1) // SUMMED
+    for job in prange(len(phases) * blocks):
+        k, block = divmod(np.int64(job), blocks)
+        top, bottom = block * SUMMED, min((block + 1) * SUMMED, inputs)
+        first, last = (k * inputs + top) * outputs, (k * inputs + bottom) * outputs
         for p in range(POINTS):
             if points[p, 0] <= k < points[p, 1]:
-                total = parts[0, p, job]
                 for part in range(1, len(parts)):
-                    addend = parts[part, p, job]
-                    for o in range(total.size):
-                        total[o] += addend[o]
+                    add(flat[0, p, first:last], flat[part, p, first:last])
         transform_weights_back(
-            weight_grad, parts[0], job, gw, kernel_width, phases[k], c, c + 1, 0, outputs
-        )
+            weight_grad, parts[0], k * inputs + top, gw, kernel_width, phases[k], top, bottom, 0,
+            outputs,
+        )  # fmt: skip
 
 
 @Loop
@@ -270,7 +274,13 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
     parts = _planes((shares,), wide, outputs, dtype)
     _correlate.shared(x, gy, v, g, parts, *tables, *pieces)
     _transform_sums.over(gw.size)(
-        parts, gw, kernel_width, plan.read, plan.points_read, WEIGHT_GRAD[dtype]
+        parts,
+        parts.reshape(shares, POINTS, -1),
+        gw,
+        kernel_width,
+        plan.read,
+        plan.points_read,
+        WEIGHT_GRAD[dtype],
     )
     return gw
 
