@@ -25,21 +25,24 @@ def transform_weights(piece, w, kernel_width, phases, top, bottom, left, right, 
     size, run = w.itemsize, right - left
     down, across = kernel_width * rows * columns, rows * columns
     row, plane = u.strides[1] // size, u.strides[0] // size
-    for k in range(len(phases)):
+    for job in range(len(phases) * (bottom - top)):  # in the order of what is written
+        if spread:
+            r, k = divmod(job, len(phases))
+        else:
+            k, r = divmod(job, bottom - top)
         phase = phases[k]
         tap = phase.tap_down * down + phase.tap_across * across
         skip = k * run if spread else k * (bottom - top) * row
-        for r in range(bottom - top):
-            source = w.ctypes.data + size * (tap + (top + r) * columns + left)
-            target = u.ctypes.data + size * (skip + r * row)
-            call(
-                piece,
-                (
-                    source, phase.step_down * down, phase.step_across * across,
-                    target, WINDOW * plane, plane, run,
-                    phase.top, phase.bottom, phase.left, phase.right, 0, WINDOW, 0, WINDOW,
-                ),
-            )  # fmt: skip
+        source = w.ctypes.data + size * (tap + (top + r) * columns + left)
+        target = u.ctypes.data + size * (skip + r * row)
+        call(
+            piece,
+            (
+                source, phase.step_down * down, phase.step_across * across,
+                target, WINDOW * plane, plane, run,
+                phase.top, phase.bottom, phase.left, phase.right, 0, WINDOW, 0, WINDOW,
+            ),
+        )  # fmt: skip
 
 
 @register_jitable
