@@ -150,10 +150,13 @@ class _SandwichEmitter(Emitter):
         x, x_down, x_across, y, y_down, y_across, channels = operands
         builder = self.builder
         x, y = self.pointer(x), self.pointer(y)
-        whole = self.all_within(len(t), *of_y[2:], self.all_within(len(s), *of_y[:2]))
+        y_top, y_bottom, y_left, y_right = of_y
+        whole = self.all_within(len(s), y_top, y_bottom)
+        whole = self.all_within(len(t), y_left, y_right, whole)
         if edges:
-            whole = self.all_within(len(s[0]), *of_x[:2], whole)
-            whole = self.all_within(len(t[0]), *of_x[2:], whole)
+            x_top, x_bottom, x_left, x_right = of_x
+            whole = self.all_within(len(s[0]), x_top, x_bottom, whole)
+            whole = self.all_within(len(t[0]), x_left, x_right, whole)
 
         def places(base: Any, down: Any, across: Any, k: Any) -> Callable[[int, int], Any]:
             def place(i: int, j: int) -> Any:
@@ -163,15 +166,15 @@ class _SandwichEmitter(Emitter):
             return place
 
         def transform(k: Any, load: Callable[..., Any], store: Callable[..., None]) -> None:
-            of_x, of_y = places(x, x_down, x_across, k), places(y, y_down, y_across, k)
+            place_x, place_y = places(x, x_down, x_across, k), places(y, y_down, y_across, k)
             across_x = [
-                self.times(s, [load(of_x(i, j), i, j) for i in range(len(s[0]))])
+                self.times(s, [load(place_x(i, j), i, j) for i in range(len(s[0]))])
                 for j in range(len(t[0]))
             ]
             for i, row in enumerate(zip(*across_x, strict=True)):
                 if any(s[i]):
                     values = enumerate(self.times(t, row))
-                    store(i, [(j, value, of_y(i, j)) for j, value in values if any(t[j])])
+                    store(i, [(j, value, place_y(i, j)) for j, value in values if any(t[j])])
 
         def store_all(i: int, row: list[Any]) -> None:
             for _, value, place in row:

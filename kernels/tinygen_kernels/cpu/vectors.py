@@ -37,7 +37,7 @@ class Emitter:
 
     def __init__(self, bits: int, builder: Any) -> None:
         if platform.machine() in ("x86_64", "AMD64"):
-            # LLVM's timetable of an AMD Zen loads everything first, spills, and takes 3 times as long
+            # LLVM's timetable of an AMD Zen loads all first and spills: a third of the speed
             set_attribute(builder, "tune-cpu", "x86-64")
         self.builder, self.size = builder, bits // 8
         self.lanes = VECTOR_BYTES * 8 // bits

@@ -53,7 +53,7 @@ from .winograd_tiles import (
 Array = NDArray[Any]
 TILES, LEAST_TILES = 64, 16  # by tiles: at a time, if their transforms fit into CACHED elements,
 CACHED = 1 << 18  # and fewer if not: the second cache of a core
-MANY_WEIGHTS, BATCH = 1 << 21, 128  # of so many transformed weights, read each time, tiles at a time
+MANY_WEIGHTS, BATCH = 1 << 21, 128  # of so many transformed weights, read each time: so many
 COLUMNS, DEPTH = 48, 128  # by columns: of the transformed weights that a thread makes at a time
 FEW_TILES, MOST_TILES = 64, 256  # by columns: for fewer tiles always; at a time
 SUMMED = 8  # rows of the weights' gradient at a time
