@@ -20,7 +20,15 @@ if importlib.util.find_spec("tinygen_kernels") is None:  # a raw checkout, not i
 
 from tinygen_kernels import kernels
 from tinygen_kernels.bands import Band
-from tinygen_kernels.geometry import Geometry, Padding, Pads, Pair, pair, resolve_padding
+from tinygen_kernels.geometry import (
+    Geometry,
+    Padding,
+    Pads,
+    Pair,
+    pair,
+    parse_padding,
+    resolve_padding,
+)
 from tinygen_kernels.lines import LINE, aligned
 
 __all__ = [
@@ -41,6 +49,7 @@ __all__ = [
     "kernel_cache_folder",
     "kernels",
     "pair",
+    "parse_padding",
     "resolve_padding",
     "to_device",
     "to_numpy",

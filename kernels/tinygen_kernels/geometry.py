@@ -33,6 +33,13 @@ class Geometry:
     dilation: Pair = (1, 1)
     groups: int = 1
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:  # a geometry is looked up in tables of plans at every call
+        return hash((self.size, self.kernel, self.stride, self.pads, self.dilation, self.groups))
+
     @functools.cached_property
     def padded(self) -> Pair:
         """(height, width) of the input with its zeros."""
@@ -68,28 +75,16 @@ def pair(value: int | Pair) -> Pair:
     return down, across
 
 
-def resolve_padding(
-    padding: Padding, size: Pair, kernel: Pair, stride: Pair, dilation: Pair
-) -> Pads:
-    """The zeros around an image as ((top, bottom), (left, right)).
+def parse_padding(padding: Padding) -> str | Pads:
+    """Padding in a form that can be a key: "same", "valid", or ((top, bottom), (left, right)).
 
-    "valid" is none; "same" as many as make the output ceil(size / stride), the odd one below and
-    to the right, as in TensorFlow; an integer is that many on every side.
-
-    >>> resolve_padding("same", (28, 28), (5, 5), (2, 2), (1, 1))
-    ((1, 2), (1, 2))
+    >>> parse_padding(1)
+    ((1, 1), (1, 1))
     """
-    if padding == "valid":
-        return (0, 0), (0, 0)
-    if padding == "same":
-        totals = [
-            max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
-            for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
-        ]
-        down, across = ((total // 2, total - total // 2) for total in totals)
-        return down, across
     if isinstance(padding, str):
-        raise ValueError(f'padding must be "same", "valid", a number or pairs, not {padding!r}')
+        if padding not in ("same", "valid"):
+            raise ValueError(f'padding must be "same", "valid", a number or pairs, not {padding!r}')
+        return padding
     if isinstance(padding, int):
         padding = (padding, padding), (padding, padding)
     try:
@@ -102,3 +97,28 @@ def resolve_padding(
     if min(*pads[0], *pads[1]) < 0:
         raise ValueError(f"padding must not be negative, got {padding!r}")
     return pads
+
+
+def resolve_padding(
+    padding: Padding, size: Pair, kernel: Pair, stride: Pair, dilation: Pair
+) -> Pads:
+    """The zeros around an image as ((top, bottom), (left, right)).
+
+    "valid" is none; "same" as many as make the output ceil(size / stride), the odd one below and
+    to the right, as in TensorFlow; an integer is that many on every side.
+
+    >>> resolve_padding("same", (28, 28), (5, 5), (2, 2), (1, 1))
+    ((1, 2), (1, 2))
+    """
+    padding = parse_padding(padding)
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        totals = [
+            max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+            for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+        ]
+        down, across = ((total // 2, total - total // 2) for total in totals)
+        return down, across
+    assert not isinstance(padding, str)
+    return padding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from ..backend import Padding, Pair, pair, resolve_padding
+from ..backend import Padding, Pair, pair, parse_padding
 from ..core import Parameter, Tensor, TensorLike
 from ..ops.activation import parse_activation
 from ..ops.random import Random, default_rng
@@ -40,7 +40,7 @@ class _Conv(Module):
             raise ValueError(
                 f"{name}: {groups} groups do not divide {inputs} and {outputs} channels"
             )
-        resolve_padding(padding, (1, 1), size, pair(stride), pair(dilation))
+        parse_padding(padding)
         parse_activation(activation)
         rng = rng or default_rng()
         self.options: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import ops
-from ..backend import Padding, Pair, pair, resolve_padding
+from ..backend import Padding, Pair, pair, parse_padding
 from ..core import Tensor, TensorLike
 from ..ops.resample import Filter
 from .module import Module
@@ -20,7 +20,7 @@ class _Pool2D(Module):
             raise ValueError(
                 f"{type(self).__name__}: size and stride must be positive, got {size} and {stride}"
             )
-        resolve_padding(padding, (1, 1), pair(size), pair(steps), (1, 1))
+        parse_padding(padding)
         self.size, self.stride, self.padding = size, stride, padding
 
     def describe(self) -> str:

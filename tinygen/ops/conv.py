@@ -6,9 +6,10 @@ gradients of each of the three are the other two.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from ..backend import Array, Geometry, Padding, Pair, kernels, pair, resolve_padding
+from ..backend import Array, Geometry, Padding, Pair, kernels, pair, parse_padding, resolve_padding
 from ..config import state as config
 from ..core import Function, Tensor, TensorLike, data_of, wrap
 from .activation import Activation, activate, activation_grad, parse_activation
@@ -271,19 +272,28 @@ def _geometry(
     dilation: int | Pair,
     groups: int,
 ) -> Geometry:
-    """The Geometry of a convolution of images of that shape."""
+    """The Geometry of a convolution of images of that shape, which is the same object each time."""
     if len(shape) != 4:
         raise ValueError(f"{op}: images must be (n, height, width, channels), got shape {shape}")
-    steps, spread, size = pair(stride), pair(dilation), (shape[1], shape[2])
-    if min(*steps, *spread, *kernel) < 1:
+    size = shape[1], shape[2]
+    pads = parse_padding(padding)
+    return _checked_geometry(op, size, tuple(kernel), pair(stride), pads, pair(dilation), groups)
+
+
+@functools.lru_cache(1024)
+def _checked_geometry(
+    op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Geometry:
+    """The Geometry of what leaves at least one pixel."""
+    if min(*stride, *dilation, *kernel) < 1:
         raise ValueError(
-            f"{op}: stride {steps}, dilation {spread} and kernel {tuple(kernel)} must be positive"
+            f"{op}: stride {stride}, dilation {dilation} and kernel {kernel} must be positive"
         )
-    pads = resolve_padding(padding, size, kernel, steps, spread)
-    geometry = Geometry(size, tuple(kernel), steps, pads, spread, groups)
+    pads = resolve_padding(padding, size, kernel, stride, dilation)
+    geometry = Geometry(size, kernel, stride, pads, dilation, groups)
     if min(geometry.output_size) < 1 or min(size) < 1:
         raise ValueError(
             f"{op}: images of {size} pixels with padding {pads} leave no room for a kernel of "
-            f"{tuple(kernel)} with dilation {spread}"
+            f"{kernel} with dilation {dilation}"
         )
     return geometry

@@ -6,7 +6,17 @@ import functools
 
 import numpy as np
 
-from ..backend import Array, Band, Geometry, Padding, Pair, kernels, pair, resolve_padding
+from ..backend import (
+    Array,
+    Band,
+    Geometry,
+    Padding,
+    Pair,
+    kernels,
+    pair,
+    parse_padding,
+    resolve_padding,
+)
 from ..core import Function, Tensor, TensorLike
 from .resample import Resample2DFunction, shape_of_images
 from .shape import reshape
@@ -122,22 +132,28 @@ def _mean_band(inputs: int, outputs: int, size: int, stride: int, before: int) -
 def _windows(
     op: str, x: TensorLike, size: int | Pair, stride: int | Pair | None, padding: Padding
 ) -> Geometry:
-    """Where the windows lie."""
+    """Where the windows lie; the same object each time."""
     _, height, width, _ = shape_of_images(op, x)
     kernel = pair(size)
     steps = kernel if stride is None else pair(stride)
-    if min(*kernel, *steps) < 1:
-        raise ValueError(f"{op}: size {kernel} and stride {steps} must be positive")
     try:
-        pads = resolve_padding(padding, (height, width), kernel, steps, (1, 1))
+        around = parse_padding(padding)
     except ValueError as error:
         raise ValueError(f"{op}: {error}") from None
+    return _checked_windows(op, (height, width), kernel, steps, around)
+
+
+@functools.lru_cache(1024)
+def _checked_windows(op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding) -> Geometry:
+    """The Geometry of at least one window, none of which is all padding."""
+    if min(*kernel, *stride) < 1:
+        raise ValueError(f"{op}: size {kernel} and stride {stride} must be positive")
+    pads = resolve_padding(padding, size, kernel, stride, (1, 1))
     if any(max(around) >= k for around, k in zip(pads, kernel, strict=True)):
         raise ValueError(f"{op}: padding {pads} must be less than the window's size {kernel}")
-    geometry = Geometry((height, width), kernel, steps, pads)
+    geometry = Geometry(size, kernel, stride, pads)
     if min(geometry.output_size) < 1:
         raise ValueError(
-            f"{op}: images of {(height, width)} pixels with padding {pads} have no window of size "
-            f"{kernel}"
+            f"{op}: images of {size} pixels with padding {pads} have no window of size {kernel}"
         )
     return geometry

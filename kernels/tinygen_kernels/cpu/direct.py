@@ -9,6 +9,7 @@ and steps exchanged so is the gradient of the weights: no zero is ever multiplie
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -139,10 +140,9 @@ def convolve(
     # bias and activation of phases come when they are together
     whole = len(places.parts) == geometry.groups
     f = 0 if not whole or (b is None and name == "identity") else ACTIVATE[name][y.dtype]
-    bias = np.zeros(y.shape[3], y.dtype) if b is None else np.asarray(b, y.dtype)
-    bias = np.tile(bias, -(-WIDE // max(bias.size, 1)))
+    bias = _no_bias(y.shape[3], y.dtype) if b is None or not f else _repeated(b, y.dtype)
     work = w.size * (y.size // y.shape[3]) if y.size else 0
-    tables = places[2:]
+    tables = places[2:7]
     if dots:
         loop = _dots.shared if work > ALONE else _dots.alone
         loop(x, w, bias, y, *tables, DOTS[y.dtype], f, parameter)
@@ -152,6 +152,19 @@ def convolve(
         loop = _products.shared if work > ALONE else _products.alone
         loop(x, w, columns, bias, y, *tables, GATHERED[y.dtype], f, parameter)
     return y if whole else bias_activate(y, b, name, parameter)
+
+
+def _repeated(b: Array, dtype: np.dtype[Any]) -> Array:
+    """A bias again and again, at least WIDE numbers, so that rows of few channels are one."""
+    bias = np.empty((-(-WIDE // max(b.size, 1)), b.size), dtype)
+    bias[...] = b
+    return bias.ravel()
+
+
+@functools.lru_cache(maxsize=256)
+def _no_bias(channels: int, dtype: np.dtype[Any]) -> Array:
+    """The same for no bias."""
+    return _repeated(np.zeros(channels), dtype)
 
 
 def _spread_rows(w: Array) -> Array:
@@ -181,8 +194,7 @@ def weight_grad(x: Array, gy: Array, places: Places, geometry: Geometry) -> Arra
     loop = _weight_grad.shared if depth * gy.size > ALONE else _weight_grad.alone
     for g, (_, outs) in enumerate(groups_of(channels, outputs, geometry.groups)):
         sums = empty((shares, depth, outs.stop - outs.start), x.dtype)
-        jobs = places.jobs[places.jobs["part"] == g]
-        tables = places.steps[:depth], places.sources, jobs
+        tables = places.steps[:depth], places.sources, places.jobs_of[g]
         loop(x, seen[:, outs], sums, *tables, row_shares, GATHERED[x.dtype])
         total = sums[0] if shares == 1 else sums.sum(axis=0, dtype=x.dtype)
         gw[..., outs] = total.reshape(*gw.shape[:3], -1)

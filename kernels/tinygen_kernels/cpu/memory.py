@@ -38,12 +38,14 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     size = math.prod(shape) * dtype.itemsize
     if size < SMALLEST:
         return np.empty(shape, dtype)
-    size = _rounded(size)
-    block = _waiting[size].pop() if _waiting[size] else _larger(size)
-    if block is None:
-        block = aligned(size)
-    else:
+    # One of eight sizes between two powers of two, so that similar results share blocks.
+    step = 1 << (size.bit_length() - 4)
+    size = -(-size // step) * step
+    if blocks := _waiting.get(size) or _larger(size):
+        block = blocks.pop()
         _bytes_waiting -= block.nbytes
+    else:
+        block = aligned(size)
     # The standard library's lightest object that NumPy keeps as the base of an array (it looks
     # through a memoryview) and that can be watched: it lives as long as any array on the block.
     owner = PickleBuffer(block)  # type: ignore[arg-type]  # arrays are buffers
@@ -52,17 +54,14 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.ndarray(shape, dtype, owner)  # type: ignore[arg-type]  # and so is this
 
 
-def _larger(size: int) -> NDArray[Any] | None:
-    """A block that waits and is at most twice as large, the smallest of them."""
-    sizes = (other for other, blocks in _waiting.items() if blocks and size < other <= 2 * size)
-    best = min(sizes, default=None)
-    return None if best is None else _waiting[best].pop()
-
-
-def _rounded(size: int) -> int:
-    """Up to one of eight sizes between two powers of two, so that similar results share blocks."""
-    step = 1 << (size.bit_length() - 4)
-    return -(-size // step) * step
+def _larger(size: int) -> list[NDArray[Any]] | None:
+    """The blocks that wait of the next size there are some of, which is at most twice this one."""
+    top = 2 * size
+    while size < top:
+        size += 1 << (size.bit_length() - 4)
+        if blocks := _waiting.get(size):
+            return blocks
+    return None
 
 
 def _give_back(watch: weakref.ref[PickleBuffer]) -> None:

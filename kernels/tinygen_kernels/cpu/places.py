@@ -45,6 +45,7 @@ class Places(NamedTuple):
     sources: Array  # from the first pixel of a block to each, in the image that is read
     targets: Array  # and in the one that is made
     jobs: Array
+    jobs_of: list[Array]  # those of each part
 
 
 @functools.lru_cache(maxsize=256)
@@ -93,7 +94,9 @@ def places_of(geometry: Geometry, transposed: bool, n: int, inputs: int, outputs
     jobs.sort(key=lambda job: job[3])  # phases that see the same pixels follow each other
     taps = np.concatenate([taps for *_, taps, _ in phases]) if transposed else None
     seen_from, read, made = (np.concatenate(table) for table in (steps, sources, targets))
-    return Places(pads, taps, np.array(parts, PART), seen_from, read, made, np.array(jobs, JOB))
+    table = np.array(jobs, JOB)
+    jobs_of = [table[table["part"] == part] for part in range(len(parts))]
+    return Places(pads, taps, np.array(parts, PART), seen_from, read, made, table, jobs_of)
 
 
 def _block(images: int, height: int, width: int) -> tuple[int, int, int]:

@@ -140,9 +140,10 @@ def convolve(
         grid, batch = _grid(plan, len(x), MOST_TILES, 1)
     else:
         grid, batch = _grid(plan, len(x), _batch(inputs * n_read, outputs * n_made), threads)
-    u = _planes((threads,), depth * n_read, width * n_made, dtype)
-    v = _planes((threads,), batch, inputs * n_read, dtype)
-    m = _planes((threads,), batch, width * n_made, dtype)
+    u, v, m = _planes(
+        threads, dtype, (depth * n_read, width * n_made), (batch, inputs * n_read),
+        (batch, width * n_made),
+    )  # fmt: skip
     f = 0 if b is None and name == "identity" else ACTIVATE[name][dtype]
     bias = np.zeros(outputs, dtype) if b is None else np.ascontiguousarray(b, dtype)
     small = grid[:2] != grid[2:4]
@@ -264,17 +265,14 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
     tables = plan.read, plan.made, plan.points_read, plan.before, plan.read_step, grid
     if columns:
         threads = min(numba.get_num_threads(), max(outputs // COLUMNS, 1))
-        v = _planes((threads,), batch, wide, dtype)
-        g = _planes((threads,), batch, min(COLUMNS, outputs), dtype)
-        sums = _planes((threads,), min(DEPTH, inputs) * phases, g.shape[3], dtype)
+        width, depth = min(COLUMNS, outputs), min(DEPTH, inputs) * phases
+        v, g, sums = _planes(threads, dtype, (batch, wide), (batch, width), (depth, width))
         _correlate_columns.shared(
             x, gy, gw, kernel_width, v, g, sums, *tables, *pieces, WEIGHT_GRAD[dtype]
         )
         return gw
     shares = min(shares, -(-count // batch))
-    v = _planes((shares,), batch, wide, dtype)
-    g = _planes((shares,), batch, outputs, dtype)
-    parts = _planes((shares,), wide, outputs, dtype)
+    v, g, parts = _planes(shares, dtype, (batch, wide), (batch, outputs), (wide, outputs))
     _correlate.shared(x, gy, v, g, parts, *tables, *pieces)
     _transform_sums.over(gw.size)(
         parts,
@@ -330,13 +328,19 @@ def _evenly(count: int, most: int, shares: int) -> int:
     return min(range(most, most // 2, -1), key=largest_share)
 
 
-def _planes(before: tuple[int, ...], rows: int, columns: int, dtype: np.dtype[Any]) -> Array:
-    """Workspace (*before, POINTS, rows, columns), whose planes do not share sets of the caches.
+def _planes(count: int, dtype: np.dtype[Any], *sizes: tuple[int, int]) -> list[Array]:
+    """Workspaces (count, POINTS, rows, columns), whose planes do not share sets of the caches.
 
     A transform writes to the same place of all planes. A power of two apart, these would push each
     other out of the caches; an odd number of cache lines apart, they lie side by side.
     """
     per_line = LINE // dtype.itemsize
-    lines = -(-rows * columns // per_line) | 1
-    planes = empty((*before, POINTS, lines * per_line), dtype)
-    return planes[..., : rows * columns].reshape(*before, POINTS, rows, columns)
+    steps = [(-(-rows * columns // per_line) | 1) * per_line for rows, columns in sizes]
+    block = empty((count * POINTS * sum(steps),), dtype)
+    made, start = [], 0
+    for step, (rows, columns) in zip(steps, sizes, strict=True):
+        stop = start + count * POINTS * step
+        planes = block[start:stop].reshape(count, POINTS, step)
+        made.append(planes[..., : rows * columns].reshape(count, POINTS, rows, columns))
+        start = stop
+    return made
