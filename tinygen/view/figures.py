@@ -85,7 +85,7 @@ def curves(model: Model, images: Array, rows: Sequence[Any], folder: Path) -> Pa
     losses = [k for k in names if k.endswith("loss")]
     others = [k for k in names if k not in losses]
     starts = [b for a, b in pairwise(rows) if a["stage"] != b["stage"]]
-    with _axes(2 if others else 1) as (figure, axes):
+    with axes_of(2 if others else 1) as (figure, axes):
         for axis, group in zip(axes, [losses, others], strict=False):
             for name, color in zip(group, _colors(group), strict=True):
                 epochs, values = zip(
@@ -126,7 +126,7 @@ def projection(model: Model, points: Array, rows: Sequence[Any], folder: Path) -
         codings = model.eval().encode(points).numpy()
         made = model.decode(codings).numpy()
     flat = codings.shape[1] > 1
-    with _axes(2, {"projection": "3d"}) as (figure, axes):
+    with axes_of(2, {"projection": "3d"}) as (figure, axes):
         space, plane = axes
         space.scatter(*points.T, color=BLUE, s=12, label="data", depthshade=False)
         space.scatter(*made.T, color=ORANGE, s=8, label="reconstruction", depthshade=False)
@@ -186,7 +186,7 @@ def draw_figures(
 
 
 @contextmanager
-def _axes(count: int, first: dict[str, Any] | None = None) -> Iterator[tuple[Any, Any]]:
+def axes_of(count: int, first: dict[str, Any] | None = None) -> Iterator[tuple[Any, Any]]:
     """A matplotlib figure with axes side by side, without any display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
