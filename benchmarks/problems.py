@@ -1,6 +1,6 @@
 """What every library is given: the sizes of a model, its initial weights, its batches, its FLOPs.
 
-Written with NumPy alone, because every library's interpreter has that. A recipe is what one of the
+Written with NumPy alone, because every library's interpreter has that. A problem is what one of the
 functions in `peers/*_steps.py` builds a training step from; the weights are drawn here, so all of
 them start from the same and must report the same losses.
 """
@@ -22,8 +22,8 @@ SEED = 42
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """One model's training.
+class Problem:
+    """Training steps of one model, small enough to be written in every library.
 
     Attributes:
         batch: samples in a step.
@@ -53,7 +53,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class RMSpropRecipe(Recipe):
+class RMSpropProblem(Problem):
     """Trained by RMSprop:  s = rho s + (1 - rho) g^2,  w -= learning_rate g / (sqrt(s) + epsilon).
 
     That is PyTorch's form. Keras has an epsilon of 1e-7 under the root; outside of it the root of
@@ -78,7 +78,7 @@ def dense_layers(sizes: Iterable[tuple[int, int]], seed: int) -> list[Layer]:
 
 
 @dataclass(frozen=True)
-class DenseAutoencoder(Recipe):
+class DenseAutoencoder(Problem):
     """Dense layers 784-...-784, SELU inside and a sigmoid at the end, cross-entropy, plain SGD."""
 
     sizes: tuple[int, ...] = (784, 100, 30, 100, 784)
@@ -96,7 +96,7 @@ class DenseAutoencoder(Recipe):
 
 
 @dataclass(frozen=True)
-class ConvAutoencoder(Recipe):
+class ConvAutoencoder(Problem):
     """Three convolutions 3x3 with SELU and pooling 2x2, three transposed ones of stride 2 back.
 
     28 -> 14 -> 7 -> 3 pixels, and 3 -> 7 -> 14 -> 28; the last activation is a sigmoid. The first
@@ -129,7 +129,7 @@ class ConvAutoencoder(Recipe):
 
 
 @dataclass(frozen=True)
-class RecurrentAutoencoder(Recipe):
+class RecurrentAutoencoder(Problem):
     """Images read row by row: LSTM 28-100, LSTM 100-30 to its last state, that repeated, and back.
 
     The way back is LSTM 30-100 and a dense layer 100-28 with a sigmoid at every step.
@@ -189,7 +189,7 @@ class GRUAutoencoder(RecurrentAutoencoder):
 
 
 @dataclass(frozen=True)
-class VariationalAutoencoder(RMSpropRecipe):
+class VariationalAutoencoder(RMSpropProblem):
     """Dense 784-150-100, from there mean and log-variance of the codings, and 100-150-784 back.
 
     SELU inside, a sigmoid at the end. The codings are mean + exp(log-variance / 2) noise; a batch
@@ -224,7 +224,7 @@ class VariationalAutoencoder(RMSpropRecipe):
 
 
 @dataclass(frozen=True)
-class AdversarialRecipe(RMSpropRecipe):
+class AdversarialProblem(RMSpropProblem):
     """A generator and a discriminator, one phase after the other in every step.
 
     1. The generator, in inference, makes images of noise. They and as many real ones are one
@@ -269,7 +269,7 @@ class AdversarialRecipe(RMSpropRecipe):
 
 
 @dataclass(frozen=True)
-class GAN(AdversarialRecipe):
+class GAN(AdversarialProblem):
     """Dense layers with SELU: a generator 30-100-150-784, and a discriminator 784-150-100-1.
 
     The generator ends with a sigmoid; images are between 0 and 1.
@@ -299,7 +299,7 @@ class GAN(AdversarialRecipe):
 
 
 @dataclass(frozen=True)
-class DCGAN(AdversarialRecipe):
+class DCGAN(AdversarialProblem):
     """Convolutions 5x5 with stride 2, padded as TensorFlow's "same": 28 -> 14 -> 7 pixels.
 
     Generator: dense 100 to 7 x 7 x 128, batch norm, transposed 64 with SELU, batch norm,
@@ -345,9 +345,9 @@ class DCGAN(AdversarialRecipe):
         return [self.latents * 49 * many, *reversed(convolutions)], [*convolutions, 49 * many]
 
 
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
+PROBLEMS: dict[str, Problem] = {
+    problem.name: problem
+    for problem in (
         DenseAutoencoder("stacked-ae", 32, "SGD 1.5"),
         ConvAutoencoder("conv-ae", 32, "SGD 1.0"),
         RecurrentAutoencoder("recurrent-ae", 32, "SGD 0.1"),
