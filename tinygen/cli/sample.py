@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
     from ..training.experiment import restore
     from ..view import plate, save_png
-    from ..view.figures import SHOWN, reconstruction
+    from ..view.epochs import SHOWN, reconstruction
 
     experiment, folder = restore(options.run_folder)
     images = experiment.samples[: options.n]

@@ -5,7 +5,8 @@ Nothing here trains or computes; it draws what it is given.
 
 from __future__ import annotations
 
-from .figures import FIGURES, Plates, draw_figures
+from .epochs import Plates
+from .figures import FIGURES, draw_figures
 from .plate import plate, save_png, to_pixels
 
 __all__ = ["FIGURES", "Plates", "draw_figures", "plate", "save_png", "to_pixels"]
