@@ -17,13 +17,16 @@ from typing import Any
 from ..names import nearest
 from .base import Autoencoder, Model, Phase, Recipe, Stage
 from .linear import LinearAutoencoder
+from .published import PUBLISHED, Published, published
 from .stacked import StackedAutoencoder, TiedAutoencoder
 
 __all__ = [
+    "PUBLISHED",
     "Autoencoder",
     "LinearAutoencoder",
     "Model",
     "Phase",
+    "Published",
     "Recipe",
     "StackedAutoencoder",
     "Stage",
@@ -32,6 +35,7 @@ __all__ = [
     "find",
     "names",
     "options",
+    "published",
 ]
 
 REGISTRY: dict[str, type[Model]] = {

@@ -27,8 +27,7 @@ def line_chart(
     log = spans_far(curves)
     ticks = log_ticks(min(ys), max(ys)) if log else even_ticks(min(ys), max(ys))
     across = _scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
-    low, high = (min(*ys, ticks[0]), max(*ys, ticks[-1]))
-    down = _scale(low, high, HEIGHT - BOTTOM, TOP, math.log if log else float)
+    down = _scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP, math.log if log else float)
     names = escape(", ".join(curve.title for curve in curves))
     box = f"0 0 {WIDTH} {HEIGHT}"
     parts = [f'<svg class="chart" viewBox="{box}" role="img" aria-label="{names} by epoch">']
@@ -36,7 +35,8 @@ def line_chart(
         parts.append(f'<path class="grid" d="M{LEFT} {down(tick):.1f}H{WIDTH - RIGHT}"/>')
         parts.append(_text(LEFT - 8, down(tick) + 4, f"{tick:.6g}", "end"))
     for tick in even_ticks(min(xs), max(xs), whole=True):
-        parts.append(_text(across(tick), HEIGHT - BOTTOM + 18, f"{tick:g}", "middle"))
+        if min(xs) <= tick <= max(xs):
+            parts.append(_text(across(tick), HEIGHT - BOTTOM + 18, f"{tick:g}", "middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "epoch", "middle"))
     for epoch in starts:
         x = across(epoch - 0.5)
@@ -96,12 +96,12 @@ def _scale(
 
 
 def even_ticks(low: float, high: float, count: int = 5, whole: bool = False) -> list[float]:
-    """About `count` round numbers (1, 2 or 5 times a power of ten apart) from low to high.
+    """About `count` round numbers (1, 2 or 5 times a power of ten apart) around low and high.
 
     >>> even_ticks(0.26, 0.33)
-    [0.26, 0.28, 0.3, 0.32]
+    [0.26, 0.28, 0.3, 0.32, 0.34]
     >>> even_ticks(1, 10, whole=True)
-    [2.0, 4.0, 6.0, 8.0, 10.0]
+    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
     >>> even_ticks(3, 3)
     [3]
     """
@@ -111,19 +111,15 @@ def even_ticks(low: float, high: float, count: int = 5, whole: bool = False) -> 
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough)
     step = max(step, 1.0) if whole else step
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """The powers of ten from low to high, and one on each side if there are fewer than two.
+    """The powers of ten around low and high, which are above 0.
 
     >>> log_ticks(0.02, 30)
-    [0.1, 1.0, 10.0]
-    >>> log_ticks(0.2, 7)
-    [0.1, 1.0, 10.0]
+    [0.01, 0.1, 1.0, 10.0, 100.0]
     """
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    if last - first < 1:
-        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     return [float(f"1e{i}") for i in range(first, last + 1)]

@@ -43,7 +43,8 @@ def grouped(rows: Sequence[Mapping[str, Any]]) -> list[list[Curve]]:
                 found.setdefault(name, []).append((row["epoch"], value))
     curves = [Curve(name, *zip(*points, strict=True)) for name, points in found.items()]
     losses = [c for c in curves if c.name == "valid_loss" or not c.of_validation]
-    return [losses, *([c] for c in curves if c not in losses)]
+    groups = [losses, *([c] for c in curves if c not in losses)]
+    return [group for group in groups if group]
 
 
 def stage_starts(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
