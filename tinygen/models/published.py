@@ -21,13 +21,17 @@ PUBLISHED: dict[tuple[str, str], Published] = {
     ("stacked-ae", "ed3"): Published(0.0132),
     ("tied-ae", "text"): Published(0.2845, 0.933),
     ("tied-ae", "ed3"): Published(0.0133),
+    ("conv-ae", "text"): Published(0.267, 0.951),
+    ("conv-ae", "ed3"): Published(0.0121),
+    ("recurrent-ae", "text"): Published(0.321, 0.903),
+    ("recurrent-ae", "ed3"): Published(0.0104),
+    ("denoising-ae", "gaussian"): Published(0.2906, 0.930),
+    ("denoising-ae", "dropout"): Published(0.295, 0.924),
+    ("denoising-ae", "ed3"): Published(0.0166),
+    ("sparse-l1-ae", "text"): Published(0.321, 0.908),
+    ("sparse-l1-ae", "ed3"): Published(0.0111),
+    ("sparse-kl-ae", "text"): Published(0.3054, 0.917),
+    ("sparse-kl-ae", "ed3"): Published(0.0099),
+    ("vae", "ed2"): Published(0.3138, 0.921),
+    ("vae", "ed3"): Published(0.0311),
 }
-
-
-def published(model: str, preset: str) -> Published | None:
-    """The figures of that recipe, if there are any.
-
-    >>> published("stacked-ae", "ed2").rounded_accuracy
-    0.936
-    """
-    return PUBLISHED.get((model, preset))

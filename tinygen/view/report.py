@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..models import Model, Published, published
+from ..models import PUBLISHED, Model, Published
 from ..nn.module import summary_rows
 from ..system import require
 from ..training import Run, load
@@ -89,7 +89,7 @@ def contents(run: Run, source: str | Path) -> dict[str, Any]:
     rows, tables, environment = run.rows(), setting_tables(run.config), _environment(run.folder)
     name, preset = run.config["model"], run.config.get("preset", "")
     whole = experiment is not None and experiment.settings["data"]["source"] == "fashion-mnist"
-    expected = published(name, preset) if whole else None
+    expected = PUBLISHED.get((name, preset)) if whole else None
     columns = list(dict.fromkeys(key for row in rows for key in row))
     starts = [row["epoch"] for row in stage_starts(rows)]
     return {
