@@ -57,7 +57,7 @@ ALL = dict(commands(parser()))
 
 def test_there_are_the_commands_that_the_readme_names():
     assert {" ".join(path) for path in ALL} == {
-        *("train", "resume", "sample", "gradcheck", "info"),
+        *("train", "resume", "sample", "report", "gradcheck", "info"),
         *("data", "data list", "data fetch", "data show"),
     }
 
@@ -269,6 +269,19 @@ def test_sample_needs_images(tmp_path, capsys):
     assert main(["train", "linear-ae", "--steps", "1", "--out", str(tmp_path / "run")]) == 0
     assert main(["sample", str(tmp_path / "run")]) == 1
     assert "trained on points, not on images" in capsys.readouterr().err
+
+
+# report
+
+
+def test_report_writes_a_page(tmp_path, capsys):
+    folder = trained(tmp_path)
+    capsys.readouterr()
+    assert main(["report", folder]) == 0
+    assert capsys.readouterr().out == f"{folder}/report.html\n"
+    assert main(["report", f"{folder}/model.safetensors", "--out", "a page.html"]) == 0
+    with open("a page.html", encoding="utf-8") as page, open(f"{folder}/report.html") as other:
+        assert page.read() == other.read()
 
 
 # data

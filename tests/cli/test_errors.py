@@ -69,6 +69,7 @@ def test_names_and_values_that_make_no_sense(capsys, tmp_path, arguments, messag
         ("train stacked-ae --seed x", "invalid int value"),
         ("train stacked-ae --epoch", "expected one argument"),
         ("sample run --out picture.jpg", "a picture's name ends in .png, 'picture.jpg' does not"),
+        ("report run --out page.pdf", "a page's name ends in .html, 'page.pdf' does not"),
         ("data show faces --channels 2", "invalid choice"),
     ],
 )

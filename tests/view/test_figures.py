@@ -11,7 +11,7 @@ from tinygen.data.plane import noisy_plane
 from tinygen.ops.random import Random
 from tinygen.training import Run, Trainer
 from tinygen.view import FIGURES, Plates, draw_figures, plate, to_pixels
-from tinygen.view.figures import SHOWN, reconstruction
+from tinygen.view.epochs import SHOWN, reconstruction
 
 
 def trained(folder, name: str, x: np.ndarray, epochs: int = 3, preset=None, **config) -> Trainer:

@@ -7,8 +7,8 @@ import pytest
 from PIL import ImageColor
 
 from tinygen.ops.random import Random
+from tinygen.view.axes import BLUE, GREEN, ORANGE
 from tinygen.view.codings import arithmetic, look_alikes, outliers, square, walks
-from tinygen.view.figures import BLUE, GREEN, ORANGE
 from tinygen.view.sheet import FRAME, Tile, sheet
 
 

@@ -77,7 +77,7 @@ def _reconstructions(experiment: Any, n: int) -> Any:
 
     from ..latent import reconstruct
     from ..view import plate
-    from ..view.figures import SHOWN
+    from ..view.epochs import SHOWN
 
     images = experiment.samples[:n]
     made = reconstruct(experiment.model, images)

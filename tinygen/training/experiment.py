@@ -139,12 +139,18 @@ def restore(source: str | Path) -> tuple[Experiment, Path]:
     return experiment, run.folder
 
 
+def folder_of(path: str | Path) -> Path:
+    """The folder of the run: the path itself, or of a file in it the one above."""
+    path = Path(path)
+    if not path.is_file():
+        return path
+    found = [p for p in path.parents[:2] if (p / "config.toml").is_file()]
+    return found[0] if found else path.parent
+
+
 def _run_of(path: Path) -> Run:
     """The run that a folder, or a file in it, belongs to."""
-    folder = path
-    if path.is_file():
-        found = [p for p in path.parents[:2] if (p / "config.toml").is_file()]
-        folder = found[0] if found else path.parent
+    folder = folder_of(path)
     run = Run.open(folder)
     missing = [table for table in ("model", *TABLES) if table not in run.config]
     if "data" in missing:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import Array
-from .figures import BLUE, GREEN, ORANGE
+from .axes import BLUE, GREEN, ORANGE
 from .sheet import Tile, sheet
 
 if TYPE_CHECKING:

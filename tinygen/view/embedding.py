@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backend import Array
-from .figures import BLUE, GREY, ORANGE
+from .axes import BLUE, GREY, ORANGE
 from .plate import to_pixels
 
 if TYPE_CHECKING:
