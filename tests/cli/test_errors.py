@@ -104,7 +104,7 @@ def test_a_folder_that_is_taken(capsys, tmp_path):
     assert "Not a directory" in line
 
 
-@pytest.mark.parametrize("command", ["resume", "sample"])
+@pytest.mark.parametrize("command", ["resume", "sample", "evaluate", "interpolate"])
 def test_what_is_no_run(capsys, tmp_path, command):
     code, line = failing(capsys, command, str(tmp_path))
     assert code == 1

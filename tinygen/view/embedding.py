@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..backend import Array
-from .axes import BLUE, GREY, ORANGE
+from .axes import BLUE, GREY, ORANGE, side_by_side
 from .plate import to_pixels
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ def draw_map(
         names: of the classes.
         title: a line on top.
     """
-    figure, (axis,) = _figure(1, 10.5, 9)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.5, 9), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis: Any = figure.add_subplot()
     places = _unit(points)
     colors = [TEN[i % len(TEN)] for i in range(len(names))] or [GREY]
     kinds = np.zeros(len(points), np.int64) if labels is None else labels
@@ -111,28 +116,20 @@ def draw_activations(
         target: the mean activation that training aimed at, if it did.
         title: a line on top.
     """
-    figure, axes = _figure(2, 10.4, 4.2)
-    whats = ("activation", "mean activation of a unit")
-    wholes = ("all activations", "units")
-    for axis, (height, edges), what, whole in zip(
-        axes, (all_shares, mean_shares), whats, wholes, strict=True
-    ):
-        axis.bar(
-            edges[:-1],
-            100 * height,
-            np.diff(edges),
-            align="edge",
-            color=BLUE,
-            alpha=0.85,
-            edgecolor="white",
-        )
-        axis.axvline(mean, color=ORANGE, linewidth=1.6, label=f"mean {mean:.3g}")
-        if target is not None:
-            axis.axvline(target, color=GREY, linestyle="--", label=f"target {target:.3g}")
-        axis.set(xlabel=what, ylabel=f"% of {whole}")
-        axis.legend(frameon=False)
-    axes[0].set_title(title, loc="left")
-    return figure
+    what = (("activation", "all activations"), ("mean activation of a unit", "units"))
+    with side_by_side(2) as (figure, axes):
+        for axis, (part, edges), (name, whole) in zip(
+            axes, (all_shares, mean_shares), what, strict=True
+        ):
+            axis.bar(edges[:-1], 100 * part, np.diff(edges), align="edge", color=BLUE, ec="white")
+            axis.axvline(mean, color=ORANGE, linewidth=1.6, label=f"mean {mean:.3g}")
+            if target is not None:
+                axis.axvline(target, color=GREY, linestyle="--", label=f"target {target:.3g}")
+            axis.set(xlabel=name, ylabel=f"% of {whole}")
+            axis.set_axisbelow(True)
+            axis.legend(frameon=False)
+        axes[0].set_title(title, loc="left")
+    return cast("Figure", figure)
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
@@ -140,18 +137,3 @@ def save_figure(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches="tight", pad_inches=0.12)
     return path
-
-
-def _figure(count: int, width: float, height: float) -> tuple[Figure, list[Any]]:
-    """A figure with axes side by side, which needs no display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = list(figure.subplots(1, count, squeeze=False)[0])
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
-        axis.set_axisbelow(True)
-    return figure, axes
