@@ -16,8 +16,8 @@ EXAMPLE = """examples:
   tinygen sweep sparse-kl-ae --set target=0.05,0.06,0.07,0.08,0.09,0.1 --seeds 3
   tinygen sweep stacked-ae --set learning_rate=0.5,1,1.5 --set codings=10 --epochs 5
 """
-PANELS = 3
-FIGURES = ("loss", "reconstruction_loss", "latent_loss", "activation", "mse", "rounded_accuracy")
+PANELS = 4
+FIGURES = ("loss", "reconstruction_loss", "latent_loss", "sparsity_loss", "mse", "rounded_accuracy")
 
 
 def add_to(commands: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..metrics import interval
 from ..training.pretrain import Outcome, summarize
-from .figures import BLUE, GREY, ORANGE, axes_of
+from .axes import BLUE, GREY, ORANGE, side_by_side
 
 FAR = 12  # values that span more than this factor are drawn on a logarithmic axis
 
@@ -29,7 +29,7 @@ def draw_pretraining(
     """
     looks = (("pretrained", "pretrained", BLUE), ("scratch", "from scratch", ORANGE))
     summary = summarize(outcomes)._asdict()
-    with axes_of(2) as (sheet, (by_epoch, ends)):
+    with side_by_side(2) as (sheet, (by_epoch, ends)):
         by_epoch.axvline(frozen_epochs + 0.5, color=GREY, linewidth=0.8, linestyle=":")
         for name, label, color in looks:
             curves = np.array([getattr(outcome, name) for outcome in outcomes])
@@ -88,8 +88,8 @@ def draw_sweep(
     """
     order = sorted(range(len(values)), key=lambda i: values[i]) if _numbers(values) else None
     places, ticks = _places(values)
-    with axes_of(len(figures)) as (sheet, axes):
-        for axis, (name, runs) in zip(np.atleast_1d(axes), figures.items(), strict=True):
+    with side_by_side(len(figures)) as (sheet, axes):
+        for axis, (name, runs) in zip(axes, figures.items(), strict=True):
             rows = order or range(len(values))
             x = [places[i] for i in rows]
             for i in rows:
@@ -111,7 +111,7 @@ def draw_sweep(
             axis.set_xticks([], minor=True)
             axis.set_xlabel(key.replace("_", " "))
             axis.legend(frameon=False)
-        np.atleast_1d(axes)[0].set_title(title, loc="left")
+        axes[0].set_title(title, loc="left")
         sheet.savefig(path, dpi=120)
     return path
 
