@@ -23,7 +23,7 @@ from .gathered import DOTS, GATHERED, gathered_dots, gathered_rectangle
 from .jit import Loop
 from .memory import empty
 from .pieces import call
-from .places import ROWS, Places, groups_of
+from .places import Places, groups_of
 from .shares import share
 
 Array = NDArray[Any]
@@ -34,121 +34,88 @@ ALONE = 1 << 18  # multiply-adds; up to here a second thread costs more than it 
 
 
 @register_jitable
-def _fill_places(places, start, first, image_step, row_step, step, height, width):  # type: ignore[no-untyped-def]
-    """The places of pixels `start`, `start` + 1 and so on, image by image and row by row."""
-    image, pixel = divmod(start, height * width)
-    i, j = divmod(pixel, width)
-    for p in range(places.size):
-        places[p] = first + image * image_step + i * row_step + j * step
-        j += 1
-        if j == width:
-            i, j = i + 1, 0
-            if i == height:
-                image, i = image + 1, 0
-
-
-@register_jitable
-def _source_places(places, start, part):  # type: ignore[no-untyped-def]
-    """Where pixels are in the image that is read."""
-    _fill_places(
-        places, start, part.source, part.source_image, part.source_row, part.source_pixel,
-        part.height, part.width,
-    )  # fmt: skip
-
-
-@register_jitable
-def _target_places(places, start, part):  # type: ignore[no-untyped-def]
-    """Where pixels are in the image that is made."""
-    _fill_places(
-        places, start, part.target, part.target_image, part.target_row, part.target_pixel,
-        part.height, part.width,
-    )  # fmt: skip
-
-
-@register_jitable
-def _activate_places(f, y, b, places, stride, first, columns, parameter):  # type: ignore[no-untyped-def]
+def _activate(f, made, b, stride, first, rows, columns, parameter):  # type: ignore[no-untyped-def]
     """Add bias and apply an activation to pixels that are neighbours; b is repeated, see WIDE."""
-    place, bias = y.ctypes.data + places[0] * y.itemsize, b.ctypes.data
+    place, bias = made.ctypes.data, b.ctypes.data
     if stride == columns:  # all channels: the rows are one, which is cut into longer ones
-        rows, rest = divmod(places.size * columns, b.size)
-        call(f, (place, bias, rows, b.size, b.size * y.itemsize, parameter))
-        call(f, (place + rows * b.size * y.itemsize, bias, 1, rest, 0, parameter))
+        rows, rest = divmod(rows * columns, b.size)
+        call(f, (place, bias, rows, b.size, b.size * b.itemsize, parameter))
+        call(f, (place + rows * b.size * b.itemsize, bias, 1, rest, 0, parameter))
     else:
-        bias += first * y.itemsize
-        call(f, (place, bias, places.size, columns, stride * y.itemsize, parameter))
+        bias += first * b.itemsize
+        call(f, (place, bias, rows, columns, stride * b.itemsize, parameter))
 
 
 @Loop
 def _products(
-    x: Array, w: Array, columns: int, b: Array, y: Array, steps: Array, parts: Array, jobs: Array,
-    product: int, f: int, parameter: float,
+    x: Array, w: Array, columns: int, b: Array, y: Array, parts: Array, steps: Array,
+    sources: Array, targets: Array, jobs: Array, product: int, f: int, parameter: float,
 ) -> None:  # fmt: skip
     width = columns if len(jobs) >= MANY else min(COLUMNS, columns)  # few: share out channels too
     shares = (columns + width - 1) // width
-    for job in prange(len(jobs) * shares):
-        part, start = parts[jobs[job // shares, 0]], jobs[job // shares, 1]
-        left = job % shares * width
+    for k in prange(len(jobs) * shares):
+        job = jobs[k // shares]
+        part, count = parts[job.part], job.count
+        left = k % shares * width
         right = min(left + width, columns)
-        rows = np.empty(min(ROWS, len(x) * part.height * part.width - start), np.int64)
-        places = np.empty_like(rows)
-        _source_places(rows, start, part)
-        _target_places(places, start, part)
-        places += left
+        seen, made = x.reshape(-1)[job.source :], y.reshape(-1)[job.target + left :]
+        block = slice(part.first_place, part.first_place + count)
         first, last = part.first_step, part.first_step + part.steps
-        flat, made = x.reshape(-1), y.reshape(-1)
-        for k in range(first, max(last, first + 1), DEPTH):
-            here = slice(k, min(k + DEPTH, last))
-            seen, weights = steps[here], w[here, left:right]
-            gathered_rectangle(product, flat, rows, seen, weights, made, places, k - first)
+        for start in range(first, max(last, first + 1), DEPTH):
+            here = slice(start, min(start + DEPTH, last))
+            gathered_rectangle(
+                product, seen, sources[block], steps[here], w[here, left:right], made,
+                targets[block], start - first,
+            )  # fmt: skip
         if f:
             stride, channel = part.target_pixel, part.channel + left
-            _activate_places(f, made, b, places, stride, channel, right - left, parameter)
+            _activate(f, made, b, stride, channel, count, right - left, parameter)
 
 
 @Loop
 def _dots(
-    x: Array, w: Array, b: Array, y: Array, steps: Array, parts: Array, jobs: Array,
-    product: int, f: int, parameter: float,
+    x: Array, w: Array, b: Array, y: Array, parts: Array, steps: Array, sources: Array,
+    targets: Array, jobs: Array, product: int, f: int, parameter: float,
 ) -> None:  # fmt: skip
     columns, run = w.shape[1:]
     taps = steps[::run].copy()
-    for job in prange(len(jobs)):
-        part, start = parts[jobs[job, 0]], jobs[job, 1]
-        rows = np.empty(min(ROWS, len(x) * part.height * part.width - start), np.int64)
-        places = np.empty_like(rows)
-        _source_places(rows, start, part)
-        _target_places(places, start, part)
-        flat, made = x.reshape(-1), y.reshape(-1)
+    for k in prange(len(jobs)):
+        job = jobs[k]
+        part, count = parts[job.part], job.count
+        seen, made = x.reshape(-1)[job.source :], y.reshape(-1)[job.target :]
+        block = slice(part.first_place, part.first_place + count)
         here = slice(part.first_step // run, (part.first_step + part.steps) // run)
         for o in range(columns):
-            gathered_dots(product, flat, rows, taps[here], w[here, o], made, places + o)
+            gathered_dots(
+                product, seen, sources[block], taps[here], w[here, o], made[o:], targets[block]
+            )
         if f:
             stride, channel = part.target_pixel, part.channel
-            _activate_places(f, made, b, places, stride, channel, columns, parameter)
+            _activate(f, made, b, stride, channel, count, columns, parameter)
 
 
 @Loop
 def _weight_grad(
-    x: Array, gy: Array, sums: Array, steps: Array, part: Array, row_shares: int, product: int
-) -> None:
+    x: Array, gy: Array, sums: Array, steps: Array, sources: Array, jobs: Array, row_shares: int,
+    product: int,
+) -> None:  # fmt: skip
     depth, columns = sums.shape[1:]
-    count = len(x) * part[0].height * part[0].width
-    blocks, shares = (count + ROWS - 1) // ROWS, len(sums)
-    for job in prange(row_shares * shares):
-        of_sums, of_rows = job // row_shares, job % row_shares
+    shares = len(sums)
+    for k in prange(row_shares * shares):
+        of_sums, of_rows = k // row_shares, k % row_shares
         top, bottom = share(depth, row_shares, of_rows)
-        first, last = share(blocks, shares, of_sums)
+        first, last = share(len(jobs), shares, of_sums)
         total = sums[of_sums].reshape(-1)
         targets = np.arange(top, bottom) * columns
         if first == last:
             sums[of_sums, top:bottom] = 0
         for block in range(first, last):
-            start = block * ROWS
-            rows = np.empty(min(ROWS, count - start), np.int64)
-            _source_places(rows, start, part[0])
-            seen, taps = gy[start : start + rows.size, :columns], steps[top:bottom]
-            flat = x.reshape(-1)
-            gathered_rectangle(product, flat, taps, rows, seen, total, targets, block - first)
+            job = jobs[block]
+            pixels = gy[job.pixel : job.pixel + job.count, :columns]
+            gathered_rectangle(
+                product, x.reshape(-1)[job.source :], steps[top:bottom], sources[: job.count],
+                pixels, total, targets, block - first,
+            )  # fmt: skip
 
 
 def convolve(
@@ -175,7 +142,7 @@ def convolve(
     bias = np.zeros(y.shape[3], y.dtype) if b is None else np.asarray(b, y.dtype)
     bias = np.tile(bias, -(-WIDE // max(bias.size, 1)))
     work = w.size * (y.size // y.shape[3]) if y.size else 0
-    tables = places.steps, places.parts, places.jobs
+    tables = places[2:]
     if dots:
         loop = _dots.shared if work > ALONE else _dots.alone
         loop(x, w, bias, y, *tables, DOTS[y.dtype], f, parameter)
@@ -214,8 +181,9 @@ def weight_grad(x: Array, gy: Array, places: Places, geometry: Geometry) -> Arra
     loop = _weight_grad.shared if depth * gy.size > ALONE else _weight_grad.alone
     for g, (_, outs) in enumerate(groups_of(channels, outputs, geometry.groups)):
         sums = empty((shares, depth, outs.stop - outs.start), x.dtype)
-        steps, part = places.steps[:depth], places.parts[g : g + 1]
-        loop(x, seen[:, outs], sums, steps, part, row_shares, GATHERED[x.dtype])
+        jobs = places.jobs[places.jobs["part"] == g]
+        tables = places.steps[:depth], places.sources, jobs
+        loop(x, seen[:, outs], sums, *tables, row_shares, GATHERED[x.dtype])
         total = sums[0] if shares == 1 else sums.sum(axis=0, dtype=x.dtype)
         gw[..., outs] = total.reshape(*gw.shape[:3], -1)
     return gw

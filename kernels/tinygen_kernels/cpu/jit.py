@@ -30,6 +30,8 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
+from .vectors import set_attribute
+
 try:
     import fcntl
 except ImportError:  # Windows: no lock, so two processes may both compile; each file is still whole
@@ -93,8 +95,7 @@ def prefer_wide_vectors(context):  # type: ignore[no-untyped-def]  # Numba reads
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        # llvmlite knows only the attributes without a value, so this one goes in behind its check
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        set_attribute(builder, "prefer-vector-width", "512")
         return context.get_dummy_value()
 
     return types.void(), emit

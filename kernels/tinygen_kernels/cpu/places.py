@@ -16,22 +16,23 @@ from ..geometry import Geometry, Pads, Pair
 from .phases import Phase, phases_of_transpose
 
 Array = NDArray[Any]
-ROWS = 256  # pixels in a block: their tables and inputs stay in the first caches
+ROWS = 256  # pixels in a block, about: their tables and inputs stay in the first caches
+
+
+def _record(*names: str) -> np.dtype[Any]:
+    return np.dtype([(name, np.int64) for name in names])
+
 
 # One product: some pixels of the image that is made, and some of its channels.
-PART = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            # where its first pixel is, and how far from image to image, row to row, pixel to pixel
-            "source", "source_image", "source_row", "source_pixel",  # in the image that is read
-            "target", "target_image", "target_row", "target_pixel",  # in the one that is made
-            "height", "width",  # pixels
-            "first_step", "steps",  # in the table of steps, and rows of the weights
-            "channel",  # its first one
-        )
-    ]
+PART = _record(
+    "first_place",  # of a block's pixels in the tables of sources and targets
+    "first_step", "steps",  # in the table of steps, and rows of the weights
+    "channel",  # its first one
+    "target_pixel",  # how far from pixel to pixel in the image that is made
 )  # fmt: skip
+# A block of its pixels, as many whole images or whole rows of one: `source` and `target` are where
+# the first one is, `pixel` is its number.
+JOB = _record("part", "source", "target", "pixel", "count")
 
 
 class Places(NamedTuple):
@@ -41,7 +42,9 @@ class Places(NamedTuple):
     taps: Array | None  # of the kernel, in the order of the steps; None if that is its own
     parts: Array
     steps: Array  # from a pixel to what it sees: the taps, and their channels
-    jobs: Array  # (part, first pixel) of each block of ROWS pixels
+    sources: Array  # from the first pixel of a block to each, in the image that is read
+    targets: Array  # and in the one that is made
+    jobs: Array
 
 
 @functools.lru_cache(maxsize=256)
@@ -57,29 +60,55 @@ def places_of(geometry: Geometry, transposed: bool, n: int, inputs: int, outputs
     step = (1, 1) if transposed else geometry.stride
     height, width = (a + b + have[axis] for axis, (a, b) in enumerate(pads))
     parts: list[tuple[int, ...]] = []
+    jobs: list[tuple[int, ...]] = []
     steps: list[Array] = []
+    sources: list[Array] = []
+    targets: list[Array] = []
     for ins, outs in groups_of(reads, makes, geometry.groups):
         for down, across, _, places in phases:
             seen = np.array([i * width + j for i, j in places], np.int64)
             its_steps = np.add.outer(seen * reads, np.arange(ins.stop - ins.start)).ravel()
-            first = down.first * size[1] + across.first
-            parts.append(
-                (
-                    ins.start, height * width * reads, step[0] * width * reads, step[1] * reads,
-                    first * makes + outs.start, size[0] * size[1] * makes,
-                    gap[0] * size[1] * makes, gap[1] * makes,
-                    down.length, across.length, sum(len(each) for each in steps), len(its_steps),
-                    outs.start,
-                )
-            )  # fmt: skip
+            first = (down.first * size[1] + across.first) * makes + outs.start
+            shape = n, down.length, across.length
+            source = height * width * reads, step[0] * width * reads, step[1] * reads
+            target = size[0] * size[1] * makes, gap[0] * size[1] * makes, gap[1] * makes
+            block = _block(*shape)
+            starts, ends = (sum(map(len, tables)) for tables in (sources, steps))
+            parts.append((starts, ends, len(its_steps), outs.start, target[2]))
             steps.append(its_steps)
-    table = np.array(parts, PART)
-    pixels = n * table["height"] * table["width"]
-    jobs = [(k, first) for k, count in enumerate(pixels) for first in range(0, count, ROWS)]
-    jobs.sort(key=lambda job: job[1])  # phases that see the same pixels follow each other
+            sources.append(_offsets(block, source))
+            targets.append(_offsets(block, target))
+            for image in range(0, n, block[0]):
+                for row in range(0, shape[1], block[1]):
+                    images, rows = min(block[0], n - image), min(block[1], shape[1] - row)
+                    jobs.append(
+                        (
+                            len(parts) - 1,
+                            ins.start + image * source[0] + row * source[1],
+                            first + image * target[0] + row * target[1],
+                            (image * shape[1] + row) * shape[2],
+                            images * rows * shape[2],
+                        )
+                    )
+    jobs.sort(key=lambda job: job[3])  # phases that see the same pixels follow each other
     taps = np.concatenate([taps for *_, taps, _ in phases]) if transposed else None
-    all_steps = np.concatenate(steps) if steps else np.empty(0, np.int64)
-    return Places(pads, taps, table, all_steps, np.array(jobs, np.int64).reshape(-1, 2))
+    seen_from, read, made = (np.concatenate(table) for table in (steps, sources, targets))
+    return Places(pads, taps, np.array(parts, PART), seen_from, read, made, np.array(jobs, JOB))
+
+
+def _block(images: int, height: int, width: int) -> tuple[int, int, int]:
+    """(images, rows, columns) of a block: about ROWS pixels, and all blocks nearly the same."""
+    if not images * height * width:
+        return 1, 1, width
+    if height * width <= ROWS:
+        return -(-images // -(-images * height * width // ROWS)), height, width
+    return 1, -(-height // min(-(-height * width // ROWS), height)), width
+
+
+def _offsets(block: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """How far each pixel of a block is from the first."""
+    axes = [np.arange(n) * stride for n, stride in zip(block, strides, strict=True)]
+    return np.asarray(axes[0][:, None, None] + axes[1][:, None] + axes[2], np.int64).ravel()
 
 
 def _whole(geometry: Geometry) -> Any:

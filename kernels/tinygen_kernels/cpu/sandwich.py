@@ -13,7 +13,7 @@ product of all x - q, divided by M'(p) and multiplied with M'(p) of F(4, 3); its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -150,32 +150,64 @@ class _SandwichEmitter(Emitter):
         x, x_down, x_across, y, y_down, y_across, channels = operands
         builder = self.builder
         x, y = self.pointer(x), self.pointer(y)
-        with cgutils.for_range_slice(builder, INT64(0), channels, INT64(self.lanes)) as (k, _):
-            mask = self.mask(builder.sub(channels, k))
+        y_top, y_bottom, y_left, y_right = of_y
+        whole = self.all_within(len(s), y_top, y_bottom)
+        whole = self.all_within(len(t), y_left, y_right, whole)
+        if edges:
+            x_top, x_bottom, x_left, x_right = of_x
+            whole = self.all_within(len(s[0]), x_top, x_bottom, whole)
+            whole = self.all_within(len(t[0]), x_left, x_right, whole)
 
-            def place(base: Any, down: Any, across: Any, i: int, j: int) -> Any:
+        def places(base: Any, down: Any, across: Any, k: Any) -> Callable[[int, int], Any]:
+            def place(i: int, j: int) -> Any:
                 offset = builder.add(builder.mul(down, INT64(i)), builder.mul(across, INT64(j)))
                 return self.at(base, builder.add(offset, k), True)
 
-            def element(i: int, j: int) -> Any:
-                here = mask
-                if edges:
-                    inside = builder.and_(self.within(i, *of_x[:2]), self.within(j, *of_x[2:]))
-                    here = builder.select(inside, mask, ir.Constant(mask.type, None))
-                return self.load(place(x, x_down, x_across, i, j), here)
+            return place
 
+        def transform(k: Any, load: Callable[..., Any], store: Callable[..., None]) -> None:
+            place_x, place_y = places(x, x_down, x_across, k), places(y, y_down, y_across, k)
             across_x = [
-                self.times(s, [element(i, j) for i in range(len(s[0]))]) for j in range(len(t[0]))
+                self.times(s, [load(place_x(i, j), i, j) for i in range(len(s[0]))])
+                for j in range(len(t[0]))
             ]
             for i, row in enumerate(zip(*across_x, strict=True)):
-                if not any(s[i]):
-                    continue
+                if any(s[i]):
+                    values = enumerate(self.times(t, row))
+                    store(i, [(j, value, place_y(i, j)) for j, value in values if any(t[j])])
+
+        def store_all(i: int, row: list[Any]) -> None:
+            for _, value, place in row:
+                self.store(value, place, None)
+
+        with cgutils.for_range_slice(builder, INT64(0), channels, INT64(self.lanes)) as (k, _):
+            left = builder.sub(channels, k)
+            full = builder.icmp_signed(">=", left, INT64(self.lanes))
+            mask = self.mask(left)
+
+            def load_inside(place: Any, i: int, j: int) -> Any:
+                inside = builder.and_(self.within(i, *of_x[:2]), self.within(j, *of_x[2:]))
+                here = builder.select(inside, mask, ir.Constant(mask.type, None))
+                return self.load(place, here if edges else mask)
+
+            def store_inside(i: int, row: list[Any]) -> None:
                 with builder.if_then(self.within(i, *of_y[:2])):
-                    for j, value in enumerate(self.times(t, row)):
-                        if not any(t[j]):
-                            continue
+                    for j, value, place in row:
                         with builder.if_then(self.within(j, *of_y[2:])):
-                            self.store(value, place(y, y_down, y_across, i, j), mask)
+                            self.store(value, place, mask)
+
+            with builder.if_else(builder.and_(whole, full)) as (inside, beyond):
+                with inside:
+                    transform(k, lambda place, i, j: self.load(place, None), store_all)
+                with beyond:
+                    transform(k, load_inside, store_inside)
+
+    def all_within(self, count: int, start: Any, stop: Any, also: Any = None) -> Any:
+        """Whether 0 to count - 1 are from `start` to `stop`, and something else holds."""
+        builder = self.builder
+        below = builder.icmp_signed("<=", start, INT64(0))
+        both = builder.and_(below, builder.icmp_signed("<=", INT64(count), stop))
+        return both if also is None else builder.and_(both, also)
 
     def within(self, i: int, start: Any, stop: Any) -> Any:
         """Whether start <= i < stop."""

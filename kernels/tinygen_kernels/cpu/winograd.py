@@ -51,7 +51,9 @@ from .winograd_tiles import (
 )
 
 Array = NDArray[Any]
-TILES = 64  # by tiles: at a time; fewer would read the transformed weights more often
+TILES, LEAST_TILES = 64, 16  # by tiles: at a time, if their transforms fit into CACHED elements,
+CACHED = 1 << 18  # and fewer if not: the second cache of a core
+MANY_WEIGHTS, BATCH = 1 << 21, 128  # of so many transformed weights, read each time: so many
 COLUMNS, DEPTH = 48, 128  # by columns: of the transformed weights that a thread makes at a time
 FEW_TILES, MOST_TILES = 64, 256  # by columns: for fewer tiles always; at a time
 SUMMED = 8  # rows of the weights' gradient at a time
@@ -137,7 +139,7 @@ def convolve(
         width, depth = min(COLUMNS, outputs), min(DEPTH, inputs)
         grid, batch = _grid(plan, len(x), MOST_TILES, 1)
     else:
-        grid, batch = _grid(plan, len(x), TILES, threads)
+        grid, batch = _grid(plan, len(x), _batch(inputs * n_read, outputs * n_made), threads)
     u = _planes((threads,), depth * n_read, width * n_made, dtype)
     v = _planes((threads,), batch, inputs * n_read, dtype)
     m = _planes((threads,), batch, width * n_made, dtype)
@@ -255,7 +257,8 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
     columns = count <= MOST_TILES and by_columns(count, wide, outputs)
     # Not as many as threads: the bits depend on it.
     shares = 4 if wide * outputs <= 1 << 13 and count >= 4 * TILES else 2
-    grid, batch = _grid(plan, len(gy), *((MOST_TILES, 1) if columns else (TILES, shares)))
+    most = BATCH if POINTS * wide * outputs > MANY_WEIGHTS else TILES
+    grid, batch = _grid(plan, len(gy), *((MOST_TILES, 1) if columns else (most, shares)))
     small = grid[:2] != grid[2:4]
     pieces = PRODUCT[dtype], of_kinds(INPUT, dtype, small), of_kinds(OUTPUT_GRAD, dtype, small)
     tables = plan.read, plan.made, plan.points_read, plan.before, plan.read_step, grid
@@ -287,24 +290,44 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
 
 def by_columns(tiles: int, inputs: int, outputs: int) -> bool:
     """Whether threads share out the channels of the result, not the tiles."""
-    few = tiles < FEW_TILES and outputs >= 2 * COLUMNS
+    few = tiles <= FEW_TILES and outputs >= 2 * COLUMNS
     return few or POINTS * inputs * outputs > LARGE
+
+
+def _batch(inputs: int, outputs: int) -> int:
+    """How many tiles to take at a time, by tiles."""
+    if POINTS * inputs * outputs > MANY_WEIGHTS:
+        return BATCH
+    fit = CACHED // (POINTS * (inputs + outputs))
+    return min(max(fit // 8 * 8, LEAST_TILES), TILES)
 
 
 def _grid(plan: Plan, images: int, most: int, shares: int) -> tuple[tuple[int, ...], int]:
     """How images are covered, see winograd_tiles.py, and how many tiles to take at a time.
 
-    These are as many for every share. Smaller tiles are used where several images go into that
-    number, and there are enough of them, whatever the threads, to share out.
+    Smaller tiles are used where several images go into that number, and there are enough of them,
+    whatever the threads, to share out.
     """
     per_image = plan.tiles[0] * plan.tiles[1]
     if plan.large == plan.tiles or 2 * per_image > most or images < MANY:
-        count = images * per_image
-        blocks = shares * -(-count // (shares * most))
-        return (*plan.tiles, *plan.tiles, 1), -(-count // (8 * blocks)) * 8
-    blocks = shares * -(-images // (shares * (most // per_image)))
-    group = -(-images // blocks)
+        eights = -(-images * per_image // 8)
+        return (*plan.tiles, *plan.tiles, 1), 8 * _evenly(eights, most // 8, shares)
+    group = _evenly(images, most // per_image, shares)
     return (*plan.tiles, *plan.large, group), group * per_image
+
+
+def _evenly(count: int, most: int, shares: int) -> int:
+    """The size of blocks of `count` things with which the largest share has the fewest of them.
+
+    At most `most`, and more than half of it where there are enough things.
+    """
+    most = max(min(most, -(-count // shares)), 1)
+
+    def largest_share(size: int) -> int:
+        blocks = -(-count // size)
+        return -(-blocks // shares) * size
+
+    return min(range(most, most // 2, -1), key=largest_share)
 
 
 def _planes(before: tuple[int, ...], rows: int, columns: int, dtype: np.dtype[Any]) -> Array:
