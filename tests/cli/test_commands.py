@@ -178,7 +178,7 @@ def test_a_dry_run_shows_all_and_writes_nothing(tmp_path, capsys, name):
     shown = tomllib.loads(text)
     assert shown["config"]["codings"] == 7
     assert shown["config"]["seed"] == shown["training"]["seed"] == 5
-    assert shown["options"]["momentum"] == 0.0
+    assert shown["options"]["learning_rate"] > 0
     parameters = sum(p.size for p in models.create(name, codings=7).parameters())
     assert f" {parameters:,}" in table.splitlines()[-1]
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
