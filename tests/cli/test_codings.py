@@ -175,7 +175,7 @@ def test_a_vae_draws_new_images_from_its_prior(capsys, tmp_path, runs):
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(first, default)
     assert (first != other).any()
-    assert first.shape == (4 + 3 * 64, 4 + 3 * 64, 3)
+    assert first.shape == (4 + 64, 4 + 9 * 64, 3)
 
 
 # evaluate

@@ -18,6 +18,7 @@ EXAMPLE = """examples:
   tinygen explore runs/vae arithmetic --to dress --add pullover --remove t-shirt
 """
 BINS = 25
+ERROR_NAMES = {"mse": "mean squared error", "binary_cross_entropy": "binary cross-entropy"}
 JUDGED = 500  # queries that the share of look-alikes of the right class is measured on
 
 
@@ -49,9 +50,7 @@ def add_to(commands: Any) -> None:
     outliers = _part(
         parts, "outliers", "Images that are reproduced worst, and best.", run_outliers, 10
     )
-    outliers.add_argument(
-        "--error", default="mse", choices=["mse", "binary_cross_entropy"], help="default mse"
-    )
+    outliers.add_argument("--error", default="mse", choices=list(ERROR_NAMES), help="default mse")
     outliers.add_argument(
         "--percentile",
         type=float,
@@ -128,11 +127,11 @@ def run_activations(options: argparse.Namespace) -> int:
     experiment, model, folder = restored(options.run_folder)
     codings = encode(model, experiment.samples)
     means = mean_activations(codings)
-    span = (0.0, 1.0) if codings.min() >= 0 and codings.max() <= 1 else ()  # a sigmoid's
+    low, high = (0.0, 1.0) if codings.min() >= 0 and codings.max() <= 1 else (None, None)
     title = f"{model.name}: {codings.shape[1]} units, {len(codings):,} images"
     figure = draw_activations(
-        shares(codings, BINS, *span),
-        shares(means, BINS, *span),
+        shares(codings, BINS, low, high),
+        shares(means, BINS, low),
         float(means.mean()),
         model.config.get("target"),
         title=title,
@@ -146,6 +145,8 @@ def run_activations(options: argparse.Namespace) -> int:
 
 def run_look_alikes(options: argparse.Namespace) -> int:
     """Validation images, and the training images with the nearest codes."""
+    import numpy as np
+
     from ..latent import CodingIndex, HashIndex, encode, hash_codes
     from ..view import save_png
     from ..view.codings import look_alikes
@@ -157,7 +158,9 @@ def run_look_alikes(options: argparse.Namespace) -> int:
     stock = codes(model, experiment.train[0])
     shown = experiment.samples[: options.n]
     rows, distances = index(stock).query(codes(model, shown), options.k)
-    note = f"Hamming distance of {stock.shape[1]} bits" if hashing else "distance of codings"
+    note = "distance of codings"
+    if hashing:
+        note = f"{stock.shape[1]} bits, {len(np.unique(stock, axis=0)):,} different codes"
     same, kinds = None, []
     if classes:
         kinds = [classes.names[i] for i in classes.shown[: options.n]]
@@ -207,7 +210,7 @@ def run_outliers(options: argparse.Namespace) -> int:
     told = f"{above:,} of {len(scores):,} images ({above / len(scores):.1%}) of {name} are above"
     note = f"threshold {limit:.4f}: {options.percentile:g} % of the training images are below"
     print(f"{note}\n{told}")
-    title = f"{model.name}: outliers by {options.error.replace('_', ' ')}"
+    title = f"{model.name}: outliers by {ERROR_NAMES[options.error]}"
     sheet = outliers(
         images, made, scores, limit, shown=options.n, title=title, note=f"{note}; {told}"
     )

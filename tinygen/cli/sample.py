@@ -41,12 +41,14 @@ def run(options: argparse.Namespace) -> int:
     """A plate of new images; or originals and reconstructions, in pairs of rows."""
     from ..training.experiment import restore
     from ..view import plate, save_png
+    from ..view.epochs import SHOWN
 
     experiment, folder = restore(options.run_folder)
     if experiment.samples.ndim < 3:
         raise ValueError(f"{folder}: the model was trained on points, not on images")
     if options.mixture or hasattr(experiment.model, "sample"):
-        sheet = plate(_new_images(experiment, options.mixture, options.n, options.seed or 0))
+        made = _new_images(experiment, options.mixture, options.n, options.seed or 0)
+        sheet = plate(made, min(options.n, SHOWN))
     elif options.seed is not None:
         raise UsageError(
             f"{experiment.model.name} has nothing to draw; --mixture K samples its codings"
