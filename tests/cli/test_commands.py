@@ -57,7 +57,7 @@ ALL = dict(commands(parser()))
 
 def test_there_are_the_commands_that_the_readme_names():
     assert {" ".join(path) for path in ALL} == {
-        *("train", "resume", "sample", "report", "gradcheck", "info"),
+        *("train", "resume", "sample", "report", "gradcheck", "info", "evaluate", "interpolate"),
         *("data", "data list", "data fetch", "data show"),
     }
 

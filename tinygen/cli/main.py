@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from . import check, data, info, report, sample, train
+from . import check, data, evaluate, explore, info, interpolate, report, sample, train
 from ._parts import UsageError
 
 EPILOG = """start here:
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for part in (train, sample, report, data, check, info):
+    for part in (train, evaluate, sample, interpolate, explore, report, data, check, info):
         part.add_to(commands)
     return top
 

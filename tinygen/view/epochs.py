@@ -9,21 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
-from ..config import no_grad
+from ..latent import reconstruct
 from ..models import Autoencoder, Model
 from ..training import Callback, Trainer
 from .plate import plate, save_png
 
 SHOWN = 10  # images in a row of a plate
-
-
-def reconstruction(model: Autoencoder, images: Array) -> Array:
-    """What an autoencoder makes of images, in inference mode."""
-    was_training = model.training
-    with no_grad():
-        result = model.eval().reconstruct(images).numpy()
-    model.train(was_training)
-    return result
 
 
 class Plates(Callback):
@@ -36,7 +27,7 @@ class Plates(Callback):
         """Draw it, if the model makes images."""
         model = trainer.model
         if trainer.run and isinstance(model, Autoencoder) and self.images.ndim > 2:
-            images = reconstruction(model, self.images)
+            images = reconstruct(model, self.images)
             save_png(plate(images, SHOWN, scale=1, gap=0), sample_of(trainer.run.folder, row))
 
 
