@@ -33,6 +33,7 @@ class DenoisingAutoencoder(Autoencoder):
     """
 
     name = "denoising-ae"
+    figures = ("denoising", "reconstructions", "curves")
     recipes = {
         "gaussian": Recipe(options={"learning_rate": 1.0}),
         "dropout": Recipe(options={"learning_rate": 1.0}, config={"noise": "dropout"}),

@@ -34,6 +34,7 @@ class HashingAutoencoder(Autoencoder):
     """
 
     name = "hashing-ae"
+    figures = ("look-alikes", "reconstructions", "curves")
     recipes = {"ed2": Recipe(optimizer="nadam", options=KERAS_2)}
 
     def __init__(

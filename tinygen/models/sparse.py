@@ -20,6 +20,8 @@ class SparseAutoencoder(Autoencoder):
     ActivityRegularizer for the penalty.
     """
 
+    figures = ("activations", "reconstructions", "curves")
+
     def __init__(
         self,
         regularizer: ActivityRegularizer,

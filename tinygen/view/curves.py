@@ -57,21 +57,21 @@ def curves(model: Model, images: Array, rows: Sequence[Any], folder: Path) -> Pa
     from matplotlib.ticker import MaxNLocator
 
     groups, starts = grouped(rows), stage_starts(rows)
-    with side_by_side(len(groups)) as (figure, axes):
-        for axis, group in zip(axes, groups, strict=True):
-            for curve, color in zip(group, _colors(group), strict=True):
-                look = "o-" if len(curve.values) <= FEW else "-"
-                axis.plot(curve.epochs, curve.values, look, ms=4, color=color, label=curve.title)
-            if spans_far(group):
-                axis.set_yscale("log")
-            for row in starts:
-                axis.axvline(row["epoch"] - 0.5, color=GREY, linewidth=0.8, linestyle=":")
-            axis.set_xlabel("epoch")
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axis.legend(frameon=False)
-        stages = " | ".join(row["stage"] for row in [*rows[:1], *starts])
-        axes[0].set_title(f"{model.name}: {stages}" if starts else model.name, loc="left")
-        figure.savefig(folder / "curves.png", dpi=120)
+    figure, axes = side_by_side(len(groups))
+    for axis, group in zip(axes, groups, strict=True):
+        for curve, color in zip(group, _colors(group), strict=True):
+            look = "o-" if len(curve.values) <= FEW else "-"
+            axis.plot(curve.epochs, curve.values, look, ms=4, color=color, label=curve.title)
+        if spans_far(group):
+            axis.set_yscale("log")
+        for row in starts:
+            axis.axvline(row["epoch"] - 0.5, color=GREY, linewidth=0.8, linestyle=":")
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend(frameon=False)
+    stages = " | ".join(row["stage"] for row in [*rows[:1], *starts])
+    axes[0].set_title(f"{model.name}: {stages}" if starts else model.name, loc="left")
+    figure.savefig(folder / "curves.png", dpi=120)
     return folder / "curves.png"
 
 

@@ -40,12 +40,7 @@ def draw_map(
         names: of the classes.
         title: a line on top.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10.5, 9), layout="constrained")
-    FigureCanvasAgg(figure)
-    axis: Any = figure.add_subplot()
+    figure, (axis,) = side_by_side(1, size=(10.5, 9.0))
     places = _unit(points)
     colors = [TEN[i % len(TEN)] for i in range(len(names))] or [GREY]
     kinds = np.zeros(len(points), np.int64) if labels is None else labels
@@ -116,20 +111,28 @@ def draw_activations(
         target: the mean activation that training aimed at, if it did.
         title: a line on top.
     """
-    what = (("activation", "all activations"), ("mean activation of a unit", "units"))
-    with side_by_side(2) as (figure, axes):
-        for axis, (part, edges), (name, whole) in zip(
-            axes, (all_shares, mean_shares), what, strict=True
-        ):
-            axis.bar(edges[:-1], 100 * part, np.diff(edges), align="edge", color=BLUE, ec="white")
-            axis.axvline(mean, color=ORANGE, linewidth=1.6, label=f"mean {mean:.3g}")
-            if target is not None:
-                axis.axvline(target, color=GREY, linestyle="--", label=f"target {target:.3g}")
-            axis.set(xlabel=name, ylabel=f"% of {whole}")
-            axis.set_axisbelow(True)
-            axis.legend(frameon=False)
-        axes[0].set_title(title, loc="left")
-    return cast("Figure", figure)
+    figure, axes = side_by_side(2)
+    whats = ("activation", "mean activation of a unit")
+    wholes = ("all activations", "units")
+    for axis, (height, edges), what, whole in zip(
+        axes, (all_shares, mean_shares), whats, wholes, strict=True
+    ):
+        axis.bar(
+            edges[:-1],
+            100 * height,
+            np.diff(edges),
+            align="edge",
+            color=BLUE,
+            alpha=0.85,
+            edgecolor="white",
+        )
+        axis.axvline(mean, color=ORANGE, linewidth=1.6, label=f"mean {mean:.3g}")
+        if target is not None:
+            axis.axvline(target, color=GREY, linestyle="--", label=f"target {target:.3g}")
+        axis.set(xlabel=what, ylabel=f"% of {whole}")
+        axis.legend(frameon=False)
+    axes[0].set_title(title, loc="left")
+    return figure
 
 
 def save_figure(figure: Figure, path: Path) -> Path:

@@ -8,11 +8,17 @@ from typing import Any
 
 from ..backend import Array
 from ..models import Model
+from .autoencoders import activations, denoising, hash_look_alikes, interpolation, samples
 from .curves import curves
 from .epochs import by_epoch
 from .projection import projection
 
 FIGURES: dict[str, Callable[[Any, Array, Sequence[Any], Path], Path | None]] = {
+    "denoising": denoising,
+    "activations": activations,
+    "look-alikes": hash_look_alikes,
+    "samples": samples,
+    "interpolation": interpolation,
     "reconstructions": by_epoch,
     "curves": curves,
     "projection": projection,
