@@ -27,6 +27,7 @@ class Recipe:
         size: height and width to bring images to.
         channels: 1 for grey, 3 for RGB.
         greedy: train layer by layer first (models that can).
+        config: settings of the model that are not its defaults.
     """
 
     data: str = "fashion-mnist"
@@ -37,6 +38,7 @@ class Recipe:
     size: int | None = 28
     channels: int | None = 1
     greedy: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Phase(NamedTuple):
@@ -62,13 +64,15 @@ class Model(Module):
 
     A model says how good it is on a batch (`loss`, and `measures` for reports) and how it is
     trained (`recipes`, `stages`). `config` holds what `models.create` was given, so that a
-    checkpoint can build the model again.
+    checkpoint can build the model again, and `preset` the recipe that it was made for.
     """
 
     name: ClassVar[str] = ""
     recipes: ClassVar[Mapping[str, Recipe]] = {"text": Recipe()}  # the first is the default
     figures: ClassVar[tuple[str, ...]] = ()  # pictures that a run draws; see tinygen.view.figures
+    validation_batch: ClassVar[int] = 1000  # matters where the loss is no mean over samples
     config: dict[str, Any]
+    preset: str | None = None
 
     @classmethod
     def recipe(cls, preset: str | None = None) -> Recipe:
@@ -138,8 +142,10 @@ class Autoencoder(Model):
         self, x: TensorLike, target: TensorLike | None = None, *, rng: Random
     ) -> dict[str, float]:
         """The loss, and for data in [0, 1] the rounded accuracy: how many pixels round alike."""
-        target = x if target is None else target
-        y = self(x, rng=rng)
+        return self.compare(self(x, rng=rng), x if target is None else target)
+
+    def compare(self, y: Tensor, target: TensorLike) -> dict[str, float]:
+        """The figures of reconstructions y, as in `measures`."""
         figures = {"loss": self.criterion(y, target).item()}
         goal = np.asarray(target)
         if goal.size and goal.min() >= 0 and goal.max() <= 1:

@@ -11,10 +11,9 @@ from .. import ops
 from ..backend import Array
 from ..config import no_grad
 from ..data import Loader
+from ..models import Model
 from ..nn import Module
 from ..ops.random import Random
-
-VALIDATION_BATCH = 1000
 
 
 class TrainingError(RuntimeError):
@@ -22,7 +21,7 @@ class TrainingError(RuntimeError):
 
 
 def evaluate(
-    model: Module, *arrays: Array, seed: int = 0, batch_size: int = VALIDATION_BATCH
+    model: Module, *arrays: Array, seed: int = 0, batch_size: int | None = None
 ) -> dict[str, float]:
     """The model's measures on data, in inference mode: means over all samples.
 
@@ -30,13 +29,15 @@ def evaluate(
         model: with a method `measures`, such as those of tinygen.models.
         arrays: the samples, and targets if the model takes them.
         seed: of the noise that a model such as a VAE draws.
-        batch_size: samples at a time.
+        batch_size: samples at a time; by default the model's `validation_batch`.
     """
     was_training = model.training
     model.eval()
     totals: dict[str, float] = {}
     counts: Counter[str] = Counter()
     rng = Random(seed, "evaluation", device=model.device)
+    if batch_size is None:
+        batch_size = getattr(model, "validation_batch", Model.validation_batch)
     loader = Loader(*arrays, batch_size=batch_size)
     try:
         with no_grad():

@@ -68,7 +68,7 @@ def settings(
     result: dict[str, Any] = {
         "model": name,
         "preset": preset or next(iter(models.find(name).recipes)),
-        "config": {**models.options(name), "seed": seed},
+        "config": {**models.options(name), **recipe.config, "seed": seed},
         "data": {
             "source": data or recipe.data,
             "size": recipe.size,
