@@ -36,12 +36,17 @@ def run(options: argparse.Namespace) -> int:
     from ..training.experiment import restore
     from ..view import plate, save_png
     from ..view.epochs import SHOWN, reconstruction
+    from ..view.sequences import draw_sequences
 
     experiment, folder = restore(options.run_folder)
     images = experiment.samples[: options.n]
     if images.ndim < 3:
         raise ValueError(f"{folder}: the model was trained on points, not on images")
     made: Any = reconstruction(experiment.model, images)  # type: ignore[arg-type]  # autoencoders
+    path = options.out or folder / "sample.png"
+    if experiment.model.kind != "images":  # type: ignore[attr-defined]
+        print(draw_sequences(experiment.model, images, made, path))  # type: ignore[arg-type]
+        return 0
     rows, captions = [], []
     for start in range(0, len(images), SHOWN):
         for caption, part in (("original", images), ("reconstruction", made)):
@@ -49,6 +54,5 @@ def run(options: argparse.Namespace) -> int:
             blank = np.ones((min(SHOWN, len(images)) - len(row), *row.shape[1:]), row.dtype)
             rows.append(np.concatenate([row, blank]))
             captions.append(caption)
-    path = options.out or folder / "sample.png"
     print(save_png(plate(np.concatenate(rows), len(rows[0]), captions=captions), path))
     return 0

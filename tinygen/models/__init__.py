@@ -16,21 +16,26 @@ from typing import Any
 
 from ..names import nearest
 from .base import Autoencoder, Model, Phase, Recipe, Stage
+from .convolutional import ConvAutoencoder
 from .denoising import DenoisingAutoencoder
 from .hashing import HashingAutoencoder
 from .linear import LinearAutoencoder
+from .recurrent import GRUAutoencoder, RecurrentAutoencoder
 from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
 from .stacked import StackedAutoencoder, TiedAutoencoder
 from .variational import VariationalAutoencoder
 
 __all__ = [
     "Autoencoder",
+    "ConvAutoencoder",
     "DenoisingAutoencoder",
+    "GRUAutoencoder",
     "HashingAutoencoder",
     "LinearAutoencoder",
     "Model",
     "Phase",
     "Recipe",
+    "RecurrentAutoencoder",
     "SparseKLAutoencoder",
     "SparseL1Autoencoder",
     "StackedAutoencoder",
@@ -49,6 +54,9 @@ REGISTRY: dict[str, type[Model]] = {
         LinearAutoencoder,
         StackedAutoencoder,
         TiedAutoencoder,
+        ConvAutoencoder,
+        RecurrentAutoencoder,
+        GRUAutoencoder,
         DenoisingAutoencoder,
         SparseL1Autoencoder,
         SparseKLAutoencoder,

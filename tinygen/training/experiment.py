@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import models
 from ..backend import Array
+from ..data import Dataset
 from ..data import load as load_data
 from ..data.plane import noisy_plane
 from ..models import Model, Recipe
@@ -22,20 +23,35 @@ from .settings import PLANE, TABLES
 
 @dataclass
 class Experiment:
-    """A model, what to train it on, and the trainer that will."""
+    """A model, what to train it on, and the trainer that will.
+
+    Attributes:
+        settings: see `settings`, with the shape of the samples.
+        model: not trained yet.
+        train: the arrays to fit.
+        valid: those to validate with; none if there is too little data.
+        dataset: the images these come from, with labels and factors; None if it is no set of them.
+    """
 
     settings: Mapping[str, Any]
     model: Model
     train: Sequence[Array]
     valid: Sequence[Array]
+    dataset: Dataset | None = None
 
     @classmethod
     def build(cls, settings: Mapping[str, Any]) -> Experiment:
-        """Load the data and make the model for it, which notes the shape of the samples."""
-        train, valid = _data(settings["data"])
+        """Load the data and make the model for it, which notes what the samples are."""
+        train, valid, dataset = _data(settings["data"])
         config = {**settings["config"], "image_shape": list(train[0].shape[1:])}
+        if dataset is not None and dataset.kind == "characters":
+            if config["alphabet"] not in ("", dataset.alphabet):
+                raise RunError(
+                    f"{settings['data']['source']} has other characters than when the run began"
+                )
+            config["alphabet"] = dataset.alphabet
         model = models.create(settings["model"], **config)
-        return cls({**settings, "config": config}, model, train, valid)
+        return cls({**settings, "config": config}, model, train, valid, dataset)
 
     @property
     def samples(self) -> Array:
@@ -69,11 +85,11 @@ class Experiment:
         )
 
 
-def _data(wanted: Mapping[str, Any]) -> tuple[list[Array], list[Array]]:
-    """The arrays to fit and those to validate with, none if there is too little data."""
+def _data(wanted: Mapping[str, Any]) -> tuple[list[Array], list[Array], Dataset | None]:
+    """The arrays to fit, those to validate with, and the data set if they come from one."""
     wanted = {"size": None, "channels": None, "count": None, **wanted}
     if wanted["source"] == PLANE:
-        return [noisy_plane(wanted["count"] or 60, wanted["seed"])], []
+        return [noisy_plane(wanted["count"] or 60, wanted["seed"])], [], None
     dataset = load_data(
         wanted["source"],
         size=wanted["size"],
@@ -81,7 +97,8 @@ def _data(wanted: Mapping[str, Any]) -> tuple[list[Array], list[Array]]:
         count=wanted["count"],
         seed=wanted["seed"],
     )
-    return [dataset.train.floats()], [dataset.valid.floats()] if len(dataset.valid) else []
+    valid = [dataset.valid.floats()] if len(dataset.valid) else []
+    return [dataset.train.floats()], valid, dataset
 
 
 def reopen(source: str | Path, epochs: int | None = None) -> tuple[Run, Path | None]:
