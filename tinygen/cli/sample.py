@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from ._parts import UsageError, add_command, picture, positive
@@ -44,18 +45,19 @@ def run(options: argparse.Namespace) -> int:
     from ..view.epochs import SHOWN
 
     experiment, folder = restore(options.run_folder)
+    model: Any = experiment.model
+    path = options.out or folder / "sample.png"
     if experiment.samples.ndim < 3:
         raise ValueError(f"{folder}: the model was trained on points, not on images")
-    if options.mixture or hasattr(experiment.model, "sample"):
+    if options.mixture or hasattr(model, "sample"):
+        if model.kind != "images":
+            raise UsageError(f"--mixture draws images; {folder} makes {model.kind}")
         made = _new_images(experiment, options.mixture, options.n, options.seed or 0)
-        sheet = plate(made, min(options.n, SHOWN))
+        print(save_png(plate(made, min(options.n, SHOWN)), path))
     elif options.seed is not None:
-        raise UsageError(
-            f"{experiment.model.name} has nothing to draw; --mixture K samples its codings"
-        )
+        raise UsageError(f"{model.name} has nothing to draw; --mixture K samples its codings")
     else:
-        sheet = _reconstructions(experiment, options.n)
-    print(save_png(sheet, options.out or folder / "sample.png"))
+        print(_reconstructions(model, experiment.samples[: options.n], path))
     return 0
 
 
@@ -73,21 +75,23 @@ def _new_images(experiment: Any, components: int | None, n: int, seed: int) -> A
         return model.sample(n, rng=rng).numpy()
 
 
-def _reconstructions(experiment: Any, n: int) -> Any:
+def _reconstructions(model: Any, samples: Any, path: Path) -> Path:
     """Originals over reconstructions."""
     import numpy as np
 
     from ..latent import reconstruct
-    from ..view import plate
+    from ..view import plate, save_png
     from ..view.epochs import SHOWN
+    from ..view.sequences import draw_sequences
 
-    images = experiment.samples[:n]
-    made = reconstruct(experiment.model, images)
+    made = reconstruct(model, samples)
+    if model.kind != "images":
+        return draw_sequences(model, samples, made, path)
     rows, captions = [], []
-    for start in range(0, len(images), SHOWN):
-        for caption, part in (("original", images), ("reconstruction", made)):
+    for start in range(0, len(samples), SHOWN):
+        for caption, part in (("original", samples), ("reconstruction", made)):
             row = part[start : start + SHOWN]
-            blank = np.ones((min(SHOWN, len(images)) - len(row), *row.shape[1:]), row.dtype)
+            blank = np.ones((min(SHOWN, len(samples)) - len(row), *row.shape[1:]), row.dtype)
             rows.append(np.concatenate([row, blank]))
             captions.append(caption)
-    return plate(np.concatenate(rows), len(rows[0]), captions=captions)
+    return save_png(plate(np.concatenate(rows), len(rows[0]), captions=captions), path)

@@ -16,10 +16,12 @@ from typing import Any
 
 from ..names import nearest
 from .base import Autoencoder, Model, Phase, Recipe, Stage
+from .convolutional import ConvAutoencoder
 from .denoising import DenoisingAutoencoder
 from .hashing import HashingAutoencoder
 from .linear import LinearAutoencoder
 from .published import PUBLISHED, Published
+from .recurrent import GRUAutoencoder, RecurrentAutoencoder
 from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
 from .stacked import StackedAutoencoder, TiedAutoencoder
 from .variational import VariationalAutoencoder
@@ -27,13 +29,16 @@ from .variational import VariationalAutoencoder
 __all__ = [
     "PUBLISHED",
     "Autoencoder",
+    "ConvAutoencoder",
     "DenoisingAutoencoder",
+    "GRUAutoencoder",
     "HashingAutoencoder",
     "LinearAutoencoder",
     "Model",
     "Phase",
     "Published",
     "Recipe",
+    "RecurrentAutoencoder",
     "SparseKLAutoencoder",
     "SparseL1Autoencoder",
     "StackedAutoencoder",
@@ -52,6 +57,9 @@ REGISTRY: dict[str, type[Model]] = {
         LinearAutoencoder,
         StackedAutoencoder,
         TiedAutoencoder,
+        ConvAutoencoder,
+        RecurrentAutoencoder,
+        GRUAutoencoder,
         DenoisingAutoencoder,
         SparseL1Autoencoder,
         SparseKLAutoencoder,

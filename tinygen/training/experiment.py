@@ -41,9 +41,15 @@ class Experiment:
 
     @classmethod
     def build(cls, settings: Mapping[str, Any]) -> Experiment:
-        """Load the data and make the model for it, which notes the shape of the samples."""
+        """Load the data and make the model for it, which notes what the samples are."""
         train, valid, dataset = _data(settings["data"])
         config = {**settings["config"], "image_shape": list(train[0].shape[1:])}
+        if dataset is not None and dataset.kind == "characters":
+            if config["alphabet"] not in ("", dataset.alphabet):
+                raise RunError(
+                    f"{settings['data']['source']} has other characters than when the run began"
+                )
+            config["alphabet"] = dataset.alphabet
         model = models.create(settings["model"], **config)
         return cls({**settings, "config": config}, model, train, valid, dataset)
 

@@ -13,6 +13,7 @@ from ..latent import reconstruct
 from ..models import Autoencoder, Model
 from ..training import Callback, Trainer
 from .plate import plate, save_png
+from .sequences import MOST, draw_sequences
 
 SHOWN = 10  # images in a row of a plate
 
@@ -24,17 +25,26 @@ class Plates(Callback):
         self.images = images[:SHOWN]
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        """Draw it, if the model makes images."""
+        """Draw it, unless the samples are points."""
         model = trainer.model
         if trainer.run and isinstance(model, Autoencoder) and self.images.ndim > 2:
-            images = reconstruct(model, self.images)
-            save_png(plate(images, SHOWN, scale=1, gap=0), sample_of(trainer.run.folder, row))
+            made, path = reconstruct(model, self.images), sample_of(trainer.run.folder, row)
+            if model.kind == "images":
+                save_png(plate(made, SHOWN, scale=1, gap=0), path)
+            else:
+                draw_sequences(model, self.images, made, path)
 
 
 def by_epoch(model: Model, images: Array, rows: Sequence[Any], folder: Path) -> Path | None:
-    """Originals on top, below them the reconstructions of a few epochs, the last at the bottom."""
+    """Originals on top, below them the reconstructions of a few epochs, the last at the bottom.
+
+    Of sequences, only the last ones.
+    """
     from PIL import Image
 
+    if isinstance(model, Autoencoder) and model.kind != "images":
+        made = reconstruct(model, images[:MOST])
+        return draw_sequences(model, images[:MOST], made, folder / "reconstructions.png")
     drawn = [(row["epoch"], sample_of(folder, row)) for row in rows]
     drawn = [(epoch, path) for epoch, path in drawn if path.exists()]
     if images.ndim < 3 or not drawn:
