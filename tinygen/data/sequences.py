@@ -58,8 +58,8 @@ def real_steps(x: Array) -> Array | None:
     if not missing.any():
         return None
     missing = missing.reshape(*x.shape[:2], -1)
-    real: Array = ~missing.all(axis=2)
-    empty: Array = ~real.any(axis=1)
+    real = np.logical_not(missing.all(axis=2))
+    empty = np.logical_not(real.any(axis=1))
     if empty.any():
         raise DataError(f"sequence {empty.argmax()} is of length 0: there are only NaN in it")
     gaps = (missing.any(axis=2) & real).any(axis=1) | (real[:, 1:] > real[:, :-1]).any(axis=1)
