@@ -32,7 +32,10 @@ setup(
         *find_packages("kernels", include=["tinygen_kernels", "tinygen_kernels.*"]),
     ],
     package_dir={"tinygen": "tinygen", "tinygen_kernels": "kernels/tinygen_kernels"},
-    package_data={"tinygen": ["py.typed"], "tinygen_kernels": ["py.typed"]},
+    package_data={
+        "tinygen": ["py.typed", "view/templates/*.html"],
+        "tinygen_kernels": ["py.typed"],
+    },
     install_requires=[
         "numpy>=2.0",
         "numba>=0.61",

@@ -22,7 +22,7 @@ from typing import Any
 from . import libraries, machine, report
 from .fresh import Fresh, first_steps
 from .harness import WorkerDiedError
-from .recipes import RECIPES
+from .problems import PROBLEMS
 from .subject import AbsentError
 
 STAGES = {  # stage -> the column of what leads up to it
@@ -78,10 +78,10 @@ def show(name: str, runs: dict[str, list[Fresh]]) -> str:
             parts = [took(run) for run in runs[label]]
             medians = [statistics.median(part[column] for part in parts) for column in parts[0]]
             rows.append([label, *map(report.seconds, medians)])
-    recipe = RECIPES[name]
+    problem = PROBLEMS[name]
     said = runs[COLD][0].said.strip()
     lines = [
-        f"{name}: batch {recipe.batch}",
+        f"{name}: batch {problem.batch}",
         report.table(["", *STAGES.values(), "in all"], rows),
         f"with a cold cache it says: {said}" if said else "with a cold cache it says NOTHING",
     ]
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help=f"(default: conv-ae) {', '.join(RECIPES)}"
+        "models", nargs="*", metavar="MODEL", help=f"(default: conv-ae) {', '.join(PROBLEMS)}"
     )
     parser.add_argument(
         "--repeats", type=int, default=5, help="warm processes of each (default: %(default)s)"
@@ -107,8 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
     libraries.add_library_arguments(parser)
     chosen = parser.parse_args(arguments)
     for name in chosen.models:
-        if name not in RECIPES:
-            parser.error(f"no model {name!r}: choose from {', '.join(RECIPES)}")
+        if name not in PROBLEMS:
+            parser.error(f"no model {name!r}: choose from {', '.join(PROBLEMS)}")
     description = machine.description()
     print(machine.describe(description), f"{chosen.threads} threads", sep="\n")
     figures: dict[str, Any] = {}

@@ -26,7 +26,7 @@ from typing import Any
 from . import libraries, machine, report
 from .fresh import Fresh, first_steps, forget_peak
 from .harness import WorkerDiedError, disagreement, spread
-from .recipes import RECIPES
+from .problems import PROBLEMS
 from .steps import PEERS
 from .subject import AbsentError
 
@@ -148,13 +148,13 @@ def measure(name: str, chosen: argparse.Namespace) -> Outcome:
         outcome.footprints.append(found)
         far = disagreement(outcome.footprints[0].runs[0].losses, found.runs[0].losses)
         outcome.disagreement[label] = far
-        outcome.failed = outcome.failed or not far <= RECIPES[name].tolerance
+        outcome.failed = outcome.failed or not far <= PROBLEMS[name].tolerance
     return outcome
 
 
 def show(outcome: Outcome) -> str:
     """The table of one model, in MiB, and what has to be said about it."""
-    recipe, ours = RECIPES[outcome.name], outcome.footprints[0]
+    problem, ours = PROBLEMS[outcome.name], outcome.footprints[0]
     rows = []
     for each in outcome.footprints:
 
@@ -184,15 +184,15 @@ def show(outcome: Outcome) -> str:
         "tinygen / it", "in all", "tinygen / it", "setting",
     ]  # fmt: skip
     lines = [
-        f"{recipe.name}: batch {recipe.batch}, {recipe.optimizer}; MiB",
+        f"{problem.name}: batch {problem.batch}, {problem.optimizer}; MiB",
         report.table(header, rows),
     ]
     lines += [f"left out: {label}: {why}" for label, why in outcome.left_out.items()]
     for label, far in outcome.disagreement.items():
-        if not far <= recipe.tolerance:
+        if not far <= problem.tolerance:
             lines.append(
                 f"DISAGREES: the first losses of {label} are {far:.1e} from tinygen's "
-                f"(allowed: {recipe.tolerance:.0e}); its memory is of something else"
+                f"(allowed: {problem.tolerance:.0e}); its memory is of something else"
             )
     compiled = max(run.code.get("compiled", 0) for run in ours.runs)
     if compiled:
@@ -223,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(RECIPES))
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(PROBLEMS))
     peers = [name for name in libraries.LIBRARIES if name != "tinygen"]
     parser.add_argument("--only", nargs="+", choices=peers, help="these peers and no others")
     parser.add_argument(
@@ -235,15 +235,15 @@ def main(arguments: list[str] | None = None) -> int:
     libraries.add_library_arguments(parser)
     chosen = parser.parse_args(arguments)
     for name in chosen.models:
-        if name not in RECIPES:
-            parser.error(f"no model {name!r}: choose from {', '.join(RECIPES)}")
+        if name not in PROBLEMS:
+            parser.error(f"no model {name!r}: choose from {', '.join(PROBLEMS)}")
     if chosen.steps < 2 or chosen.repeats < 1:
         parser.error("at least 2 steps and 1 process are needed")
     description = machine.description()
     print(machine.describe(description), how(), sep="\n")
     print(f"{chosen.threads} threads, {chosen.steps} steps, medians of {chosen.repeats} processes")
     outcomes = []
-    for name in chosen.models or RECIPES:
+    for name in chosen.models or PROBLEMS:
         try:
             outcomes.append(measure(name, chosen))
         except WorkerDiedError as error:

@@ -29,7 +29,7 @@ from .harness import (
     ratio,
     take_turns,
 )
-from .recipes import RECIPES, Recipe
+from .problems import PROBLEMS, Problem
 from .subject import AbsentError
 
 STEPS_COMPARED = 5
@@ -49,7 +49,7 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
 class Outcome:
     """What came of one model."""
 
-    recipe: Recipe
+    problem: Problem
     contestants: list[Contestant] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)  # peer -> why
     disagreement: dict[str, float] = field(default_factory=dict)  # of losses, relative to tinygen's
@@ -63,8 +63,8 @@ class Outcome:
             if c.blocks:
                 by_label[c.label]["ratio"] = ratio(self.contestants[0], c)._asdict()
         return {
-            "batch": self.recipe.batch,
-            "flops": self.recipe.flops,
+            "batch": self.problem.batch,
+            "flops": self.problem.flops,
             "libraries": by_label,
             "left out": self.left_out,
             "disagreement": self.disagreement,
@@ -73,9 +73,9 @@ class Outcome:
         }
 
 
-def measure(recipe: Recipe, chosen: argparse.Namespace) -> Outcome:
+def measure(problem: Problem, chosen: argparse.Namespace) -> Outcome:
     """Load every library's step, compare their losses, let them take turns."""
-    outcome = Outcome(recipe)
+    outcome = Outcome(problem)
     with contextlib.ExitStack() as stack:
         for label, (library, options) in PEERS.items():
             if chosen.only and library not in ("tinygen", *chosen.only):
@@ -85,7 +85,7 @@ def measure(recipe: Recipe, chosen: argparse.Namespace) -> Outcome:
                 python = getattr(chosen, f"{library}_python", None)
                 worker = stack.enter_context(Worker(library, chosen.threads, python))
                 module = f"benchmarks.peers.{library}_steps"
-                c = Contestant.load(label, worker, module, recipe.name, **options)
+                c = Contestant.load(label, worker, module, problem.name, **options)
                 compare(outcome, c)
             except (libraries.NotInstalledError, AbsentError) as error:
                 if library == "tinygen":
@@ -110,13 +110,13 @@ def compare(outcome: Outcome, c: Contestant) -> None:
     outcome.contestants.append(c)
     far = disagreement(outcome.contestants[0].loading["losses"], losses)
     outcome.disagreement[c.label] = far
-    if not far <= outcome.recipe.tolerance:
+    if not far <= outcome.problem.tolerance:
         outcome.failed = True
 
 
 def show(outcome: Outcome, ceiling: float) -> str:
     """The table of one model, and what has to be said about it."""
-    recipe, ours = outcome.recipe, outcome.contestants[0]
+    problem, ours = outcome.problem, outcome.contestants[0]
     rows = []
     for label in PEERS:
         c = next((c for c in outcome.contestants if c.label == label), None)
@@ -127,7 +127,7 @@ def show(outcome: Outcome, ceiling: float) -> str:
                 label,
                 report.seconds(c.time()),
                 "" if c is ours else report.spread(ratio(ours, c)),
-                f"{recipe.flops / c.time() / ceiling:.0%}",
+                f"{problem.flops / c.time() / ceiling:.0%}",
                 f"{c.cores():.1f}",
                 report.seconds(c.loading["seconds"]),
                 c.loading["facts"].get("setting", ""),
@@ -135,17 +135,17 @@ def show(outcome: Outcome, ceiling: float) -> str:
         )
     header = ["", "step", "tinygen / it", "of peak", "cores", "loading", "setting"]
     lines = [
-        f"{recipe.name}: batch {recipe.batch}, {recipe.optimizer}, "
-        f"{recipe.flops / 1e6:.1f} MFLOP a step",
+        f"{problem.name}: batch {problem.batch}, {problem.optimizer}, "
+        f"{problem.flops / 1e6:.1f} MFLOP a step",
         report.table(header, rows),
     ]
     lines += [f"left out: {label}: {why}" for label, why in outcome.left_out.items()]
     agree = len(outcome.contestants) > 1
     for label, far in outcome.disagreement.items():
-        if not far <= recipe.tolerance:
+        if not far <= problem.tolerance:
             lines.append(
                 f"DISAGREES: the first losses of {label} are {far:.1e} from tinygen's "
-                f"(allowed: {recipe.tolerance:.0e}); its time is of something else"
+                f"(allowed: {problem.tolerance:.0e}); its time is of something else"
             )
             agree = False
     if agree:
@@ -163,21 +163,21 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(RECIPES))
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(PROBLEMS))
     peers = [name for name in libraries.LIBRARIES if name != "tinygen"]
     parser.add_argument("--only", nargs="+", choices=peers, help="these peers and no others")
     libraries.add_arguments(parser)
     chosen = parser.parse_args(arguments)
     for name in chosen.models:
-        if name not in RECIPES:
-            parser.error(f"no model {name!r}: choose from {', '.join(RECIPES)}")
+        if name not in PROBLEMS:
+            parser.error(f"no model {name!r}: choose from {', '.join(PROBLEMS)}")
     description, ceilings = machine.description(), machine.measure(chosen.threads)
     print(machine.describe(description), machine.describe_ceilings(ceilings), sep="\n")
     print(f"{chosen.threads} threads")
     outcomes = []
-    for name in chosen.models or RECIPES:
+    for name in chosen.models or PROBLEMS:
         try:
-            outcome = measure(RECIPES[name], chosen)
+            outcome = measure(PROBLEMS[name], chosen)
         except WorkerDiedError as error:
             print(error, file=sys.stderr)
             return 1
@@ -189,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
             "machine": description,
             "ceilings": ceilings,
             "threads": chosen.threads,
-            "models": {o.recipe.name: o.as_json() for o in outcomes},
+            "models": {o.problem.name: o.as_json() for o in outcomes},
         }
         report.write_json(chosen.json, contents)
     return int(any(o.failed for o in outcomes))

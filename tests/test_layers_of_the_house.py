@@ -173,7 +173,7 @@ def test_the_reference_needs_numpy_alone():
 
 
 def test_importing_tinygen_leaves_the_heavy_packages_out():
-    heavy = ["numba", "scipy", "PIL", "matplotlib", "cupy", "pooch", "tqdm", "torch"]
+    heavy = ["numba", "scipy", "PIL", "matplotlib", "sklearn", "cupy", "pooch", "tqdm", "torch"]
     heavy += ["tinygen_kernels.cpu", "tinygen_kernels.reference"]
     code = f"import sys, tinygen; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run(

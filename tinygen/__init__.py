@@ -1,8 +1,8 @@
 """tinygen: autoencoders, GANs and StyleGAN from scratch in NumPy, with kernels that are fast.
 
 `ops` are differentiable operations, `nn` layers, `optim` optimisers; `models` has every model of
-the chapter, `data` what to train them on, `training` the loop. The last three are imported when
-they are first used.
+the chapter, `data` what to train them on, `training` the loop, `latent` what to do with codings.
+The last four are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .ops.random import Random, seed
 from .system import info, set_threads
 
 if TYPE_CHECKING:
-    from . import data, hooks, models, training, view
+    from . import data, hooks, latent, models, training, view
     from .training import load
 
 __version__ = "0.1.0"
@@ -36,6 +36,7 @@ __all__ = [
     "gradgradcheck",
     "hooks",
     "info",
+    "latent",
     "load",
     "models",
     "nn",
@@ -49,7 +50,7 @@ __all__ = [
     "view",
 ]
 
-_LATER = ("data", "hooks", "models", "training", "view")
+_LATER = ("data", "hooks", "latent", "models", "training", "view")
 
 if debug_level():
     importlib.import_module("tinygen.hooks").switch_on(debug_level())

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.peers.jax_updates import convolve, cross_entropy, dense, enlarge, training
-from benchmarks.recipes import (
+from benchmarks.problems import (
     ConvAutoencoder,
     DenseAutoencoder,
     GRUAutoencoder,
@@ -19,17 +19,17 @@ from benchmarks.recipes import (
 from benchmarks.subject import TrainingStep
 
 
-def stacked_ae(recipe: DenseAutoencoder) -> TrainingStep:
+def stacked_ae(problem: DenseAutoencoder) -> TrainingStep:
     """The stacked autoencoder."""
 
     def loss_of(weights: Any, x: Any) -> Any:
         y = jax.nn.sigmoid(dense(weights, x.reshape(len(x), -1)))
         return cross_entropy(y.reshape(x.shape), x)
 
-    return training(loss_of, recipe.weights(), recipe)
+    return training(loss_of, problem.weights(), problem)
 
 
-def conv_ae(recipe: ConvAutoencoder) -> dict[str, Callable[[], TrainingStep]]:
+def conv_ae(problem: ConvAutoencoder) -> dict[str, Callable[[], TrainingStep]]:
     """The convolutional autoencoder; pooling by XLA's own window, or by a maximum over axes."""
 
     def loss_of(pool: Callable[[Any], Any], weights: Any, x: Any) -> Any:
@@ -43,7 +43,7 @@ def conv_ae(recipe: ConvAutoencoder) -> dict[str, Callable[[], TrainingStep]]:
 
     return {
         name: functools.partial(
-            training, functools.partial(loss_of, pool), recipe.weights(), recipe
+            training, functools.partial(loss_of, pool), problem.weights(), problem
         )
         for name, pool in (("reduce_window", pool_by_window), ("maximum of axes", pool_by_axes))
     }
@@ -62,9 +62,9 @@ def pool_by_axes(x: Any) -> Any:
     return x[:, : 2 * h, : 2 * w].reshape(n, h, 2, w, 2, c).max((2, 4))
 
 
-def recurrent_ae(recipe: RecurrentAutoencoder) -> TrainingStep:
+def recurrent_ae(problem: RecurrentAutoencoder) -> TrainingStep:
     """The recurrent autoencoder, of LSTMs or GRUs; unrolling the loop by 4 or 28 made it slower."""
-    cell, states = (gru, 1) if isinstance(recipe, GRUAutoencoder) else (lstm, 2)
+    cell, states = (gru, 1) if isinstance(problem, GRUAutoencoder) else (lstm, 2)
 
     def sequence(weights: Any, x: Any) -> Any:
         """States after every step: (steps, batch, inputs) -> (steps, batch, units)."""
@@ -87,7 +87,7 @@ def recurrent_ae(recipe: RecurrentAutoencoder) -> TrainingStep:
         y = jax.nn.sigmoid(dense([output], sequence(layers[2], repeated)))
         return cross_entropy(y.swapaxes(0, 1), x)
 
-    return training(loss_of, (recipe.weights(), recipe.output_weights()), recipe)
+    return training(loss_of, (problem.weights(), problem.output_weights()), problem)
 
 
 def lstm(state: Any, x: Any, recurrent: Any, bias: Any) -> Any:

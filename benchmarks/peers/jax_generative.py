@@ -18,13 +18,13 @@ from benchmarks.peers.jax_updates import (
     stepping,
     training,
 )
-from benchmarks.recipes import DCGAN, GAN, AdversarialRecipe, VariationalAutoencoder
+from benchmarks.problems import DCGAN, GAN, AdversarialProblem, VariationalAutoencoder
 from benchmarks.subject import TrainingStep
 
 
-def vae(recipe: VariationalAutoencoder) -> TrainingStep:
+def vae(problem: VariationalAutoencoder) -> TrainingStep:
     """The variational autoencoder."""
-    depth = len(recipe.sizes) - 1
+    depth = len(problem.sizes) - 1
 
     def loss_of(weights: Any, batch: Any) -> Any:
         x, noise = batch
@@ -36,10 +36,10 @@ def vae(recipe: VariationalAutoencoder) -> TrainingStep:
         latent = -0.5 * jnp.sum(1 + log_var - jnp.exp(log_var) - mean**2, -1)
         return cross_entropy(y, x) + latent.mean() / 784
 
-    return training(loss_of, recipe.weights(), recipe)
+    return training(loss_of, problem.weights(), problem)
 
 
-def gan(recipe: GAN) -> TrainingStep:
+def gan(problem: GAN) -> TrainingStep:
     """The dense GAN."""
 
     def generate(weights: Any, moments: Any, noise: Any, in_training: bool) -> Any:
@@ -48,13 +48,13 @@ def gan(recipe: GAN) -> TrainingStep:
     def judge(weights: Any, images: Any) -> Any:
         return dense(weights, images.reshape(len(images), -1))
 
-    generator, discriminator = recipe.weights()
-    return adversarial(generate, judge, generator, discriminator, (), recipe)
+    generator, discriminator = problem.weights()
+    return adversarial(generate, judge, generator, discriminator, (), problem)
 
 
-def dcgan(recipe: DCGAN) -> TrainingStep:
+def dcgan(problem: DCGAN) -> TrainingStep:
     """The convolutional GAN."""
-    few, many = recipe.channels
+    few, many = problem.channels
 
     def generate(weights: Any, moments: Any, noise: Any, in_training: bool) -> Any:
         (first, enlarging, drawing), norms = weights
@@ -69,13 +69,13 @@ def dcgan(recipe: DCGAN) -> TrainingStep:
         x = jax.nn.leaky_relu(convolve(x, weights[1], 2), 0.2)
         return dense(weights[2:], x.reshape(len(x), -1))
 
-    generator, discriminator = recipe.weights()
+    generator, discriminator = problem.weights()
     # scale and shift; mean and variance
     norms, moments = (
         tuple((jnp.full(n, a), jnp.full(n, b)) for n in (many, few))
         for a, b in ((1.0, 0.0), (0.0, 1.0))
     )
-    return adversarial(generate, judge, (generator, norms), discriminator, moments, recipe)
+    return adversarial(generate, judge, (generator, norms), discriminator, moments, problem)
 
 
 def batch_norm(x: Any, norm: Any, moments: Any, in_training: bool) -> Any:
@@ -96,11 +96,11 @@ def adversarial(
     generator: Any,
     discriminator: Any,
     moments: Any,
-    recipe: AdversarialRecipe,
+    problem: AdversarialProblem,
 ) -> TrainingStep:
     """Both phases in one step; the state is both networks', and the batch norms' moments."""
-    both = jnp.repeat(jnp.arange(2.0), recipe.batch)[:, None]
-    real = both[recipe.batch :]
+    both = jnp.repeat(jnp.arange(2.0), problem.batch)[:, None]
+    real = both[problem.batch :]
 
     def judged(weights: Any, images: Any) -> Any:
         return cross_entropy_of_logits(judge(weights, images), both)
@@ -114,14 +114,14 @@ def adversarial(
         images, first, second = batch
         fakes, _ = generate(g[0], moments, first, False)
         loss, gradients = jax.value_and_grad(judged)(d[0], jnp.concatenate([fakes, images]))
-        d = changed(d, gradients, recipe)
+        d = changed(d, gradients, problem)
         (other, moments), gradients = jax.value_and_grad(generated, has_aux=True)(
             g[0], d[0], moments, second
         )
-        return (changed(g, gradients, recipe), d, moments), loss + other
+        return (changed(g, gradients, problem), d, moments), loss + other
 
-    networks = (beginning(weights, recipe) for weights in (generator, discriminator))
-    return stepping(update, (*networks, moments), recipe)
+    networks = (beginning(weights, problem) for weights in (generator, discriminator))
+    return stepping(update, (*networks, moments), problem)
 
 
 def cross_entropy_of_logits(x: Any, labels: Any) -> Any:

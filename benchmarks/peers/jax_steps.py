@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.peers import jax_autoencoders, jax_generative
 from benchmarks.peers.choice import fastest
-from benchmarks.recipes import RECIPES
+from benchmarks.problems import PROBLEMS
 from benchmarks.subject import AbsentError, TrainingStep
 
 # Each gives a step, or several to choose from.
@@ -26,6 +26,6 @@ def load(name: str, threads: int) -> TrainingStep:
     """The step of that model; XLA takes its number of threads from the environment alone."""
     if name not in MODELS:
         raise AbsentError(f"{name} is not written for JAX yet")
-    found = MODELS[name](RECIPES[name])
+    found = MODELS[name](PROBLEMS[name])
     step: TrainingStep = fastest(found) if isinstance(found, dict) else found
     return step

@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks.recipes import Recipe, RMSpropRecipe
+from benchmarks.problems import Problem, RMSpropProblem
 from benchmarks.subject import TrainingStep
 
 
-def stepping(update: Callable[[Any, Any], Any], state: Any, recipe: Recipe) -> TrainingStep:
+def stepping(update: Callable[[Any, Any], Any], state: Any, problem: Problem) -> TrainingStep:
     """The step that `update` is: it takes state and batch, and gives the new state and the loss."""
     jitted = jax.jit(update, donate_argnums=0)
     state = jax.tree.map(jnp.asarray, state)
@@ -22,34 +22,34 @@ def stepping(update: Callable[[Any, Any], Any], state: Any, recipe: Recipe) -> T
         state, loss = jitted(state, batch)
         return loss
 
-    batches = jax.tree.map(jnp.asarray, recipe.batches())
+    batches = jax.tree.map(jnp.asarray, problem.batches())
     return TrainingStep(step, batches, jax.block_until_ready)
 
 
-def training(loss_of: Callable[[Any, Any], Any], weights: Any, recipe: Recipe) -> TrainingStep:
-    """Training of one network by the recipe's rule, on the loss of its weights and a batch."""
+def training(loss_of: Callable[[Any, Any], Any], weights: Any, problem: Problem) -> TrainingStep:
+    """Training of one network by the problem's rule, on the loss of its weights and a batch."""
 
     def update(state: Any, batch: Any) -> Any:
         loss, gradients = jax.value_and_grad(loss_of)(state[0], batch)
-        return changed(state, gradients, recipe), loss
+        return changed(state, gradients, problem), loss
 
-    return stepping(update, beginning(weights, recipe), recipe)
+    return stepping(update, beginning(weights, problem), problem)
 
 
-def beginning(weights: Any, recipe: Recipe) -> Any:
+def beginning(weights: Any, problem: Problem) -> Any:
     """Weights, and squares of 0 where RMSprop needs them."""
-    by_rmsprop = isinstance(recipe, RMSpropRecipe)
+    by_rmsprop = isinstance(problem, RMSpropProblem)
     return weights, jax.tree.map(jnp.zeros_like, weights) if by_rmsprop else ()
 
 
-def changed(state: Any, gradients: Any, recipe: Any) -> Any:
+def changed(state: Any, gradients: Any, problem: Any) -> Any:
     """Weights and squares after a step of RMSprop, or of plain SGD."""
     weights, squares = state
-    if isinstance(recipe, RMSpropRecipe):
-        rho, epsilon = recipe.rho, recipe.epsilon
+    if isinstance(problem, RMSpropProblem):
+        rho, epsilon = problem.rho, problem.epsilon
         squares = jax.tree.map(lambda s, g: rho * s + (1 - rho) * g * g, squares, gradients)
         gradients = jax.tree.map(lambda s, g: g / (jnp.sqrt(s) + epsilon), squares, gradients)
-    weights = jax.tree.map(lambda w, g: w - recipe.learning_rate * g, weights, gradients)
+    weights = jax.tree.map(lambda w, g: w - problem.learning_rate * g, weights, gradients)
     return weights, squares
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from benchmarks.recipes import (
+from benchmarks.problems import (
     ConvAutoencoder,
     DenseAutoencoder,
     GRUAutoencoder,
@@ -15,23 +15,23 @@ from benchmarks.recipes import (
 )
 
 
-def stacked_ae(recipe: DenseAutoencoder, jit: bool) -> Any:
+def stacked_ae(problem: DenseAutoencoder, jit: bool) -> Any:
     """The stacked autoencoder."""
-    dense = dense_layers(recipe.weights(), "sigmoid")
+    dense = dense_layers(problem.weights(), "sigmoid")
     net = keras.Sequential(
         [layers.Input((28, 28)), layers.Flatten(), *dense, layers.Reshape((28, 28))]
     )
-    net.set_weights([array for layer in recipe.weights() for array in layer])
-    return reconstruction(net, recipe, jit)
+    net.set_weights([array for layer in problem.weights() for array in layer])
+    return reconstruction(net, problem, jit)
 
 
-def conv_ae(recipe: ConvAutoencoder, jit: bool) -> Any:
+def conv_ae(problem: ConvAutoencoder, jit: bool) -> Any:
     """The convolutional autoencoder.
 
-    With a stride of 2, Keras's "same" pads nothing before and one pixel after; the recipe has it
+    With a stride of 2, Keras's "same" pads nothing before and one pixel after; the problem has it
     the other way round. So the decoder is mirrored, from the codes of 3 x 3 pixels to the target.
     """
-    there, back = recipe.weights()[:3], recipe.weights()[3:]
+    there, back = problem.weights()[:3], problem.weights()[3:]
     net = keras.Sequential([layers.Input((28, 28)), layers.Reshape((28, 28, 1))])
     for w, _ in there:
         net.add(layers.Conv2D(w.shape[3], 3, padding="same", activation="selu"))
@@ -43,13 +43,13 @@ def conv_ae(recipe: ConvAutoencoder, jit: bool) -> Any:
     net.add(layers.Reshape((28, 28)))
     mirrored = [(w[::-1, ::-1], b) for w, b in back]
     net.set_weights([array for layer in (*there, *mirrored) for array in layer])
-    return reconstruction(net, recipe, jit)
+    return reconstruction(net, problem, jit)
 
 
-def recurrent_ae(recipe: RecurrentAutoencoder, jit: bool) -> Any:
+def recurrent_ae(problem: RecurrentAutoencoder, jit: bool) -> Any:
     """The recurrent autoencoder, of LSTMs or GRUs."""
-    make = layers.GRU if isinstance(recipe, GRUAutoencoder) else layers.LSTM
-    first, second, third = (m for _, m in recipe.sizes)
+    make = layers.GRU if isinstance(problem, GRUAutoencoder) else layers.LSTM
+    first, second, third = (m for _, m in problem.sizes)
     net = keras.Sequential(
         [
             layers.Input((28, 28)),
@@ -60,16 +60,16 @@ def recurrent_ae(recipe: RecurrentAutoencoder, jit: bool) -> Any:
             layers.TimeDistributed(layers.Dense(28, activation="sigmoid")),
         ]
     )
-    arrays = [array for layer in recipe.weights() for array in layer]
-    net.set_weights([*arrays, *recipe.output_weights()])
-    return reconstruction(net, recipe, jit)
+    arrays = [array for layer in problem.weights() for array in layer]
+    net.set_weights([*arrays, *problem.output_weights()])
+    return reconstruction(net, problem, jit)
 
 
-def reconstruction(net: Any, recipe: Any, jit: bool) -> Any:
+def reconstruction(net: Any, problem: Any, jit: bool) -> Any:
     """The network with plain SGD on the cross-entropy."""
     net.compile(
         loss="binary_crossentropy",
-        optimizer=keras.optimizers.SGD(recipe.learning_rate),
+        optimizer=keras.optimizers.SGD(problem.learning_rate),
         jit_compile=jit,
     )
     return net

@@ -10,11 +10,11 @@ import tensorflow as tf
 from keras import layers
 
 from benchmarks.peers.keras_autoencoders import dense_layers
-from benchmarks.recipes import (
+from benchmarks.problems import (
     DCGAN,
     GAN,
-    AdversarialRecipe,
-    RMSpropRecipe,
+    AdversarialProblem,
+    RMSpropProblem,
     VariationalAutoencoder,
 )
 
@@ -22,8 +22,8 @@ from benchmarks.recipes import (
 class RMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]  # Keras need not be installed
     """Keras's own with its epsilon outside of the root."""
 
-    def __init__(self, recipe: RMSpropRecipe, variables: Any) -> None:
-        super().__init__(recipe.learning_rate, rho=recipe.rho, epsilon=recipe.epsilon)
+    def __init__(self, problem: RMSpropProblem, variables: Any) -> None:
+        super().__init__(problem.learning_rate, rho=problem.rho, epsilon=problem.epsilon)
         self.build(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -37,14 +37,14 @@ class RMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]  # Keras need not
 class VAE(keras.Model):  # type: ignore[misc]  # Keras need not be installed to check this
     """The variational autoencoder."""
 
-    def __init__(self, recipe: VariationalAutoencoder, jit: bool) -> None:
+    def __init__(self, problem: VariationalAutoencoder, jit: bool) -> None:
         super().__init__()
-        weights, depth = recipe.weights(), len(recipe.sizes) - 1
-        images, codings = layers.Input((28, 28)), layers.Input((recipe.codings,))
+        weights, depth = problem.weights(), len(problem.sizes) - 1
+        images, codings = layers.Input((28, 28)), layers.Input((problem.codings,))
         h = layers.Flatten()(images)
         for layer in dense_layers(weights[:depth], "selu"):
             h = layer(h)
-        both = [layers.Dense(recipe.codings)(h), layers.Dense(recipe.codings)(h)]
+        both = [layers.Dense(problem.codings)(h), layers.Dense(problem.codings)(h)]
         self.encoder = keras.Model(images, both)
         y = codings
         for layer in dense_layers(weights[depth + 2 :], "sigmoid"):
@@ -52,7 +52,7 @@ class VAE(keras.Model):  # type: ignore[misc]  # Keras need not be installed to 
         self.decoder = keras.Model(codings, layers.Reshape((28, 28))(y))
         self.encoder.set_weights([array for layer in weights[: depth + 2] for array in layer])
         self.decoder.set_weights([array for layer in weights[depth + 2 :] for array in layer])
-        self.compile(RMSprop(recipe, self.trainable_variables), jit_compile=jit)
+        self.compile(RMSprop(problem, self.trainable_variables), jit_compile=jit)
 
     def train_step(self, data: Any) -> Any:
         """One step."""
@@ -72,14 +72,14 @@ class Adversarial(keras.Model):  # type: ignore[misc]  # Keras need not be insta
     """Generator and discriminator."""
 
     def __init__(
-        self, generator: Any, discriminator: Any, recipe: AdversarialRecipe, jit: bool
+        self, generator: Any, discriminator: Any, problem: AdversarialProblem, jit: bool
     ) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
-        self.generating = RMSprop(recipe, generator.trainable_variables)
-        self.judging = RMSprop(recipe, discriminator.trainable_variables)
-        both = np.repeat(np.array([0, 1], np.float32), recipe.batch)[:, None]
-        self.both, self.real = tf.constant(both), tf.constant(both[recipe.batch :])
+        self.generating = RMSprop(problem, generator.trainable_variables)
+        self.judging = RMSprop(problem, discriminator.trainable_variables)
+        both = np.repeat(np.array([0, 1], np.float32), problem.batch)[:, None]
+        self.both, self.real = tf.constant(both), tf.constant(both[problem.batch :])
         self.loss_of = keras.losses.BinaryCrossentropy(from_logits=True)
         self.compile(jit_compile=jit)
 
@@ -101,24 +101,24 @@ class Adversarial(keras.Model):  # type: ignore[misc]  # Keras need not be insta
         return {"loss": judged + generated}
 
 
-def gan(recipe: GAN, jit: bool) -> Any:
+def gan(problem: GAN, jit: bool) -> Any:
     """The dense GAN."""
-    g, d = recipe.weights()
-    generator = [layers.Input((recipe.latents,)), *dense_layers(g, "sigmoid")]
+    g, d = problem.weights()
+    generator = [layers.Input((problem.latents,)), *dense_layers(g, "sigmoid")]
     discriminator = [layers.Input((28, 28)), layers.Flatten(), *dense_layers(d, None)]
     networks = (
         keras.Sequential([*generator, layers.Reshape((28, 28))]),
         keras.Sequential(discriminator),
     )
-    return with_weights(networks, recipe, jit)
+    return with_weights(networks, problem, jit)
 
 
-def dcgan(recipe: DCGAN, jit: bool) -> Any:
+def dcgan(problem: DCGAN, jit: bool) -> Any:
     """The convolutional GAN."""
-    few, many = recipe.channels
+    few, many = problem.channels
     generator = keras.Sequential(
         [
-            layers.Input((recipe.latents,)),
+            layers.Input((problem.latents,)),
             layers.Dense(49 * many),
             layers.Reshape((7, 7, many)),
             layers.BatchNormalization(),
@@ -138,15 +138,15 @@ def dcgan(recipe: DCGAN, jit: bool) -> Any:
             layers.Dense(1),
         ]
     )
-    return with_weights((generator, discriminator), recipe, jit)
+    return with_weights((generator, discriminator), problem, jit)
 
 
-def with_weights(networks: Any, recipe: Any, jit: bool) -> Any:
-    """Both networks with the recipe's weights in all layers but batch norms."""
-    for net, weights in zip(networks, recipe.weights(), strict=True):
+def with_weights(networks: Any, problem: Any, jit: bool) -> Any:
+    """Both networks with the problem's weights in all layers but batch norms."""
+    for net, weights in zip(networks, problem.weights(), strict=True):
         norm = layers.BatchNormalization
         own = [layer for layer in net.layers if layer.weights and not isinstance(layer, norm)]
         for layer, arrays in zip(own, weights, strict=True):
             layer.set_weights(arrays)
     generator, discriminator = networks
-    return Adversarial(generator, discriminator, recipe, jit)
+    return Adversarial(generator, discriminator, problem, jit)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from benchmarks.peers import keras_autoencoders, keras_generative
 from benchmarks.peers.choice import fastest
-from benchmarks.recipes import RECIPES
+from benchmarks.problems import PROBLEMS
 from benchmarks.subject import AbsentError, TrainingStep
 
 EPOCH = 1e11  # FLOPs of an epoch of `fit`, over which it spreads the cost of starting
@@ -83,12 +83,12 @@ def load(name: str, threads: int, variant: str) -> TrainingStep:
         raise AbsentError(f"{name} is not written for Keras yet")
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    recipe = RECIPES[name]
+    problem = PROBLEMS[name]
     subject = {"fit": Fit, "train_on_batch": TrainOnBatch}[variant]
-    batches = [arguments(name, batch) for batch in recipe.batches()]
+    batches = [arguments(name, batch) for batch in problem.batches()]
 
     def make(jit: bool, batches: list[Any]) -> TrainOnBatch:
-        return subject(MODELS[name](recipe, jit), batches, recipe.flops)
+        return subject(MODELS[name](problem, jit), batches, problem.flops)
 
     candidates: dict[str, Callable[[], TrainOnBatch]] = {
         f"jit_compile={jit}": functools.partial(make, jit, batches) for jit in (True, False)

@@ -6,28 +6,28 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tinygen
-from benchmarks.recipes import (
+from benchmarks.problems import (
     ConvAutoencoder,
     DenseAutoencoder,
     Layer,
-    Recipe,
+    Problem,
     RecurrentAutoencoder,
 )
 from benchmarks.subject import TrainingStep
 from tinygen import nn, ops, optim
 
 
-def stacked_ae(recipe: DenseAutoencoder) -> TrainingStep:
+def stacked_ae(problem: DenseAutoencoder) -> TrainingStep:
     """The stacked autoencoder."""
-    layers = dense_layers(recipe.weights(), "sigmoid")
+    layers = dense_layers(problem.weights(), "sigmoid")
     net = nn.Sequential(nn.Flatten(), *layers, nn.Reshape(28, 28))
-    return reconstruction(net, recipe, recipe.learning_rate)
+    return reconstruction(net, problem, problem.learning_rate)
 
 
-def conv_ae(recipe: ConvAutoencoder) -> TrainingStep:
+def conv_ae(problem: ConvAutoencoder) -> TrainingStep:
     """The convolutional autoencoder."""
     layers: list[Any] = []
-    for i, (w, b) in enumerate(recipe.weights()):
+    for i, (w, b) in enumerate(problem.weights()):
         if i < 3:
             layer: Any = nn.Conv2D(w.shape[2], w.shape[3], 3, activation="selu")
         else:
@@ -38,26 +38,26 @@ def conv_ae(recipe: ConvAutoencoder) -> TrainingStep:
         layer.load_state_dict({"weight": w, "bias": b})
         layers += [layer, nn.MaxPool2D(2)] if i < 3 else [layer]
     net = nn.Sequential(nn.Reshape(28, 28, 1), *layers, nn.Reshape(28, 28))
-    return reconstruction(net, recipe, recipe.learning_rate)
+    return reconstruction(net, problem, problem.learning_rate)
 
 
 def recurrent_ae(
-    recipe: RecurrentAutoencoder, layer: Callable[..., nn.Module] = nn.LSTM
+    problem: RecurrentAutoencoder, layer: Callable[..., nn.Module] = nn.LSTM
 ) -> TrainingStep:
     """The recurrent autoencoder."""
-    cells = [layer(n, m, return_sequences=i != 1) for i, (n, m) in enumerate(recipe.sizes)]
-    for cell, (kernel, recurrent, bias) in zip(cells, recipe.weights(), strict=True):
+    cells = [layer(n, m, return_sequences=i != 1) for i, (n, m) in enumerate(problem.sizes)]
+    for cell, (kernel, recurrent, bias) in zip(cells, problem.weights(), strict=True):
         cell.load_state_dict({"weight": kernel, "recurrent_weight": recurrent, "bias": bias})
-    (output,) = dense_layers([recipe.output_weights()], "sigmoid")
+    (output,) = dense_layers([problem.output_weights()], "sigmoid")
     net = nn.Sequential(
         cells[0], cells[1], nn.RepeatVector(28), cells[2], nn.TimeDistributed(output)
     )
-    return reconstruction(net, recipe, recipe.learning_rate)
+    return reconstruction(net, problem, problem.learning_rate)
 
 
-def gru_ae(recipe: RecurrentAutoencoder) -> TrainingStep:
+def gru_ae(problem: RecurrentAutoencoder) -> TrainingStep:
     """The same with gated recurrent units."""
-    return recurrent_ae(recipe, nn.GRU)
+    return recurrent_ae(problem, nn.GRU)
 
 
 def dense_layers(weights: Sequence[Layer], last: str | None) -> list[nn.Dense]:
@@ -71,7 +71,7 @@ def dense_layers(weights: Sequence[Layer], last: str | None) -> list[nn.Dense]:
     return layers
 
 
-def reconstruction(net: nn.Module, recipe: Recipe, learning_rate: float) -> TrainingStep:
+def reconstruction(net: nn.Module, problem: Problem, learning_rate: float) -> TrainingStep:
     """Plain SGD on the cross-entropy of images and what an autoencoder makes of them."""
     optimizer = optim.SGD(net, learning_rate)
 
@@ -82,4 +82,4 @@ def reconstruction(net: nn.Module, recipe: Recipe, learning_rate: float) -> Trai
         optimizer.step()
         return loss
 
-    return TrainingStep(step, [tinygen.tensor(x) for x in recipe.batches()])
+    return TrainingStep(step, [tinygen.tensor(x) for x in problem.batches()])

@@ -8,11 +8,11 @@ import numpy as np
 
 import tinygen
 from benchmarks.peers.tinygen_autoencoders import dense_layers
-from benchmarks.recipes import (
+from benchmarks.problems import (
     DCGAN,
     GAN,
-    AdversarialRecipe,
-    RMSpropRecipe,
+    AdversarialProblem,
+    RMSpropProblem,
     VariationalAutoencoder,
 )
 from benchmarks.subject import TrainingStep
@@ -22,8 +22,8 @@ from tinygen import nn, ops, optim
 class VAE(nn.Module):
     """The variational autoencoder."""
 
-    def __init__(self, recipe: VariationalAutoencoder) -> None:
-        weights, depth = recipe.weights(), len(recipe.sizes) - 1
+    def __init__(self, problem: VariationalAutoencoder) -> None:
+        weights, depth = problem.weights(), len(problem.sizes) - 1
         self.encoder = nn.Sequential(nn.Flatten(), *dense_layers(weights[:depth], "selu"))
         (self.mean,), (self.log_var,) = (
             dense_layers([w], None) for w in weights[depth : depth + 2]
@@ -40,10 +40,10 @@ class VAE(nn.Module):
         return reconstruction + ops.gaussian_kl(mean, log_var).mean() / 784
 
 
-def vae(recipe: VariationalAutoencoder) -> TrainingStep:
+def vae(problem: VariationalAutoencoder) -> TrainingStep:
     """The variational autoencoder."""
-    net = VAE(recipe)
-    optimizer = rmsprop(net, recipe)
+    net = VAE(problem)
+    optimizer = rmsprop(net, problem)
 
     def step(batch: Any) -> Any:
         optimizer.zero_grad()
@@ -52,25 +52,25 @@ def vae(recipe: VariationalAutoencoder) -> TrainingStep:
         optimizer.step()
         return loss
 
-    return TrainingStep(step, batches(recipe))
+    return TrainingStep(step, batches(problem))
 
 
-def gan(recipe: GAN) -> TrainingStep:
+def gan(problem: GAN) -> TrainingStep:
     """The dense GAN."""
-    generator, discriminator = recipe.weights()
+    generator, discriminator = problem.weights()
     return adversarial(
         nn.Sequential(*dense_layers(generator, "sigmoid"), nn.Reshape(28, 28)),
         nn.Sequential(nn.Flatten(), *dense_layers(discriminator, None)),
-        recipe,
+        problem,
     )
 
 
-def dcgan(recipe: DCGAN) -> TrainingStep:
+def dcgan(problem: DCGAN) -> TrainingStep:
     """The convolutional GAN."""
-    few, many = recipe.channels
+    few, many = problem.channels
     leaky = "leaky_relu", 0.2
     generator = nn.Sequential(
-        nn.Dense(recipe.latents, 49 * many),
+        nn.Dense(problem.latents, 49 * many),
         nn.Reshape(7, 7, many),
         nn.BatchNorm(many),
         nn.Conv2DTranspose(many, few, 5, 2, activation="selu"),
@@ -83,22 +83,22 @@ def dcgan(recipe: DCGAN) -> TrainingStep:
         nn.Flatten(),
         nn.Dense(49 * many, 1),
     )
-    for net, weights in zip((generator, discriminator), recipe.weights(), strict=True):
+    for net, weights in zip((generator, discriminator), problem.weights(), strict=True):
         layers = [
             layer for layer in net if isinstance(layer, (nn.Dense, nn.Conv2D, nn.Conv2DTranspose))
         ]
         for layer, (w, b) in zip(layers, weights, strict=True):
             layer.load_state_dict({"weight": w, "bias": b})
-    return adversarial(generator, discriminator, recipe)
+    return adversarial(generator, discriminator, problem)
 
 
 def adversarial(
-    generator: nn.Module, discriminator: nn.Module, recipe: AdversarialRecipe
+    generator: nn.Module, discriminator: nn.Module, problem: AdversarialProblem
 ) -> TrainingStep:
     """Both phases in one step."""
-    generating, judging = rmsprop(generator, recipe), rmsprop(discriminator, recipe)
-    label = np.repeat(np.array([0, 1], np.float32), recipe.batch)[:, None]
-    both, real = tinygen.tensor(label), tinygen.tensor(label[recipe.batch :])
+    generating, judging = rmsprop(generator, problem), rmsprop(discriminator, problem)
+    label = np.repeat(np.array([0, 1], np.float32), problem.batch)[:, None]
+    both, real = tinygen.tensor(label), tinygen.tensor(label[problem.batch :])
 
     def step(batch: Any) -> Any:
         images, first, second = batch
@@ -119,16 +119,16 @@ def adversarial(
         generating.step()
         return judged.detach() + generated.detach()
 
-    return TrainingStep(step, batches(recipe))
+    return TrainingStep(step, batches(problem))
 
 
-def rmsprop(net: nn.Module, recipe: RMSpropRecipe) -> optim.RMSprop:
-    """The optimiser of the recipe."""
+def rmsprop(net: nn.Module, problem: RMSpropProblem) -> optim.RMSprop:
+    """The optimiser of the problem."""
     return optim.RMSprop(
-        net, recipe.learning_rate, recipe.rho, recipe.epsilon, convention="pytorch"
+        net, problem.learning_rate, problem.rho, problem.epsilon, convention="pytorch"
     )
 
 
-def batches(recipe: RMSpropRecipe) -> list[Any]:
+def batches(problem: RMSpropProblem) -> list[Any]:
     """The pool, as tensors."""
-    return [tuple(map(tinygen.tensor, batch)) for batch in recipe.batches()]
+    return [tuple(map(tinygen.tensor, batch)) for batch in problem.batches()]

@@ -6,7 +6,7 @@ from typing import Any
 
 import tinygen
 from benchmarks.peers import tinygen_autoencoders, tinygen_generative
-from benchmarks.recipes import RECIPES
+from benchmarks.problems import PROBLEMS
 from benchmarks.subject import AbsentError, TrainingStep
 
 MODELS: dict[str, Any] = {
@@ -26,5 +26,5 @@ def load(name: str, threads: int) -> TrainingStep:
     tinygen.set_threads(threads)
     if name not in MODELS:
         raise AbsentError(f"{name} is not written for tinygen yet")
-    step: TrainingStep = MODELS[name](RECIPES[name])
+    step: TrainingStep = MODELS[name](PROBLEMS[name])
     return step

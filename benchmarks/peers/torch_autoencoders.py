@@ -16,7 +16,7 @@ from benchmarks.peers.torch_updates import (
     linear,
     with_weights,
 )
-from benchmarks.recipes import (
+from benchmarks.problems import (
     ConvAutoencoder,
     DenseAutoencoder,
     GRUAutoencoder,
@@ -24,22 +24,22 @@ from benchmarks.recipes import (
 )
 
 
-def stacked_ae(recipe: DenseAutoencoder, compiled: bool) -> Candidates:
+def stacked_ae(problem: DenseAutoencoder, compiled: bool) -> Candidates:
     """The stacked autoencoder, in every way to update it."""
 
     def network() -> Any:
-        layers = dense_layers(recipe.weights(), nn.Sigmoid())
+        layers = dense_layers(problem.weights(), nn.Sigmoid())
         return nn.Sequential(nn.Flatten(), *layers, nn.Unflatten(1, (28, 28)))
 
-    return candidates(network, recipe, compiled, reconstruction)
+    return candidates(network, problem, compiled, reconstruction)
 
 
-def conv_ae(recipe: ConvAutoencoder, compiled: bool) -> Candidates:
+def conv_ae(problem: ConvAutoencoder, compiled: bool) -> Candidates:
     """The convolutional autoencoder, in both memory formats and every way to update it."""
 
     def network(layout: Any) -> Any:
         layers: list[Any] = [nn.Unflatten(1, (1, 28))]
-        for i, (w, b) in enumerate(recipe.weights()):
+        for i, (w, b) in enumerate(problem.weights()):
             if i < 3:
                 conv: Any = nn.Conv2d(w.shape[2], w.shape[3], 3, padding=1)
             else:
@@ -52,7 +52,7 @@ def conv_ae(recipe: ConvAutoencoder, compiled: bool) -> Candidates:
 
     return in_both_layouts(
         lambda layout: candidates(
-            functools.partial(network, layout), recipe, compiled, reconstruction
+            functools.partial(network, layout), problem, compiled, reconstruction
         )
     )
 
@@ -60,15 +60,15 @@ def conv_ae(recipe: ConvAutoencoder, compiled: bool) -> Candidates:
 class Recurrent(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed to check this
     """The recurrent autoencoder, of LSTMs or GRUs."""
 
-    def __init__(self, recipe: RecurrentAutoencoder) -> None:
+    def __init__(self, problem: RecurrentAutoencoder) -> None:
         super().__init__()
         make, load = (
-            (nn.GRU, load_gru) if isinstance(recipe, GRUAutoencoder) else (nn.LSTM, load_lstm)
+            (nn.GRU, load_gru) if isinstance(problem, GRUAutoencoder) else (nn.LSTM, load_lstm)
         )
-        self.layers = nn.ModuleList(make(n, m, batch_first=True) for n, m in recipe.sizes)
-        for layer, weights in zip(self.layers, recipe.weights(), strict=True):
+        self.layers = nn.ModuleList(make(n, m, batch_first=True) for n, m in problem.sizes)
+        for layer, weights in zip(self.layers, problem.weights(), strict=True):
             load(layer, *map(torch.from_numpy, weights))
-        self.output = linear(*recipe.output_weights())
+        self.output = linear(*problem.output_weights())
 
     def forward(self, x: Any) -> Any:
         """What it makes of the images."""
@@ -95,9 +95,9 @@ def load_gru(layer: Any, kernel: Any, recurrent: Any, bias: Any) -> None:
         w.data[...] = torch.cat([r, z, h])
 
 
-def recurrent_ae(recipe: RecurrentAutoencoder, compiled: bool) -> Candidates:
+def recurrent_ae(problem: RecurrentAutoencoder, compiled: bool) -> Candidates:
     """The recurrent autoencoder, of LSTMs or GRUs, in every way to update it."""
-    return candidates(functools.partial(Recurrent, recipe), recipe, compiled, reconstruction)
+    return candidates(functools.partial(Recurrent, problem), problem, compiled, reconstruction)
 
 
 def reconstruction(net: Any, x: Any) -> Any:

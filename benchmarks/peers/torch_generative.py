@@ -23,16 +23,16 @@ from benchmarks.peers.torch_updates import (
     updates,
     with_weights,
 )
-from benchmarks.recipes import DCGAN, GAN, AdversarialRecipe, VariationalAutoencoder
+from benchmarks.problems import DCGAN, GAN, AdversarialProblem, VariationalAutoencoder
 from benchmarks.subject import TrainingStep
 
 
 class VAE(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed to check this
     """The variational autoencoder."""
 
-    def __init__(self, recipe: VariationalAutoencoder) -> None:
+    def __init__(self, problem: VariationalAutoencoder) -> None:
         super().__init__()
-        weights, depth = recipe.weights(), len(recipe.sizes) - 1
+        weights, depth = problem.weights(), len(problem.sizes) - 1
         self.encoder = nn.Sequential(nn.Flatten(), *dense_layers(weights[:depth], nn.SELU()))
         self.mean, self.log_var = (linear(*w) for w in weights[depth : depth + 2])
         decoder = dense_layers(weights[depth + 2 :], nn.Sigmoid())
@@ -45,7 +45,7 @@ class VAE(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed to 
         return self.decoder(mean + torch.exp(log_var / 2) * noise), mean, log_var
 
 
-def vae(recipe: VariationalAutoencoder, compiled: bool) -> Candidates:
+def vae(problem: VariationalAutoencoder, compiled: bool) -> Candidates:
     """The variational autoencoder, in every way to update it."""
 
     def loss_of(net: Any, batch: Any) -> Any:
@@ -54,20 +54,20 @@ def vae(recipe: VariationalAutoencoder, compiled: bool) -> Candidates:
         latent = -0.5 * (1 + log_var - log_var.exp() - mean.square()).sum(-1)
         return F.binary_cross_entropy(y, x) + latent.mean() / 784
 
-    return candidates(functools.partial(VAE, recipe), recipe, compiled, loss_of)
+    return candidates(functools.partial(VAE, problem), problem, compiled, loss_of)
 
 
-def gan(recipe: GAN, compiled: bool) -> Candidates:
+def gan(problem: GAN, compiled: bool) -> Candidates:
     """The dense GAN, in every way to update it."""
 
     def networks() -> tuple[Any, Any]:
-        generator, discriminator = recipe.weights()
+        generator, discriminator = problem.weights()
         return (
             nn.Sequential(*dense_layers(generator, nn.Sigmoid()), nn.Unflatten(1, (28, 28))),
             nn.Sequential(nn.Flatten(), *dense_layers(discriminator, nn.Identity())),
         )
 
-    return adversarial(networks, recipe, tensors(recipe.batches()), compiled)
+    return adversarial(networks, problem, tensors(problem.batches()), compiled)
 
 
 class Arrange(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed to check this
@@ -89,7 +89,7 @@ class Arrange(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed
         return x.view(len(x), self.channels, 7, 7)
 
 
-def dcgan(recipe: DCGAN, compiled: bool) -> Candidates:
+def dcgan(problem: DCGAN, compiled: bool) -> Candidates:
     """The convolutional GAN, in both memory formats and every way to update it.
 
     With a stride of 2, TensorFlow's "same" pads one pixel before and two after; PyTorch's padding
@@ -97,10 +97,10 @@ def dcgan(recipe: DCGAN, compiled: bool) -> Candidates:
     the rows and columns of all weights. Numbers and costs are the same, and no image is padded by
     copying.
     """
-    few, many = recipe.channels
+    few, many = problem.channels
 
     def networks(layout: Any) -> tuple[Any, Any]:
-        (project, enlarge, draw), (see, shrink, judge) = recipe.weights()
+        (project, enlarge, draw), (see, shrink, judge) = problem.weights()
         order = (2, 0, 1, 3) if layout is torch.contiguous_format else (0, 1, 2, 3)
 
         def places(w: Any) -> Any:
@@ -139,27 +139,27 @@ def dcgan(recipe: DCGAN, compiled: bool) -> Candidates:
     def ways(layout: Any) -> Candidates:
         batches = [
             (images.flip(1, 2).permute(0, 3, 1, 2).contiguous(memory_format=layout), *noise)
-            for images, *noise in tensors(recipe.batches())
+            for images, *noise in tensors(problem.batches())
         ]
-        return adversarial(functools.partial(networks, layout), recipe, batches, compiled)
+        return adversarial(functools.partial(networks, layout), problem, batches, compiled)
 
     return in_both_layouts(ways)
 
 
 def adversarial(
     networks: Callable[[], tuple[Any, Any]],
-    recipe: AdversarialRecipe,
+    problem: AdversarialProblem,
     batches: Any,
     compiled: bool,
 ) -> Candidates:
     """Both phases in one step, in every way to update the networks."""
-    both = torch.arange(2.0).repeat_interleave(recipe.batch)[:, None]
-    real = both[recipe.batch :]
+    both = torch.arange(2.0).repeat_interleave(problem.batch)[:, None]
+    real = both[problem.batch :]
     loss_of = F.binary_cross_entropy_with_logits
 
     def usual(how: dict[str, bool]) -> TrainingStep:
         generator, discriminator = networks()
-        generating, judging = (optimizer(net, recipe, how) for net in (generator, discriminator))
+        generating, judging = (optimizer(net, problem, how) for net in (generator, discriminator))
 
         def judge(images: Any, noise: Any) -> Any:
             with torch.no_grad():
@@ -194,7 +194,7 @@ def adversarial(
     def whole() -> TrainingStep:
         """Both phases and updates compiled as one function of the weights."""
         generator, discriminator = networks()
-        g, d = Weights(generator, recipe), Weights(discriminator, recipe)
+        g, d = Weights(generator, problem), Weights(discriminator, problem)
         moments = dict(generator.named_buffers())
         in_inference = copy.deepcopy(generator).eval()
         call = torch.func.functional_call
@@ -216,7 +216,7 @@ def adversarial(
 
         return TrainingStep(torch.compile(step), batches)
 
-    ways: Candidates = {k: functools.partial(usual, how) for k, how in updates(recipe).items()}
+    ways: Candidates = {k: functools.partial(usual, how) for k, how in updates(problem).items()}
     if compiled:
         ways["whole step"] = whole
     return ways

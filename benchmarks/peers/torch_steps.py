@@ -10,7 +10,7 @@ import torch
 from benchmarks.peers import torch_autoencoders, torch_generative
 from benchmarks.peers.choice import fastest
 from benchmarks.peers.torch_updates import Candidates
-from benchmarks.recipes import RECIPES
+from benchmarks.problems import PROBLEMS
 from benchmarks.subject import AbsentError, TrainingStep
 
 MODELS: dict[str, Callable[[Any, bool], Candidates]] = {
@@ -30,4 +30,4 @@ def load(name: str, threads: int, compiled: bool) -> TrainingStep:
     if name not in MODELS:
         raise AbsentError(f"{name} is not written for PyTorch yet")
     torch.set_num_threads(threads)
-    return fastest(MODELS[name](RECIPES[name], compiled))
+    return fastest(MODELS[name](PROBLEMS[name], compiled))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from benchmarks.recipes import RMSpropRecipe
+from benchmarks.problems import RMSpropProblem
 from benchmarks.subject import TrainingStep
 
 Candidates: TypeAlias = dict[str, Callable[[], TrainingStep]]
@@ -24,55 +24,55 @@ UPDATES: dict[str, dict[str, bool]] = {
 }
 
 
-def updates(recipe: Any) -> dict[str, dict[str, bool]]:
-    """The ways to update that there are for the recipe's rule."""
-    has_fused = not isinstance(recipe, RMSpropRecipe)
+def updates(problem: Any) -> dict[str, dict[str, bool]]:
+    """The ways to update that there are for the problem's rule."""
+    has_fused = not isinstance(problem, RMSpropProblem)
     return {name: how for name, how in UPDATES.items() if has_fused or name != "fused"}
 
 
-def optimizer(net: Any, recipe: Any, how: dict[str, bool]) -> Any:
-    """The optimiser of the recipe: RMSprop, or plain SGD."""
-    if isinstance(recipe, RMSpropRecipe):
-        rule = {"alpha": recipe.rho, "eps": recipe.epsilon}
-        return torch.optim.RMSprop(net.parameters(), recipe.learning_rate, **rule, **how)
-    return torch.optim.SGD(net.parameters(), recipe.learning_rate, **how)
+def optimizer(net: Any, problem: Any, how: dict[str, bool]) -> Any:
+    """The optimiser of the problem: RMSprop, or plain SGD."""
+    if isinstance(problem, RMSpropProblem):
+        rule = {"alpha": problem.rho, "eps": problem.epsilon}
+        return torch.optim.RMSprop(net.parameters(), problem.learning_rate, **rule, **how)
+    return torch.optim.SGD(net.parameters(), problem.learning_rate, **how)
 
 
 class Weights:
-    """A network's weights as plain tensors, and the recipe's rule, for a step compiled as one."""
+    """A network's weights as plain tensors, and the problem's rule, for a step compiled as one."""
 
-    def __init__(self, net: Any, recipe: Any) -> None:
+    def __init__(self, net: Any, problem: Any) -> None:
         self.values = {name: w.detach() for name, w in net.named_parameters()}
         self.squares = {name: torch.zeros_like(w) for name, w in self.values.items()}
-        self.recipe = recipe
+        self.problem = problem
 
     def update(self, gradients: Any) -> None:
         """One step of RMSprop or plain SGD, in place."""
         for name, w in self.values.items():
             g = gradients[name]
-            if isinstance(self.recipe, RMSpropRecipe):
-                rho = self.recipe.rho
+            if isinstance(self.problem, RMSpropProblem):
+                rho = self.problem.rho
                 s = self.squares[name].mul_(rho).addcmul_(g, g, value=1 - rho)
-                g = g / s.sqrt().add_(self.recipe.epsilon)
-            w.sub_(g, alpha=self.recipe.learning_rate)
+                g = g / s.sqrt().add_(self.problem.epsilon)
+            w.sub_(g, alpha=self.problem.learning_rate)
 
 
 def candidates(
-    network: Callable[[], Any], recipe: Any, compiled: bool, loss_of: Callable[..., Any]
+    network: Callable[[], Any], problem: Any, compiled: bool, loss_of: Callable[..., Any]
 ) -> Candidates:
     """Training of one network, in every way to update it.
 
     Args:
         network: builds it.
-        recipe: its recipe.
+        problem: its problem.
         compiled: whether to compile the loss, or all of the step.
         loss_of: the loss of a network and a batch.
     """
-    batches = tensors(recipe.batches())
+    batches = tensors(problem.batches())
 
     def usual(how: dict[str, bool]) -> TrainingStep:
         net = network()
-        rule = optimizer(net, recipe, how)
+        rule = optimizer(net, problem, how)
         # the backward of a compiled function is compiled too
         forward = torch.compile(loss_of) if compiled else loss_of
 
@@ -88,7 +88,7 @@ def candidates(
     def whole() -> TrainingStep:
         """Forward, backward and update compiled as one function of the weights."""
         net = network()
-        weights = Weights(net, recipe)
+        weights = Weights(net, problem)
 
         def loss_by(values: Any, batch: Any) -> Any:
             return loss_of(lambda *x: torch.func.functional_call(net, values, x), batch)
@@ -100,7 +100,7 @@ def candidates(
 
         return TrainingStep(torch.compile(step), batches)
 
-    ways: Candidates = {k: functools.partial(usual, how) for k, how in updates(recipe).items()}
+    ways: Candidates = {k: functools.partial(usual, how) for k, how in updates(problem).items()}
     if compiled:
         ways["whole step"] = whole
     return ways

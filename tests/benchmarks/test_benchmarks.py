@@ -113,7 +113,7 @@ def test_training_steps_agree_and_are_written_down(
     for name in names:
         assert name in printed
         found = json.loads(file.read_text())["models"][name]
-        assert found["disagreement"]["torch eager"] <= steps.RECIPES[name].tolerance
+        assert found["disagreement"]["torch eager"] <= steps.PROBLEMS[name].tolerance
         assert set(found["libraries"]["torch eager"]["ratio"]) == {"median", "low", "high"}
 
 
@@ -133,7 +133,7 @@ def test_chains_agree() -> None:
 def test_losses_that_differ_are_found() -> None:
     assert harness.disagreement([2.0, 4.0], [2.0, 4.4]) == pytest.approx(0.1)
     assert not harness.disagreement([2.0], [float("nan")]) <= 1.0
-    outcome = steps.Outcome(steps.RECIPES["stacked-ae"])
+    outcome = steps.Outcome(steps.PROBLEMS["stacked-ae"])
     with toy_worker() as worker:
         for loss in (0.5, 0.6):
             c = Contestant.load(f"toy {loss}", worker, "toys", "parts")
@@ -150,7 +150,7 @@ def test_nothing_is_compared_when_tinygen_died(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Contestant, "load", die)
     with pytest.raises(WorkerDiedError, match="it died"):
-        steps.measure(steps.RECIPES["vae"], argparse.Namespace(only=["torch"], threads=1))
+        steps.measure(steps.PROBLEMS["vae"], argparse.Namespace(only=["torch"], threads=1))
 
 
 def test_the_help_page_lists_every_benchmark() -> None:

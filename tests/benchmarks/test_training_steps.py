@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import harness, recipes, steps
+from benchmarks import harness, problems, steps
 from benchmarks.peers import tinygen_steps
-from benchmarks.recipes import RECIPES
+from benchmarks.problems import PROBLEMS
 from tinygen import hooks
 
 
 @pytest.fixture(autouse=True)
 def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes, "POOL", steps.STEPS_COMPARED)
+    monkeypatch.setattr(problems, "POOL", steps.STEPS_COMPARED)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PROBLEMS)
 def test_losses_agree_with_all_ways_of_pytorch(name: str) -> None:
     pytest.importorskip("torch")
     from benchmarks.peers import torch_steps
 
-    recipe = RECIPES[name]
-    ours = tinygen_steps.MODELS[name](recipe).check(steps.STEPS_COMPARED)
-    for way, make in torch_steps.MODELS[name](recipe, False).items():
+    problem = PROBLEMS[name]
+    ours = tinygen_steps.MODELS[name](problem).check(steps.STEPS_COMPARED)
+    for way, make in torch_steps.MODELS[name](problem, False).items():
         theirs = make().check(steps.STEPS_COMPARED)
-        assert harness.disagreement(ours, theirs) <= recipe.tolerance, way
+        assert harness.disagreement(ours, theirs) <= problem.tolerance, way
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "recurrent-ae"])
+@pytest.mark.parametrize("name", [name for name in PROBLEMS if name != "recurrent-ae"])
 def test_flops_are_those_that_pytorch_counts(name: str) -> None:
     """Nothing is counted twice, and nothing computed in vain, such as gradients of frozen weights.
 
@@ -38,16 +38,16 @@ def test_flops_are_those_that_pytorch_counts(name: str) -> None:
 
     from benchmarks.peers import torch_steps
 
-    recipe = RECIPES[name]
-    make = next(iter(torch_steps.MODELS[name](recipe, False).values()))
+    problem = PROBLEMS[name]
+    make = next(iter(torch_steps.MODELS[name](problem, False).values()))
     step = make()
     with FlopCounterMode(display=False) as counter:
         step.run(1)
-    assert counter.get_total_flops() == recipe.flops
+    assert counter.get_total_flops() == problem.flops
 
 
 def test_tinygen_computes_no_weight_gradients_of_a_frozen_discriminator() -> None:
-    step = tinygen_steps.MODELS["dcgan"](RECIPES["dcgan"])
+    step = tinygen_steps.MODELS["dcgan"](PROBLEMS["dcgan"])
     with hooks.Timer() as timer:
         step.run(1)
     assert timer.calls["conv2d_weight_grad", "forward"] == 4  # two in each phase

@@ -57,7 +57,9 @@ ALL = dict(commands(parser()))
 
 def test_there_are_the_commands_that_the_readme_names():
     assert {" ".join(path) for path in ALL} == {
-        *("train", "resume", "sample", "gradcheck", "info"),
+        *("train", "resume", "evaluate", "sample", "interpolate", "report", "gradcheck", "info"),
+        *("explore", "explore tsne", "explore activations", "explore look-alikes"),
+        *("explore outliers", "explore arithmetic"),
         *("data", "data list", "data fetch", "data show"),
     }
 
@@ -65,11 +67,11 @@ def test_there_are_the_commands_that_the_readme_names():
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
 def test_help_has_examples_that_parse(path, capsys):
     with pytest.raises(SystemExit) as left:
-        main([*path, "--help"])
+        main([*ALL[path].prog.split()[1:], "--help"])  # prog names what comes before a part, too
     assert left.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     examples = [line.strip() for line in lines if line.startswith("  tinygen ")]
-    assert any(line.startswith(" ".join(("tinygen", *path))) for line in examples)
+    assert any(set(path) < set(line.split()) for line in examples)
     for line in examples:
         words = shlex.split(re.split(r"  +", line)[0])
         assert parser().parse_args(words[1:]).run
@@ -176,7 +178,7 @@ def test_a_dry_run_shows_all_and_writes_nothing(tmp_path, capsys, name):
     shown = tomllib.loads(text)
     assert shown["config"]["codings"] == 7
     assert shown["config"]["seed"] == shown["training"]["seed"] == 5
-    assert shown["options"]["momentum"] == 0.0
+    assert shown["options"]["learning_rate"] > 0
     parameters = sum(p.size for p in models.create(name, codings=7).parameters())
     assert f" {parameters:,}" in table.splitlines()[-1]
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
@@ -269,6 +271,19 @@ def test_sample_needs_images(tmp_path, capsys):
     assert main(["train", "linear-ae", "--steps", "1", "--out", str(tmp_path / "run")]) == 0
     assert main(["sample", str(tmp_path / "run")]) == 1
     assert "trained on points, not on images" in capsys.readouterr().err
+
+
+# report
+
+
+def test_report_writes_a_page(tmp_path, capsys):
+    folder = trained(tmp_path)
+    capsys.readouterr()
+    assert main(["report", folder]) == 0
+    assert capsys.readouterr().out == f"{folder}/report.html\n"
+    assert main(["report", f"{folder}/model.safetensors", "--out", "a page.html"]) == 0
+    with open("a page.html", encoding="utf-8") as page, open(f"{folder}/report.html") as other:
+        assert page.read() == other.read()
 
 
 # data

@@ -69,6 +69,7 @@ def test_names_and_values_that_make_no_sense(capsys, tmp_path, arguments, messag
         ("train stacked-ae --seed x", "invalid int value"),
         ("train stacked-ae --epoch", "expected one argument"),
         ("sample run --out picture.jpg", "a picture's name ends in .png, 'picture.jpg' does not"),
+        ("report run --out page.pdf", "a page's name ends in .html, 'page.pdf' does not"),
         ("data show faces --channels 2", "invalid choice"),
     ],
 )
@@ -103,7 +104,7 @@ def test_a_folder_that_is_taken(capsys, tmp_path):
     assert "Not a directory" in line
 
 
-@pytest.mark.parametrize("command", ["resume", "sample"])
+@pytest.mark.parametrize("command", ["resume", "sample", "evaluate", "interpolate"])
 def test_what_is_no_run(capsys, tmp_path, command):
     code, line = failing(capsys, command, str(tmp_path))
     assert code == 1

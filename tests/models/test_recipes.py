@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tinygen import data, models
 from tinygen.training import evaluate, fit
 
 pytestmark = pytest.mark.slow
+
+# Validation loss and rounded accuracy of the second edition's notebook, rerun.
+PUBLISHED = {
+    ("stacked-ae", "text"): (0.288, 0.93),
+    ("stacked-ae", "ed2"): (0.284, 0.936),
+    ("stacked-ae", "greedy"): (0.287, 0.936),
+    ("tied-ae", "text"): (0.2845, 0.933),
+    ("denoising-ae", "gaussian"): (0.2906, 0.930),
+    ("denoising-ae", "dropout"): (0.295, 0.924),
+    ("sparse-l1-ae", "text"): (0.321, 0.908),
+    ("sparse-kl-ae", "text"): (0.3054, 0.917),
+    ("vae", "ed2"): (0.3138, 0.921),
+}
+
+# Mean squared errors that the author of the third edition reports. They are of single runs, and
+# those of rectified units, of which some die early, differ by 3 % and more from seed to seed.
+THIRD_EDITION = {
+    "stacked-ae": 0.0132,
+    "tied-ae": 0.0133,
+    "denoising-ae": 0.0166,
+    "sparse-l1-ae": 0.0111,
+    "sparse-kl-ae": 0.0099,
+    "vae": 0.0311,
+}
 
 
 @pytest.fixture(scope="module")
@@ -18,35 +43,29 @@ def fashion():
     return found.train.floats(), found.valid.floats()
 
 
-def trained(fashion, name: str, preset: str, seed: int) -> dict[str, float]:
+def trained(fashion, name: str, preset: str) -> tuple[float, float]:
+    """Loss and rounded accuracy: means of three seeds."""
     train, valid = fashion
-    model = models.create(name, seed=seed)
-    fit(model, train, preset=preset, seed=seed, verbose=False)
-    found = evaluate(model, valid)
-    print(name, preset, seed, found)
-    return found
+    figures = []
+    for seed in range(3):
+        model = models.create(name, preset=preset, seed=seed)
+        fit(model, train, seed=seed, verbose=False)
+        found = evaluate(model, valid)
+        print(name, preset, seed, found)
+        figures.append((found["loss"], found["rounded_accuracy"]))
+    loss, accuracy = np.mean(figures, axis=0)
+    return float(loss), float(accuracy)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_stacked(fashion, seed):
-    found = trained(fashion, "stacked-ae", "text", seed)
-    assert 0.283 <= found["loss"] <= 0.290
-    assert found["rounded_accuracy"] >= 0.93
+@pytest.mark.parametrize(("name", "preset"), PUBLISHED, ids="-".join)
+def test_the_published_figures(fashion, name, preset):
+    loss, accuracy = trained(fashion, name, preset)
+    published, rounded = PUBLISHED[name, preset]
+    assert 0.98 * published <= loss <= 1.015 * published
+    assert accuracy == pytest.approx(rounded, abs=0.006)
 
 
-def test_stacked_of_the_second_edition(fashion):
-    found = trained(fashion, "stacked-ae", "ed2", 0)
-    assert found["loss"] <= 0.286
-    assert found["rounded_accuracy"] >= 0.933
-
-
-def test_tied(fashion):
-    found = trained(fashion, "tied-ae", "text", 0)
-    assert found["loss"] <= 0.289
-    assert found["rounded_accuracy"] >= 0.93
-
-
-def test_greedy(fashion):
-    found = trained(fashion, "stacked-ae", "greedy", 0)
-    assert found["loss"] <= 0.290
-    assert found["rounded_accuracy"] >= 0.93
+@pytest.mark.parametrize("name", THIRD_EDITION)
+def test_the_figures_of_the_third_edition(fashion, name):
+    loss, _ = trained(fashion, name, "ed3")
+    assert loss == pytest.approx(THIRD_EDITION[name], rel=0.06)

@@ -10,6 +10,7 @@ import pytest
 import tinygen
 from tinygen import Random, models
 from tinygen.models import StackedAutoencoder
+from tinygen.training import fit
 
 
 def assert_same(a: models.Model, b: models.Model) -> None:
@@ -21,7 +22,7 @@ def assert_same(a: models.Model, b: models.Model) -> None:
 
 
 def test_names():
-    assert models.names() == ("linear-ae", "stacked-ae", "tied-ae")
+    assert models.names()[:3] == ("linear-ae", "stacked-ae", "tied-ae")
     for name in models.names():
         assert models.create(name).name == name
 
@@ -34,7 +35,16 @@ def test_names():
         (lambda: models.create("tied-ae", coding=3), "no setting 'coding', did you mean 'codings'"),
         (lambda: models.create("stacked-ae", activation="sleu"), "did you mean 'selu'"),
         (lambda: models.create("tied-ae", loss="msee"), "unknown loss 'msee', did you mean 'mse'"),
+        (lambda: models.create("tied-ae", output="identity"), "output must be 'sigmoid', not 'ide"),
         (lambda: models.create("stacked-ae", codings=0), "sizes must be positive"),
+        (lambda: models.create("denoising-ae", noise="gausian"), "did you mean 'gaussian'"),
+        (lambda: models.create("denoising-ae", rate=1.0), "rate must be at least 0 and below 1"),
+        (lambda: models.create("sparse-kl-ae", target=0), "target must be between 0 and 1"),
+        (lambda: models.create("sparse-l1-ae", l1=-1), "weights must not be negative"),
+        (lambda: models.create("hashing-ae", noise=-1), "std must not be negative"),
+        (lambda: models.create("vae", beta=-1), "beta must not be negative"),
+        (lambda: models.create("vae", image_shape=(9,), filters=(4,)), r"filters need images.*9"),
+        (lambda: models.create("vae", preset="convolution"), "did you mean 'convolutional'"),
         (lambda: models.find("linear").recipe(), "did you mean 'linear-ae'"),
         (lambda: StackedAutoencoder.recipe("gredy"), "no preset 'gredy', did you mean 'greedy'"),
     ],
@@ -53,6 +63,32 @@ def test_a_config_makes_the_same_model_again(name):
     assert_same(model, models.create(name, **as_json))
     other = models.create(name, codings=2, seed=8)
     assert (other.parameters()[0].data != model.parameters()[0].data).any()
+
+
+def test_a_preset_sets_what_is_not_set_by_hand():
+    model = models.create("vae", preset="ed3", activation="tanh")
+    assert (model.preset, model.config["loss"], model.config["activation"]) == (
+        "ed3",
+        "mse",
+        "tanh",
+    )
+    assert models.create("vae").preset is None
+    for name in models.names():  # the first preset is that of the model's defaults
+        assert not models.find(name).recipe().config
+
+
+def test_fit_takes_the_preset_that_the_model_was_made_for():
+    x = Random(0).uniform((40, 4, 4))
+    losses = []
+    for first, then in (("ed3", None), (None, "ed2"), ("ed3", "ed2")):
+        model = models.create(
+            "vae", preset=first, image_shape=(4, 4), loss="mse", output="identity"
+        )
+        losses.append(fit(model, x, preset=then, epochs=1, verbose=False)["loss"])
+    assert losses[0] != losses[1] != losses[2]  # of Nadam and RMSprop, of RELU and SELU
+    with pytest.raises(ValueError, match=r"with activation='relu', output='identity', loss='mse'; "
+                       r"make it with models\.create\('vae', preset='ed3'\)"):  # fmt: skip
+        fit(models.create("vae", image_shape=(4, 4)), x, preset="ed3", verbose=False)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Stacked, tied and greedily trained autoencoders: against PyTorch, differences, and themselves."""
+"""Layers mirrored, tied, and trained greedily one by one."""
 
 from __future__ import annotations
 
@@ -7,70 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.models.twins import Twin, batches, images
-from tinygen import Random, grad, gradcheck, gradgradcheck, models, ops, optim, tensor
-from tinygen.training import Callback, Trainer, evaluate, fit
-
-RATE = 1.5  # of the chapter's recipe
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
-@pytest.mark.parametrize("name", ["stacked-ae", "tied-ae"])
-def test_100_steps_are_pytorchs(name, dtype, tolerance):
-    pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
-    model = models.create(name).to(dtype=dtype)
-    step = Twin(model, dtype).trainer(RATE)
-    optimizer = optim.SGD(model, RATE)
-    data = list(batches(images(1024).astype(dtype), 100))
-    ours = []
-    for x in data:
-        loss = model.loss(x, rng=Random(0))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        ours.append(loss.item())
-    theirs = [step(x) for x in data]  # in turns, idle threads of one library slow the other
-    np.testing.assert_allclose(ours, theirs, rtol=tolerance)
-    assert ours[-1] < 0.9 * ours[0]  # it did learn on the way
-
-
-@pytest.mark.parametrize("activation", ["selu", "tanh"])
-@pytest.mark.parametrize("loss", ["binary_cross_entropy", "mse"])
-@pytest.mark.parametrize("name", ["stacked-ae", "tied-ae"])
-def test_gradients_of_the_whole_loss(name, loss, activation):
-    model = models.create(
-        name, image_shape=(2, 3), widths=(4,), codings=2, activation=activation, loss=loss
-    ).to(dtype="float64")
-    x = tensor(Random(1).uniform((3, 2, 3), 0.1, 0.9, dtype=np.float64), requires_grad=True)
-
-    def whole(x, *parameters):
-        return model.loss(x, rng=Random(0))
-
-    inputs = [x, *model.parameters()]
-    assert gradcheck(whole, inputs)
-    assert gradgradcheck(whole, inputs)
-
-
-@pytest.mark.parametrize("name", ["stacked-ae", "tied-ae"])
-def test_one_batch_can_be_learned_by_heart(name):
-    x = np.round(images(8))  # black and white, so that the least loss is 0
-    model = models.create(name)
-    before = evaluate(model, x)
-    fit(model, x, epochs=400, batch_size=8, learning_rate=0.5, verbose=False)
-    after = evaluate(model, x)
-    assert after["loss"] < 0.05 < before["loss"]
-    assert before["rounded_accuracy"] < 0.9 < 0.99 < after["rounded_accuracy"]
-
-
-@pytest.mark.parametrize("shape", [(5, 7), (32, 32, 3), (1, 1), (9,)])
-@pytest.mark.parametrize("name", ["linear-ae", "stacked-ae", "tied-ae"])
-def test_samples_of_any_shape(name, shape):
-    x = Random(0).uniform((6, *shape))
-    model = models.create(name, image_shape=shape, codings=3)
-    history = fit(model, x, epochs=3, batch_size=4, learning_rate=0.05, verbose=False)
-    assert model.encode(x).shape == (6, 3)
-    assert model.decode(model.encode(x)).shape == model.reconstruct(x).shape == x.shape
-    assert history["loss"][-1] < history["loss"][0]
+from tinygen import Random, grad, models, ops, optim
+from tinygen.training import Callback, Trainer, fit
 
 
 def test_widths_are_mirrored():

@@ -1,4 +1,8 @@
-"""The stacked autoencoders once more, in PyTorch; images to train both on; batches of them."""
+"""The dense autoencoders once more, in PyTorch; images to train both on; batches of them.
+
+A twin has the weights of a model and its loss, written down anew from the chapter. Noise is not
+PyTorch's: a twin draws it where the model does, from the same stream.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygen import data
+from tinygen import data, ops
 from tinygen.data import Loader
-from tinygen.models import Model
+from tinygen.models import Model, Recipe
 from tinygen.ops.random import Random
 
 
@@ -28,40 +32,164 @@ def batches(x: np.ndarray, steps: int, size: int = 32) -> Iterator[np.ndarray]:
 
 
 class Twin:
-    """The weights of a model with two layers down and two up, its arithmetic in PyTorch."""
+    """The weights of a model as PyTorch's parameters, and its loss; here the stacked one's."""
 
     def __init__(self, model: Model, dtype: str) -> None:
         import torch
 
-        self.torch, self.tied = torch, model.name == "tied-ae"
+        self.torch, self.config = torch, model.config
+        self.criterion = torch.nn.functional.mse_loss
+        if self.config["loss"] == "binary_cross_entropy":
+            self.criterion = self.cross_entropy
+        names = {"selu": torch.selu, "relu": torch.relu, "sigmoid": torch.sigmoid}
+        self.f = names[self.config["activation"]]
+        self.output = names.get(self.config["output"], lambda x: x)
         self.parameters = {
             name: torch.nn.Parameter(torch.from_numpy(array.astype(dtype)))
             for name, array in model.state_dict().items()
         }
 
-    def loss(self, x: np.ndarray) -> Any:
-        """The cross-entropy of the reconstruction, clipped as ours is."""
-        torch, p = self.torch, self.parameters
-        x = torch.from_numpy(x).to(next(iter(p.values())).dtype)
-        h = x.flatten(1)
-        for i in (1, 2):
-            h = torch.selu(h @ p[f"encoder.layers.{i}.weight"] + p[f"encoder.layers.{i}.bias"])
-        for i, f in ((0, torch.selu), (1, torch.sigmoid)):
-            own = f"decoder.layers.{i}.weight"
-            w = p[f"encoder.layers.{2 - i}.weight"].T if self.tied else p[own]
-            h = f(h @ w + p[f"decoder.layers.{i}.bias"])
-        q = h.reshape(x.shape).clamp(1e-7, 1 - 1e-7)
+    def cross_entropy(self, q: Any, x: Any) -> Any:
+        """Clipped as ours is."""
+        q = q.clamp(1e-7, 1 - 1e-7)
         return -(x * q.log() + (1 - x) * (1 - q).log()).mean()
 
-    def trainer(self, rate: float) -> Callable[[np.ndarray], float]:
-        """A function that does a step of plain SGD and returns the loss before it."""
-        optimizer = self.torch.optim.SGD(self.parameters.values(), lr=rate)
+    def dense(self, h: Any, name: str, f: Callable[[Any], Any]) -> Any:
+        """A layer by its name."""
+        return f(h @ self.parameters[f"{name}.weight"] + self.parameters[f"{name}.bias"])
 
-        def step(x: np.ndarray) -> float:
+    def encode(self, x: Any, rng: Random) -> Any:
+        """Flat pixels to codings."""
+        h = self.dense(x, "encoder.layers.1", self.f)
+        return self.dense(h, "encoder.layers.2", self.f)
+
+    def decode(self, z: Any) -> Any:
+        """Codings to flat pixels."""
+        h = self.dense(z, "decoder.layers.0", self.f)
+        return self.dense(h, "decoder.layers.1", self.output)
+
+    def loss(self, x: Any, rng: Random) -> Any:
+        """What training lowers, for flat pixels."""
+        return self.criterion(self.decode(self.encode(x, rng)), x)
+
+    def noise(self, values: np.ndarray) -> Any:
+        """Numbers of ours, in the type of the parameters."""
+        return self.torch.from_numpy(values).to(next(iter(self.parameters.values())).dtype)
+
+    def trainer(self, recipe: Recipe) -> Callable[[np.ndarray, Random], float]:
+        """A function that does a step of the recipe's optimiser, and returns the loss before it."""
+        o, p = self.torch.optim, self.parameters.values()
+        optimizer = {
+            "sgd": lambda: o.SGD(p, lr=recipe.options.get("learning_rate")),
+            "rmsprop": lambda: o.RMSprop(p, lr=1e-3, alpha=0.9, eps=1e-7),
+            "nadam": lambda: o.NAdam(p, lr=1e-3, eps=1e-7),
+        }[recipe.optimizer]()
+
+        def step(x: np.ndarray, rng: Random) -> float:
             optimizer.zero_grad()
-            loss = self.loss(x)
+            loss = self.loss(self.noise(x.reshape(len(x), -1)), rng)
             loss.backward()
             optimizer.step()
             return float(loss.detach())
 
         return step
+
+
+class TiedTwin(Twin):
+    """Decoder: act(z W^T + b')."""
+
+    def decode(self, z):
+        p = self.parameters
+        h = self.f(z @ p["encoder.layers.2.weight"].T + p["decoder.layers.0.bias"])
+        return self.output(h @ p["encoder.layers.1.weight"].T + p["decoder.layers.1.bias"])
+
+
+class DenoisingTwin(Twin):
+    """x + 0.2 eps, or half of the pixels and those doubled; the target is x."""
+
+    def encode(self, x, rng):
+        shape = tuple(x.shape)
+        if self.config["noise"] == "gaussian":
+            x = x + 0.2 * self.noise(rng.normal(shape))
+        else:
+            x = x * self.noise(2.0 * (ops.dropout(np.ones(shape), 0.5, rng=rng).numpy() > 0))
+        h = self.dense(x, "encoder.layers.2", self.f)
+        return self.dense(h, "encoder.layers.3", self.f)
+
+
+class SparseTwin(Twin):
+    """Sigmoid codings; the penalty divided by the batch size."""
+
+    def encode(self, x, rng):
+        h = self.dense(x, "encoder.layers.1", self.f)
+        return self.dense(h, "encoder.layers.2", self.torch.sigmoid)
+
+    def loss(self, x, rng):
+        codings = self.encode(x, rng)
+        if "l1" in self.config:
+            penalty = self.config["l1"] * codings.abs().sum()
+        else:
+            p, q = self.torch.tensor(0.1, dtype=x.dtype), codings.mean(0)
+            divergence = p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
+            penalty = self.config["weight"] * divergence.sum()
+        return self.criterion(self.decode(codings), x) + penalty / len(x)
+
+
+class HashingTwin(Twin):
+    """Noise of standard deviation 15 before 16 sigmoid codings."""
+
+    def encode(self, x, rng):
+        h = self.dense(x, "encoder.layers.1", self.f)
+        h = h + 15.0 * self.noise(rng.normal(tuple(h.shape)))
+        return self.dense(h, "encoder.layers.3", self.torch.sigmoid)
+
+
+class VariationalTwin(Twin):
+    """mu + eps exp(gamma / 2); -1/2 sum(1 + gamma - e^gamma - mu^2), batch mean, over 784."""
+
+    def posterior(self, x):
+        h = self.dense(x, "encoder.layers.1", self.f)
+        return self.heads(self.dense(h, "encoder.layers.2", self.f))
+
+    def heads(self, h):
+        return self.dense(h, "mean", lambda h: h), self.dense(h, "log_var", lambda h: h)
+
+    def decode(self, z):
+        for i, f in enumerate((self.f, self.f, self.output)):
+            z = self.dense(z, f"decoder.layers.{i}", f)
+        return z
+
+    def loss(self, x, rng):
+        mean, log_var = self.posterior(x)
+        z = mean + self.noise(rng.normal(tuple(mean.shape))) * (log_var / 2).exp()
+        latent = -0.5 * (1 + log_var - log_var.exp() - mean**2).sum(-1)
+        return self.criterion(self.decode(z), x) + latent.mean() / 784
+
+
+class ConvolutionalTwin(VariationalTwin):
+    """3x3 convolutions with stride 2: 28 -> 14 -> 7 pixels and back, padded below and right."""
+
+    def posterior(self, x):
+        functional, p = self.torch.nn.functional, self.parameters
+        h = x.reshape(-1, 1, 28, 28)
+        for i in (1, 2):
+            w = p[f"encoder.layers.{i}.weight"].permute(3, 2, 0, 1)
+            h = functional.conv2d(
+                functional.pad(h, (0, 1, 0, 1)), w, p[f"encoder.layers.{i}.bias"], stride=2
+            )
+            h = self.f(h)
+        h = h.permute(0, 2, 3, 1).flatten(1)
+        for i in (4, 5):
+            h = self.dense(h, f"encoder.layers.{i}", self.f)
+        return self.heads(h)
+
+    def decode(self, z):
+        functional, p = self.torch.nn.functional, self.parameters
+        for i in range(3):
+            z = self.dense(z, f"decoder.layers.{i}", self.f)
+        h = z.reshape(len(z), 7, 7, -1).permute(0, 3, 1, 2)
+        for i, f in ((4, self.f), (5, self.output)):
+            w = p[f"decoder.layers.{i}.weight"].permute(3, 2, 0, 1)
+            h = functional.conv_transpose2d(h, w, p[f"decoder.layers.{i}.bias"], stride=2)
+            h = f(h[:, :, :-1, :-1])
+        return h.flatten(1)

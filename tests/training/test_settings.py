@@ -116,7 +116,7 @@ def test_the_shape_of_the_samples_as_far_as_it_is_known(given, shape, tmp_path, 
     ("given", "message"),
     [
         ({"name": "stacked"}, "unknown model 'stacked', did you mean 'stacked-ae'"),
-        ({"preset": "ed3"}, "no preset 'ed3', did you mean 'ed2'"),
+        ({"preset": "ed4"}, "no preset 'ed4', did you mean 'ed3'"),
         ({"data": "fashion_mnist"}, "Did you mean 'fashion-mnist'"),
         ({"data": "/no/such/folder"}, "there is no such file or folder"),
         ({"device": "cuda"}, "not available"),

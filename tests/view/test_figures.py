@@ -8,10 +8,11 @@ from PIL import Image
 
 from tinygen import models
 from tinygen.data.plane import noisy_plane
+from tinygen.latent import reconstruct
 from tinygen.ops.random import Random
 from tinygen.training import Run, Trainer
 from tinygen.view import FIGURES, Plates, draw_figures, plate, to_pixels
-from tinygen.view.figures import SHOWN, reconstruction
+from tinygen.view.epochs import SHOWN
 
 
 def trained(folder, name: str, x: np.ndarray, epochs: int = 3, preset=None, **config) -> Trainer:
@@ -65,7 +66,7 @@ def test_a_plate_shows_originals_and_epochs(tmp_path):
     done = trained(tmp_path / "run", "stacked-ae", x, epochs=40)
     samples = sorted((tmp_path / "run" / "samples").iterdir())
     assert [path.name for path in samples] == [f"epoch-{i + 1:04d}.png" for i in range(40)]
-    last = np.asarray(plate(reconstruction(done.model, x[:SHOWN]), SHOWN, scale=1, gap=0))
+    last = np.asarray(plate(reconstruct(done.model, x[:SHOWN]), SHOWN, scale=1, gap=0))
     np.testing.assert_array_equal(opened(samples[-1]), last)
     (path, _) = draw_figures(done.model, x, done.rows, tmp_path / "run")
     sheet = opened(path)
@@ -73,7 +74,7 @@ def test_a_plate_shows_originals_and_epochs(tmp_path):
     assert sheet.shape[0] == 4 + 60 * 8  # the originals, and 7 of 40 epochs
     margin = sheet.shape[1] - expected.shape[1]
     np.testing.assert_array_equal(sheet[:60, margin + 4 :], expected[:60, 4:])
-    enlarged = to_pixels(reconstruction(done.model, x[:1]))[0].repeat(7, 0).repeat(7, 1)
+    enlarged = to_pixels(reconstruct(done.model, x[:1]))[0].repeat(7, 0).repeat(7, 1)
     start = margin + 4
     np.testing.assert_array_equal(sheet[-60:-4, start : start + 56], enlarged)
 
@@ -113,7 +114,7 @@ def test_curves_of_one_epoch_and_of_stages(tmp_path):
 def test_drawing_changes_nothing_of_the_model(tmp_path):
     model = models.create("stacked-ae", image_shape=(8, 8)).train()
     before = model.state_dict()
-    reconstruction(model, images(3, 8, 8))
+    reconstruct(model, images(3, 8, 8))
     assert model.training
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])

@@ -59,14 +59,21 @@ def run_fetch(options: argparse.Namespace) -> int:
 
 
 def run_show(options: argparse.Namespace) -> int:
-    """A plate of images."""
+    """A plate of images, panels of series, or lines of text."""
     from .. import data
     from ..training.settings import check_source
     from ..view import plate, save_png
+    from ..view.sequences import draw_series
 
     usage(check_source, options.name)
     dataset = data.load(options.name, size=options.size, channels=options.channels)
     path = options.out or Path(f"{dataset.name}.png")
     print(dataset)
-    print(save_png(plate(dataset.images[: options.n]), path))
+    samples = dataset.images[: options.n]
+    if dataset.kind == "series":
+        print(draw_series(samples, path))
+    elif dataset.kind == "characters":
+        print("".join(f"{line}\n" for line in data.as_text(samples, dataset.alphabet)), end="")
+    else:
+        print(save_png(plate(samples), path))
     return 0

@@ -9,7 +9,19 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from . import check, data, info, sample, train
+from . import (
+    check,
+    data,
+    evaluate,
+    explore,
+    info,
+    interpolate,
+    pretrain,
+    report,
+    sample,
+    sweep,
+    train,
+)
 from ._parts import UsageError
 
 EPILOG = """start here:
@@ -27,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for part in (train, sample, data, check, info):
+    using = (evaluate, sample, interpolate, explore, report, pretrain, sweep)
+    parts = (train, *using, data, check, info)
+    for part in parts:
         part.add_to(commands)
     return top
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from ._parts import add_command, picture, positive
+from ._parts import UsageError, add_command, picture, positive
 
 EXAMPLE = """examples:
+  tinygen sample runs/vae -n 40 --seed 1          new images, from the prior
   tinygen sample runs/stacked-ae                  reconstructions of 20 validation images
-  tinygen sample runs/stacked-ae -n 50 --out plate.png
+  tinygen sample runs/stacked-ae --mixture 20     new images, from a mixture of 20 Gaussians
 """
 
 
@@ -18,37 +20,78 @@ def add_to(commands: Any) -> None:
     command = add_command(
         commands,
         "sample",
-        "Draw what a trained model makes; for an autoencoder, reconstructions.",
+        "Draw what a trained model makes: new images, or of a plain autoencoder reconstructions.",
         EXAMPLE,
         run,
     )
     command.add_argument("run_folder", metavar="RUN", help="a run's folder, or a checkpoint in it")
     command.add_argument("-n", type=positive, default=20, help="how many (default 20)")
     command.add_argument(
+        "--mixture",
+        type=positive,
+        metavar="K",
+        help="decode draws from a mixture of K Gaussians, fitted to codings of training images",
+    )
+    command.add_argument("--seed", type=int, metavar="S", help="of new images (default 0)")
+    command.add_argument(
         "--out", type=picture, metavar="FILE", help="a .png (default RUN/sample.png)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Originals and reconstructions, in pairs of rows."""
-    import numpy as np
-
+    """A plate of new images; or originals and reconstructions, in pairs of rows."""
     from ..training.experiment import restore
     from ..view import plate, save_png
-    from ..view.figures import SHOWN, reconstruction
+    from ..view.epochs import SHOWN
 
     experiment, folder = restore(options.run_folder)
-    images = experiment.samples[: options.n]
-    if images.ndim < 3:
+    model: Any = experiment.model
+    path = options.out or folder / "sample.png"
+    if experiment.samples.ndim < 3:
         raise ValueError(f"{folder}: the model was trained on points, not on images")
-    made: Any = reconstruction(experiment.model, images)  # type: ignore[arg-type]  # autoencoders
+    if options.mixture or hasattr(model, "sample"):
+        if model.kind != "images":
+            raise UsageError(f"--mixture draws images; {folder} makes {model.kind}")
+        made = _new_images(experiment, options.mixture, options.n, options.seed or 0)
+        print(save_png(plate(made, min(options.n, SHOWN)), path))
+    elif options.seed is not None:
+        raise UsageError(f"{model.name} has nothing to draw; --mixture K samples its codings")
+    else:
+        print(_reconstructions(model, experiment.samples[: options.n], path))
+    return 0
+
+
+def _new_images(experiment: Any, components: int | None, n: int, seed: int) -> Any:
+    """Images from codings of a fitted mixture, or else of the prior."""
+    from ..config import no_grad
+    from ..latent import decode, encode, fit_mixture
+    from ..ops.random import Random
+
+    model, rng = experiment.model.eval(), Random(seed, "sample")
+    if components:
+        mixture = fit_mixture(encode(model, experiment.train[0]), components, seed=seed)
+        return decode(model, mixture.sample(n, rng=rng))
+    with no_grad():
+        return model.sample(n, rng=rng).numpy()
+
+
+def _reconstructions(model: Any, samples: Any, path: Path) -> Path:
+    """Originals over reconstructions."""
+    import numpy as np
+
+    from ..latent import reconstruct
+    from ..view import plate, save_png
+    from ..view.epochs import SHOWN
+    from ..view.sequences import draw_sequences
+
+    made = reconstruct(model, samples)
+    if model.kind != "images":
+        return draw_sequences(model, samples, made, path)
     rows, captions = [], []
-    for start in range(0, len(images), SHOWN):
-        for caption, part in (("original", images), ("reconstruction", made)):
+    for start in range(0, len(samples), SHOWN):
+        for caption, part in (("original", samples), ("reconstruction", made)):
             row = part[start : start + SHOWN]
-            blank = np.ones((min(SHOWN, len(images)) - len(row), *row.shape[1:]), row.dtype)
+            blank = np.ones((min(SHOWN, len(samples)) - len(row), *row.shape[1:]), row.dtype)
             rows.append(np.concatenate([row, blank]))
             captions.append(caption)
-    path = options.out or folder / "sample.png"
-    print(save_png(plate(np.concatenate(rows), len(rows[0]), captions=captions), path))
-    return 0
+    return save_png(plate(np.concatenate(rows), len(rows[0]), captions=captions), path)

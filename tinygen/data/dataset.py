@@ -17,6 +17,7 @@ from .idx import read_idx
 from .images import as_floats, conform, list_folder, read_images, read_npz
 from .registry import (
     FACES,
+    SERIES,
     SOURCES,
     Source,
     advice,
@@ -26,18 +27,26 @@ from .registry import (
     find,
     unknown,
 )
+from .series import draw_series
+from .text import STEPS, alphabet_of, one_hot, read_lines
+
+TEXT = ".txt"  # the suffix of text files
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Samples:
-    """Images and what is known of each.
+    """Images and what is known of each; or series, or lines of text.
 
     Attributes:
         name: of the data set.
-        images: (n, height, width, channels), uint8, 1 or 3 channels.
+        images: (n, height, width, channels), uint8, 1 or 3 channels. Series are (n, steps,
+            features), float32, and have NaN after their last step; characters likewise, with 1 for
+            the character of a step and 0 for the others.
         labels: (n,), int64, or None.
-        factors: what each image was drawn from, arrays of n rows by name (`faces` only).
+        factors: what each was drawn from, arrays of n rows by name (`faces` and `series` only).
         class_names: by label; empty if unknown.
+        kind: "images", "series" or "characters".
+        alphabet: the characters in the order of the features, of a text.
     """
 
     name: str
@@ -45,17 +54,24 @@ class Samples:
     labels: Array | None = None
     factors: Mapping[str, Array] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
+    kind: str = "images"
+    alphabet: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __repr__(self) -> str:
         n, *sides = self.images.shape
-        kind = type(self).__name__
-        return f"{kind}({self.name!r}, {n:,} images of {' x '.join(map(str, sides))})"
+        what = f"images of {' x '.join(map(str, sides))}"
+        if self.kind != "images":
+            what = f"{'series' if self.kind == 'series' else 'lines'} of up to {sides[0]} steps"
+        return f"{type(self).__name__}({self.name!r}, {n:,} {what})"
 
     def floats(self) -> Array:
-        """The images as float32 in [0, 1]: (n, h, w) if they are grey, else (n, h, w, 3)."""
+        """What models take, float32: images in [0, 1], (n, h, w) if they are grey, else (n, h, w,
+        3); series and text as they are."""
+        if self.kind != "images":
+            return self.images
         return as_floats(self.images[..., 0] if self.images.shape[3] == 1 else self.images)
 
 
@@ -92,7 +108,16 @@ class Dataset(Samples):
             None if self.labels is None else self.labels[rows],
             {name: values[rows] for name, values in self.factors.items()},
             self.class_names,
+            self.kind,
+            self.alphabet,
         )
+
+
+def kind_of(source: str | os.PathLike[str]) -> str:
+    """What the samples of a source for `load` are: "images", "series" or "characters"."""
+    if source == SERIES.name:
+        return "series"
+    return "characters" if Path(source).suffix == TEXT else "images"
 
 
 def load(
@@ -103,21 +128,22 @@ def load(
     count: int | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """A data set by name, or the images in a folder or an .npz file.
+    """A data set by name, the images in a folder or an .npz file, or the lines of a .txt file.
 
     Published sets keep their official order: the first 55,000 of the training images are to fit,
     the last 5,000 to validate, the 10,000 test images to test. Of everything else 80 % are to fit,
-    10 % to validate, 10 % to test; folders and .npz files, which are often sorted by class, are
-    put in a random order first.
+    10 % to validate, 10 % to test; folders and files, which are often sorted by class, are put in
+    a random order first.
 
     Args:
         source: one of `names()`, or a path. Files that are not here yet are fetched.
         size: height and width to bring the images to; of `faces`, what to draw (64 by default).
-            Images that are not square lose what is outside their central square.
+            Images that are not square lose what is outside their central square. Of `series`,
+            the longest length (48 by default); of a text, that at which lines are cut (40).
         channels: 1 for grey, 3 for RGB; as the images are by default.
-        count: how many images in all, shared among the splits as the whole is; of `faces`, how
-            many to draw (10,000 by default).
-        seed: of the drawing of `faces`, and of the random order of folders and .npz files.
+        count: how many images in all, shared among the splits as the whole is; of `faces` and
+            `series`, how many to draw (10,000 by default).
+        seed: of the drawing of `faces` and `series`, and of the random order of folders and files.
 
     Raises:
         DataError: nothing has that name, or the data is damaged or does not fit together.
@@ -131,6 +157,8 @@ def load(
         raise DataError(f"load: channels must be 1 (grey) or 3 (RGB), not {channels}")
     if source == FACES.name:
         return _load_faces(size, channels, count, seed)
+    if source == SERIES.name:
+        return _load_series(size, channels, count, seed)
     if source in SOURCES:
         return _load_published(SOURCES[str(source)], size, channels, count)
     path = Path(source)
@@ -138,8 +166,10 @@ def load(
         return _load_folder(path, size, channels, count, seed)
     if path.suffix == ".npz" and path.exists():
         return _load_npz(path, size, channels, count, seed)
+    if kind_of(path) == "characters" and path.exists():
+        return _load_text(path, size, channels, count, seed)
     if path.exists():
-        raise DataError(f"{path}: neither a folder of images nor an .npz file")
+        raise DataError(f"{path}: neither a folder of images nor an .npz or {TEXT} file")
     raise unknown(os.fspath(source), also=", and there is no such file or folder")
 
 
@@ -153,6 +183,41 @@ def _load_faces(size: int | None, channels: int | None, count: int | None, seed:
         count, size=size or side, channels=channels or depth, seed=seed, cache_dir=folder
     )
     return Dataset(FACES.name, drawn.images, factors=drawn.factors, splits=_tenths(count))
+
+
+def _load_series(size: int | None, channels: int | None, count: int | None, seed: int) -> Dataset:
+    if channels not in (None, 1):
+        raise DataError(f"{SERIES.name} have 1 channel, not {channels}")
+    count = count or sum(SERIES.splits.values())
+    drawn = draw_series(count, steps=size or SERIES.shape[0], seed=seed)
+    return Dataset(
+        SERIES.name,
+        drawn.values,
+        drawn.kinds,
+        factors=drawn.factors,
+        class_names=SERIES.class_names,
+        kind="series",
+        splits=_tenths(count),
+    )
+
+
+def _load_text(
+    path: Path, size: int | None, channels: int | None, count: int | None, seed: int
+) -> Dataset:
+    if channels is not None:
+        raise DataError(f"{path}: a text has no channels; leave channels={channels} out")
+    steps = size or STEPS
+    lines = read_lines(path, steps)
+    order = _order(path, len(lines), count, seed, "lines")
+    lines = [lines[i] for i in order]
+    alphabet = alphabet_of(lines)
+    return Dataset(
+        path.stem,
+        one_hot(lines, alphabet, steps),
+        kind="characters",
+        alphabet=alphabet,
+        splits=_tenths(len(lines)),
+    )
 
 
 def _load_published(
@@ -212,15 +277,15 @@ def _load_npz(
     return Dataset(path.stem, images, labels, splits=_tenths(len(order)))
 
 
-def _order(path: Path, n: int, count: int | None, seed: int) -> Array:
+def _order(path: Path, n: int, count: int | None, seed: int, what: str = "images") -> Array:
     """The rows of a folder or file in the order in which they are split."""
-    _check_count(str(path), count or n, n)
+    _check_count(str(path), count or n, n, what)
     return Random(seed, "data/order").permutation(n)[:count]
 
 
-def _check_count(name: str, count: int, n: int) -> None:
+def _check_count(name: str, count: int, n: int, what: str = "images") -> None:
     if count > n:
-        raise DataError(f"{name} has {n:,} images; count={count:,} asks for more")
+        raise DataError(f"{name} has {n:,} {what}; count={count:,} asks for more")
 
 
 def _tenths(n: int) -> dict[str, slice]:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import DataError
+from .series import KINDS, STEPS
 
 TIMEOUT = 30  # seconds without an answer from a server
 
@@ -27,7 +28,7 @@ class Source:
         homepage: where it is described.
         url: the folder that its files are fetched from; empty if it needs no files.
         sha256: the SHA-256 of each of its files, by file name.
-        shape: (height, width, channels) of its images.
+        shape: (height, width, channels) of its images; of series (steps, features, 1).
         class_names: by label; empty without labels.
         splits: how many images there are to fit, to validate and to test, in this order.
     """
@@ -73,6 +74,18 @@ FACES = Source(
     shape=(64, 64, 3),
     class_names=(),
     splits=MappingProxyType({"train": 8_000, "valid": 1_000, "test": 1_000}),
+)
+
+SERIES = Source(
+    name="series",
+    description="time series of varying length drawn by tinygen: sines, chirps, ...; any number",
+    licence="MIT",
+    homepage="tinygen/data/series.py",
+    url="",
+    sha256=MappingProxyType({}),
+    shape=(STEPS, 1, 1),
+    class_names=KINDS,
+    splits=FACES.splits,
 )
 
 FASHION_MNIST = Source(
@@ -137,7 +150,7 @@ KMNIST = Source(
     splits=MNIST_SPLITS,
 )
 
-SOURCES = {source.name: source for source in (FACES, FASHION_MNIST, KMNIST, MNIST)}
+SOURCES = {source.name: source for source in (FACES, FASHION_MNIST, KMNIST, MNIST, SERIES)}
 
 
 def names() -> tuple[str, ...]:

@@ -16,18 +16,35 @@ from typing import Any
 
 from ..names import nearest
 from .base import Autoencoder, Model, Phase, Recipe, Stage
+from .convolutional import ConvAutoencoder
+from .denoising import DenoisingAutoencoder
+from .hashing import HashingAutoencoder
 from .linear import LinearAutoencoder
+from .published import PUBLISHED, Published
+from .recurrent import GRUAutoencoder, RecurrentAutoencoder
+from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
 from .stacked import StackedAutoencoder, TiedAutoencoder
+from .variational import VariationalAutoencoder
 
 __all__ = [
+    "PUBLISHED",
     "Autoencoder",
+    "ConvAutoencoder",
+    "DenoisingAutoencoder",
+    "GRUAutoencoder",
+    "HashingAutoencoder",
     "LinearAutoencoder",
     "Model",
     "Phase",
+    "Published",
     "Recipe",
+    "RecurrentAutoencoder",
+    "SparseKLAutoencoder",
+    "SparseL1Autoencoder",
     "StackedAutoencoder",
     "Stage",
     "TiedAutoencoder",
+    "VariationalAutoencoder",
     "create",
     "find",
     "names",
@@ -35,7 +52,20 @@ __all__ = [
 ]
 
 REGISTRY: dict[str, type[Model]] = {
-    model.name: model for model in (LinearAutoencoder, StackedAutoencoder, TiedAutoencoder)
+    model.name: model
+    for model in (
+        LinearAutoencoder,
+        StackedAutoencoder,
+        TiedAutoencoder,
+        ConvAutoencoder,
+        RecurrentAutoencoder,
+        GRUAutoencoder,
+        DenoisingAutoencoder,
+        SparseL1Autoencoder,
+        SparseKLAutoencoder,
+        HashingAutoencoder,
+        VariationalAutoencoder,
+    )
 }
 
 
@@ -57,8 +87,13 @@ def options(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in parameters}
 
 
-def create(name: str, **config: Any) -> Model:
+def create(name: str, *, preset: str | None = None, **config: Any) -> Model:
     """The model of that name, with the chapter's settings where `config` gives no others.
+
+    Args:
+        name: one of `names()`.
+        preset: one of the model's recipes, whose settings count instead of the defaults.
+        config: settings, see `options(name)`.
 
     Raises ValueError for an unknown name or setting, naming the nearest known one.
     """
@@ -67,7 +102,8 @@ def create(name: str, **config: Any) -> Model:
         if key not in known:
             raise ValueError(f"{name} has no setting {key!r}{nearest(key, known)}")
     # as a checkpoint will give them back: in JSON a tuple is a list
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in {**known, **config}.items()}
+    given = {**known, **find(name).recipe(preset).config, **config}
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     model = find(name)(**settings)
-    model.config = settings
+    model.config, model.preset = settings, preset
     return model

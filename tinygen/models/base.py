@@ -19,7 +19,7 @@ class Recipe:
     """How a model is trained unless one says otherwise.
 
     Attributes:
-        data: a name for `tinygen.data.load`, or "plane".
+        data: a name for `tinygen.data.load`, or "plane"; or ".txt", for any file of that kind.
         epochs: passes over the training data.
         batch_size: samples in a step.
         optimizer: a name from `tinygen.optim.BY_NAME`, and under `options` its arguments.
@@ -27,6 +27,7 @@ class Recipe:
         size: height and width to bring images to.
         channels: 1 for grey, 3 for RGB.
         greedy: train layer by layer first (models that can).
+        config: settings of the model that are not its defaults.
     """
 
     data: str = "fashion-mnist"
@@ -37,6 +38,7 @@ class Recipe:
     size: int | None = 28
     channels: int | None = 1
     greedy: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Phase(NamedTuple):
@@ -62,13 +64,16 @@ class Model(Module):
 
     A model says how good it is on a batch (`loss`, and `measures` for reports) and how it is
     trained (`recipes`, `stages`). `config` holds what `models.create` was given, so that a
-    checkpoint can build the model again.
+    checkpoint can build the model again, and `preset` the recipe that it was made for.
     """
 
     name: ClassVar[str] = ""
     recipes: ClassVar[Mapping[str, Recipe]] = {"text": Recipe()}  # the first is the default
     figures: ClassVar[tuple[str, ...]] = ()  # pictures that a run draws; see tinygen.view.figures
+    validation_batch: ClassVar[int] = 1000  # matters where the loss is no mean over samples
+    padded: ClassVar[bool] = False  # takes sequences with NaN after their last step
     config: dict[str, Any]
+    preset: str | None = None
 
     @classmethod
     def recipe(cls, preset: str | None = None) -> Recipe:
@@ -107,17 +112,31 @@ class Autoencoder(Model):
     """
 
     figures: ClassVar[tuple[str, ...]] = ("reconstructions", "curves")
+    kind: str = "images"  # what samples are, or "series" or "characters"; pictures show them so
 
     def __init__(self, encoder: Module, decoder: Module, loss: Callable[..., Tensor]) -> None:
         self.encoder, self.decoder, self.criterion = encoder, decoder, loss
 
+    def check(self, x: TensorLike) -> None:
+        """Raise TypeError or ValueError if x are no samples that the model was made for."""
+        shape, dtype = data_of(x).shape, data_of(x).dtype
+        if dtype.kind in "iu":
+            raise TypeError(
+                f"{type(self).__name__}: x holds integers ({dtype}); images are floats in [0, 1], "
+                "see tinygen.data.as_floats"
+            )
+        wanted = tuple(getattr(self, "config", {}).get("image_shape", shape[1:]))
+        if shape[1:] != wanted:
+            n = ", ".join(["n", *map(str, wanted)])
+            raise ValueError(
+                f"{self.name} was made for samples of shape {wanted}, arrays ({n}); x is an array "
+                f"{shape}. Bring x to that shape (tinygen.data.load takes size= and channels=), or "
+                f"make a model with image_shape={shape[1:]}"
+            )
+
     def encode(self, x: TensorLike, *, rng: Random | None = None) -> Tensor:
         """The codings of x, floats: (n, ...) -> (n, codings)."""
-        if data_of(x).dtype.kind in "iu":
-            raise TypeError(
-                f"{type(self).__name__}: x holds integers ({data_of(x).dtype}); images are floats "
-                "in [0, 1], see tinygen.data.as_floats"
-            )
+        self.check(x)
         return _tensor(self.encoder(x, rng=rng))
 
     def decode(self, codings: TensorLike, *, rng: Random | None = None) -> Tensor:
@@ -138,8 +157,10 @@ class Autoencoder(Model):
         self, x: TensorLike, target: TensorLike | None = None, *, rng: Random
     ) -> dict[str, float]:
         """The loss, and for data in [0, 1] the rounded accuracy: how many pixels round alike."""
-        target = x if target is None else target
-        y = self(x, rng=rng)
+        return self.compare(self(x, rng=rng), x if target is None else target)
+
+    def compare(self, y: Tensor, target: TensorLike) -> dict[str, float]:
+        """The figures of reconstructions y, as in `measures`."""
         figures = {"loss": self.criterion(y, target).item()}
         goal = np.asarray(target)
         if goal.size and goal.min() >= 0 and goal.max() <= 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from .. import ops
@@ -14,6 +14,30 @@ from ..ops.random import Random
 from .base import Autoencoder, Phase, Recipe, Stage
 
 LOSSES = {"binary_cross_entropy": ops.binary_cross_entropy, "mse": ops.mse}
+THIRD_EDITION = {"activation": "relu", "output": "identity", "loss": "mse"}
+# Keras 2, which gave the chapter's figures, put RMSprop's epsilon outside the root and raised
+# Nadam's look-ahead slowly, as PyTorch does. Later versions of Keras do otherwise.
+KERAS_2 = {"convention": "pytorch"}
+
+
+def dense_layers(
+    sizes: Sequence[int], activation: ops.Activation, last: ops.Activation, *, rng: Random
+) -> list[Dense]:
+    """Dense layers from each size to the next; `last` is the activation of the last of them."""
+    activations = [activation] * (len(sizes) - 2) + [last]
+    return [Dense(a, b, f, rng=rng) for (a, b), f in zip(pairwise(sizes), activations, strict=True)]
+
+
+def reconstruction_loss(model: str, loss: str, output: ops.Activation) -> Callable[..., Tensor]:
+    """The loss of that name, for a decoder whose last activation is `output`."""
+    if loss not in LOSSES:
+        raise ValueError(f"{model}: unknown loss {loss!r}{nearest(loss, LOSSES)}")
+    if loss == "binary_cross_entropy" and output != "sigmoid":
+        raise ValueError(
+            f"{model}: binary_cross_entropy needs probabilities: output must be 'sigmoid', "
+            f"not {output!r}; or take loss 'mse'"
+        )
+    return LOSSES[loss]
 
 
 class StackedAutoencoder(Autoencoder):
@@ -23,8 +47,9 @@ class StackedAutoencoder(Autoencoder):
         image_shape: shape of a sample, pixels in [0, 1].
         widths: units of the layers between the sample and the codings.
         codings: units of the middle layer.
-        activation: of all layers but the last, which has a sigmoid.
-        loss: "binary_cross_entropy" or "mse".
+        activation: of all layers but the last.
+        output: activation of the last layer; "identity" is none.
+        loss: "binary_cross_entropy", for which the output must be "sigmoid", or "mse".
         seed: of the initial weights.
     """
 
@@ -33,6 +58,7 @@ class StackedAutoencoder(Autoencoder):
         "text": Recipe(epochs=10, options={"learning_rate": 1.5}),
         "ed2": Recipe(epochs=20, options={"learning_rate": 1.5}),
         "greedy": Recipe(epochs=10, options={"learning_rate": 1.5}, greedy=True),
+        "ed3": Recipe(epochs=20, optimizer="nadam", options=KERAS_2, config=THIRD_EDITION),
     }
 
     def __init__(
@@ -40,30 +66,28 @@ class StackedAutoencoder(Autoencoder):
         image_shape: Sequence[int] = (28, 28),
         widths: Sequence[int] = (100,),
         codings: int = 30,
-        activation: str = "selu",
+        activation: ops.Activation = "selu",
+        output: ops.Activation = "sigmoid",
         loss: str = "binary_cross_entropy",
         seed: int = 0,
     ) -> None:
-        if loss not in LOSSES:
-            raise ValueError(f"{self.name}: unknown loss {loss!r}{nearest(loss, LOSSES)}")
+        criterion = reconstruction_loss(self.name, loss, output)
         rng = Random(seed, "weights")
         sizes = [math.prod(image_shape), *widths, codings]
-        down = [Dense(a, b, activation, rng=rng) for a, b in pairwise(sizes)]
-        up = self.mirrored(down, activation, rng)
+        down = dense_layers(sizes, activation, activation, rng=rng)
+        up = self.mirrored(down, activation, output, rng)
         super().__init__(
-            Sequential(Flatten(), *down), Sequential(*up, Reshape(*image_shape)), LOSSES[loss]
+            Sequential(Flatten(), *down), Sequential(*up, Reshape(*image_shape)), criterion
         )
         self.down, self.up = down, up
 
     @staticmethod
-    def mirrored(down: Sequence[Dense], activation: str, rng: Random) -> Sequence[Module]:
-        """The decoder's layers: the sizes of the encoder's in reverse, a sigmoid at the end."""
-        activations = [activation] * (len(down) - 1) + ["sigmoid"]
-        sizes = [dense.weight.shape for dense in reversed(down)]
-        return [
-            Dense(outputs, inputs, f, rng=rng)
-            for (inputs, outputs), f in zip(sizes, activations, strict=True)
-        ]
+    def mirrored(
+        down: Sequence[Dense], activation: ops.Activation, output: ops.Activation, rng: Random
+    ) -> Sequence[Module]:
+        """The decoder's layers: the sizes of the encoder's in reverse."""
+        sizes = [down[0].weight.shape[0], *(dense.weight.shape[1] for dense in down)]
+        return dense_layers(sizes[::-1], activation, output, rng=rng)
 
     def stages(self, recipe: Recipe) -> list[Stage]:
         """One stage; or, greedily, one for each pair of layers and then the fine-tuning."""
@@ -106,12 +130,17 @@ class TiedAutoencoder(StackedAutoencoder):
     """
 
     name = "tied-ae"
-    recipes = {"text": Recipe(epochs=10, options={"learning_rate": 1.5})}
+    recipes = {
+        "text": Recipe(epochs=10, options={"learning_rate": 1.5}),
+        "ed3": Recipe(epochs=10, optimizer="nadam", options=KERAS_2, config=THIRD_EDITION),
+    }
 
     @staticmethod
-    def mirrored(down: Sequence[Dense], activation: str, rng: Random) -> Sequence[Module]:
-        """The encoder's layers in reverse, transposed; a sigmoid at the end."""
-        activations = [activation] * (len(down) - 1) + ["sigmoid"]
+    def mirrored(
+        down: Sequence[Dense], activation: ops.Activation, output: ops.Activation, rng: Random
+    ) -> Sequence[Module]:
+        """The encoder's layers in reverse, transposed."""
+        activations = [activation] * (len(down) - 1) + [output]
         return [
             DenseTransposed(dense, f, rng=rng)
             for dense, f in zip(reversed(down), activations, strict=True)

@@ -184,7 +184,10 @@ class Module:
 
     def summary(self, input_shape: tuple[int, ...]) -> None:
         """Print the layers, their output shapes and parameter counts for one input sample."""
-        print(_summary(self, input_shape))
+        rows = summary_rows(self, input_shape)
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        for a, b, c in rows:
+            print(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copied = type(self).__new__(type(self))
@@ -224,8 +227,8 @@ def _held(node: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{key}.{k}", v) for k, v in _held(value))
 
 
-def _summary(model: Module, input_shape: tuple[int, ...]) -> str:
-    """The table that `Module.summary` prints."""
+def summary_rows(model: Module, input_shape: tuple[int, ...]) -> list[tuple[str, str, str]]:
+    """What `Module.summary` prints: name and kind of each layer, output shape, parameters."""
     shapes: dict[int, tuple[int, ...]] = {}
     modes = [(m, m.training) for m in model.modules()]
     _watchers.append(lambda m, y: shapes.setdefault(id(m), getattr(y, "shape", ())))
@@ -244,9 +247,7 @@ def _summary(model: Module, input_shape: tuple[int, ...]) -> str:
             shape = ", ".join(["n", *map(str, shapes[id(m)][1:])])
             rows.append((label, f"({shape})", f"{own:,}"))
     total = sum(p.size for p in model.parameters())
-    rows.append(("total", "", f"{total:,}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)
+    return [*rows, ("total", "", f"{total:,}")]
 
 
 class Sequential(Module):

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import models
 from ..backend import Array
+from ..data import Dataset
 from ..data import load as load_data
 from ..data.plane import noisy_plane
 from ..models import Model, Recipe
@@ -22,25 +23,47 @@ from .settings import PLANE, TABLES
 
 @dataclass
 class Experiment:
-    """A model, what to train it on, and the trainer that will."""
+    """A model, what to train it on, and the trainer that will.
+
+    Attributes:
+        settings: see `settings`, with the shape of the samples.
+        model: not trained yet.
+        train: the arrays to fit.
+        valid: those to validate with; none if there is too little data.
+        dataset: the images these come from, with labels and factors; None if it is no set of them.
+    """
 
     settings: Mapping[str, Any]
     model: Model
     train: Sequence[Array]
     valid: Sequence[Array]
+    dataset: Dataset | None = None
 
     @classmethod
     def build(cls, settings: Mapping[str, Any]) -> Experiment:
-        """Load the data and make the model for it, which notes the shape of the samples."""
-        train, valid = _data(settings["data"])
+        """Load the data and make the model for it, which notes what the samples are."""
+        train, valid, dataset = _data(settings["data"])
         config = {**settings["config"], "image_shape": list(train[0].shape[1:])}
+        if dataset is not None and dataset.kind == "characters":
+            if config["alphabet"] not in ("", dataset.alphabet):
+                raise RunError(
+                    f"{settings['data']['source']} has other characters than when the run began"
+                )
+            config["alphabet"] = dataset.alphabet
         model = models.create(settings["model"], **config)
-        return cls({**settings, "config": config}, model, train, valid)
+        return cls({**settings, "config": config}, model, train, valid, dataset)
 
     @property
     def samples(self) -> Array:
         """What to show: the samples to validate with, if there are any."""
         return (self.valid or self.train)[0]
+
+    @property
+    def test(self) -> Sequence[Array]:
+        """The arrays to keep for the very end; none if there is too little data."""
+        if self.dataset is None or not len(self.dataset.test):
+            return []
+        return [self.dataset.test.floats()]
 
     def trainer(self, callbacks: Sequence[Callback] = (), show: bool = True) -> Trainer:
         """The trainer, at the beginning."""
@@ -69,11 +92,11 @@ class Experiment:
         )
 
 
-def _data(wanted: Mapping[str, Any]) -> tuple[list[Array], list[Array]]:
-    """The arrays to fit and those to validate with, none if there is too little data."""
+def _data(wanted: Mapping[str, Any]) -> tuple[list[Array], list[Array], Dataset | None]:
+    """The arrays to fit, those to validate with, and the data set if they come from one."""
     wanted = {"size": None, "channels": None, "count": None, **wanted}
     if wanted["source"] == PLANE:
-        return [noisy_plane(wanted["count"] or 60, wanted["seed"])], []
+        return [noisy_plane(wanted["count"] or 60, wanted["seed"])], [], None
     dataset = load_data(
         wanted["source"],
         size=wanted["size"],
@@ -81,7 +104,8 @@ def _data(wanted: Mapping[str, Any]) -> tuple[list[Array], list[Array]]:
         count=wanted["count"],
         seed=wanted["seed"],
     )
-    return [dataset.train.floats()], [dataset.valid.floats()] if len(dataset.valid) else []
+    valid = [dataset.valid.floats()] if len(dataset.valid) else []
+    return [dataset.train.floats()], valid, dataset
 
 
 def reopen(source: str | Path, epochs: int | None = None) -> tuple[Run, Path | None]:
@@ -121,12 +145,18 @@ def restore(source: str | Path) -> tuple[Experiment, Path]:
     return experiment, run.folder
 
 
+def folder_of(path: str | Path) -> Path:
+    """The folder of the run: the path itself, or of a file in it the one above."""
+    path = Path(path)
+    if not path.is_file():
+        return path
+    found = [p for p in path.parents[:2] if (p / "config.toml").is_file()]
+    return found[0] if found else path.parent
+
+
 def _run_of(path: Path) -> Run:
     """The run that a folder, or a file in it, belongs to."""
-    folder = path
-    if path.is_file():
-        found = [p for p in path.parents[:2] if (p / "config.toml").is_file()]
-        folder = found[0] if found else path.parent
+    folder = folder_of(path)
     run = Run.open(folder)
     missing = [table for table in ("model", *TABLES) if table not in run.config]
     if "data" in missing:

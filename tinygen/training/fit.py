@@ -102,7 +102,8 @@ def fit(
         model: from `tinygen.models`, which knows its loss and its recipe, or any Module.
         x: samples, (n, ...); images as floats in [0, 1].
         y: targets, (n, ...); an autoencoder's are x unless others are given.
-        preset: one of the recipes of a model from `tinygen.models`; by default its first.
+        preset: one of the recipes of a model from `tinygen.models`; by default the one that it
+            was made for, or the first.
         epochs: passes over the data; by default the recipe's, or 1.
         batch_size: samples in a step; by default the recipe's, or 32.
         optimizer: one of `tinygen.optim`, or its name; by default the recipe's, or "sgd".
@@ -174,7 +175,10 @@ def _trained(model: Module, loss: Any, preset: str | None) -> tuple[Any, Recipe]
     if isinstance(model, Model):
         if loss is not None:
             raise ValueError(f"fit: {model.name} has a loss of its own; leave loss= out")
-        return model, model.recipe(preset)
+        recipe = model.recipe(preset or model.preset)
+        if preset not in (None, model.preset):
+            _check_config(model, preset, recipe)
+        return model, recipe
     if loss is None:
         raise ValueError(f"fit: {type(model).__name__} has no loss of its own; give loss=")
     if isinstance(loss, str):
@@ -182,6 +186,18 @@ def _trained(model: Module, loss: Any, preset: str | None) -> tuple[Any, Recipe]
             raise ValueError(f"unknown loss {loss!r}{nearest(loss, LOSSES)}")
         loss = LOSSES[loss]
     return _WithLoss(model, loss), Recipe(epochs=1, options={"learning_rate": 0.01})
+
+
+def _check_config(model: Model, preset: str, recipe: Recipe) -> None:
+    """Raise ValueError if a recipe is for a model with other settings."""
+    config = getattr(model, "config", {})
+    other = [k for k, value in recipe.config.items() if config.get(k) != value]
+    if other:
+        wanted = ", ".join(f"{k}={recipe.config[k]!r}" for k in other)
+        raise ValueError(
+            f"fit: preset {preset!r} is for a {model.name} with {wanted}; make it with "
+            f"models.create({model.name!r}, preset={preset!r})"
+        )
 
 
 def _count(name: str, value: Any) -> int:

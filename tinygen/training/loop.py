@@ -28,7 +28,7 @@ from .checkpoint import (
     load_arrays,
     save_model,
 )
-from .measure import TrainingError, check_finite, check_range, evaluate
+from .measure import TrainingError, check_finite, check_range, check_samples, evaluate
 from .progress import Progress
 from .run import Run
 
@@ -85,6 +85,7 @@ class Trainer:
         if not stages:
             raise ValueError("there is nothing to train: no stages")
         for data in (arrays, valid):
+            check_samples(model, data)
             check_range(model, data)
         self.model, self.stages, self.valid = model, list(stages), valid
         self.rng = Random(seed, "training", device=model.device)
@@ -207,7 +208,7 @@ class Trainer:
             loss = phase.loss(*batch, rng=self.rng.stream(phase.name).at(self.step))
             value = losses[phase.name] = loss.item()
             if not math.isfinite(value):
-                check_finite(batch)
+                check_finite(self.model, batch)
                 raise self._broken(f"the loss of phase {phase.name!r} became {value}")
             if first:
                 optimizer.zero_grad()

@@ -11,10 +11,9 @@ from .. import ops
 from ..backend import Array
 from ..config import no_grad
 from ..data import Loader
+from ..models import Autoencoder, Model
 from ..nn import Module
 from ..ops.random import Random
-
-VALIDATION_BATCH = 1000
 
 
 class TrainingError(RuntimeError):
@@ -22,7 +21,7 @@ class TrainingError(RuntimeError):
 
 
 def evaluate(
-    model: Module, *arrays: Array, seed: int = 0, batch_size: int = VALIDATION_BATCH
+    model: Module, *arrays: Array, seed: int = 0, batch_size: int | None = None
 ) -> dict[str, float]:
     """The model's measures on data, in inference mode: means over all samples.
 
@@ -30,13 +29,15 @@ def evaluate(
         model: with a method `measures`, such as those of tinygen.models.
         arrays: the samples, and targets if the model takes them.
         seed: of the noise that a model such as a VAE draws.
-        batch_size: samples at a time.
+        batch_size: samples at a time; by default the model's `validation_batch`.
     """
     was_training = model.training
     model.eval()
     totals: dict[str, float] = {}
     counts: Counter[str] = Counter()
     rng = Random(seed, "evaluation", device=model.device)
+    if batch_size is None:
+        batch_size = getattr(model, "validation_batch", Model.validation_batch)
     loader = Loader(*arrays, batch_size=batch_size)
     try:
         with no_grad():
@@ -58,7 +59,8 @@ def check_range(model: Module, arrays: Sequence[Array]) -> None:
     if criterion not in (ops.binary_cross_entropy, ops.binary_cross_entropy_with_logits):
         return
     target = arrays[-1] if arrays else np.zeros(1)
-    low, high = target.min(initial=0), target.max(initial=1)
+    low = np.fmin.reduce(target, axis=None, initial=0)  # NaN, where sequences end, is neither
+    high = np.fmax.reduce(target, axis=None, initial=1)
     if low < 0 or high > 1:
         raise ValueError(
             f"binary cross-entropy needs targets in [0, 1], the data goes from {low:.4g} to "
@@ -66,7 +68,14 @@ def check_range(model: Module, arrays: Sequence[Array]) -> None:
         )
 
 
-def check_finite(batch: Sequence[Array]) -> None:
+def check_samples(model: Module, arrays: Sequence[Array]) -> None:
+    """Raise ValueError for samples that the model cannot take, before anything is trained."""
+    if isinstance(model, Autoencoder) and arrays:
+        model.check(arrays[0])
+
+
+def check_finite(model: Module, batch: Sequence[Array]) -> None:
     """Raise TrainingError if it is the data that is to blame."""
-    if not all(np.isfinite(array).all() for array in batch):
+    padded = getattr(model, "padded", False)  # then the model has looked at where there are NaN
+    if any((np.isinf(a) if padded else ~np.isfinite(a)).any() for a in batch):
         raise TrainingError("the training data holds NaN or infinity")

@@ -111,7 +111,14 @@ class Run:
 
     def rows(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; a last line that was cut off is left out."""
-        path = self.folder / "metrics.jsonl"
+        return self._read("metrics.jsonl")
+
+    def seconds(self) -> float:
+        """The time spent in training steps, those that a resumed run repeated included."""
+        return float(sum(row["seconds"] for row in self._read("timing.jsonl")))
+
+    def _read(self, name: str) -> list[dict[str, Any]]:
+        path = self.folder / name
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         rows = []
         for line in lines:

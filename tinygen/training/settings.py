@@ -15,7 +15,9 @@ from typing import Any
 from .. import data as datasets
 from .. import models
 from ..backend import check_device
-from ..data.registry import unknown
+from ..data.dataset import TEXT
+from ..data.registry import SERIES, unknown
+from ..data.text import STEPS, read_lines
 from ..names import nearest
 from ..ops.random import Random
 from ..optim import BY_NAME, Optimizer
@@ -45,8 +47,10 @@ def settings(
 
     Args:
         name: of the model.
-        preset: one of the model's recipes; by default its first.
-        data: a data set's name, a folder of images or an .npz file; by default the recipe's.
+        preset: one of the model's recipes; by default the first that is made for the data, or the
+            first.
+        data: a data set's name, a folder of images, an .npz or a .txt file; by default the
+            recipe's.
         epochs: passes over the data.
         steps: or training steps in all.
         images: or samples seen in all.
@@ -58,7 +62,9 @@ def settings(
 
     Raises ValueError for unknown names, with the nearest known one, and for unfit values.
     """
+    preset = preset or _preset(name, data)
     recipe = models.find(name).recipe(preset)
+    _check_kind(name, preset, data or recipe.data)
     overrides = dict(overrides or {})
     optimizer = overrides.get("optimizer", recipe.optimizer)
     if optimizer not in BY_NAME:
@@ -68,7 +74,7 @@ def settings(
     result: dict[str, Any] = {
         "model": name,
         "preset": preset or next(iter(models.find(name).recipes)),
-        "config": {**models.options(name), "seed": seed},
+        "config": {**models.options(name), **recipe.config, "seed": seed},
         "data": {
             "source": data or recipe.data,
             "size": recipe.size,
@@ -103,7 +109,26 @@ def settings(
         Random(result[table]["seed"])  # which knows what a seed may be
     _settle(result["data"], quick)
     result["config"]["image_shape"] = _image_shape(result["data"])
+    if models.find(name).padded:
+        result["config"]["kind"] = datasets.kind_of(result["data"]["source"])
     return result
+
+
+def _preset(name: str, data: str | None) -> str:
+    """The first recipe for such data, or the first."""
+    recipes = models.find(name).recipes
+    fit = [p for p, recipe in recipes.items() if data and recipe.data in (data, Path(data).suffix)]
+    return (fit or list(recipes))[0]
+
+
+def _check_kind(name: str, preset: str, source: str) -> None:
+    """Raise ValueError for sequences that the model cannot take, or a file that has no name."""
+    if source == TEXT:
+        raise ValueError(f"preset {preset!r} is for a text of yours: --data FILE{TEXT}")
+    kind = datasets.kind_of(source)
+    if kind != "images" and not models.find(name).padded:
+        able = " and ".join(n for n in models.names() if models.find(n).padded)
+        raise ValueError(f"{name} takes no {kind}, which {source} has; {able} do")
 
 
 def _options(optimizer: type[Optimizer]) -> dict[str, Any]:
@@ -123,8 +148,8 @@ def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
     if len(found) > 1:
         choice = " or ".join(f"{t}.{key}" for t in found)
         raise ValueError(f"there is more than one {key}: say {choice}")
-    if key == "image_shape":
-        raise ValueError("image_shape comes from the data: set size and channels")
+    if key in ("image_shape", "kind", "alphabet"):
+        raise ValueError(f"{key} comes from the data: set size and channels")
     old = result[found[0]][key]
     if not (_fits(value, old) or (value is None and key in OPTIONAL)):
         raise ValueError(f"{key} cannot be {value!r}; an example is {old!r}")
@@ -170,6 +195,8 @@ def _settle(data: dict[str, Any], quick: bool) -> None:
         data["source"] = str(path)  # a run may be resumed from elsewhere
         if path.is_dir():
             available = len(datasets.list_folder(path).paths)
+        elif datasets.kind_of(path) == "characters":
+            available = len(read_lines(path, data["size"] or STEPS))
         else:
             available = 0  # of an .npz file all is read in any case
     if quick and data["count"] is None:
@@ -188,6 +215,11 @@ def _image_shape(data: Mapping[str, Any]) -> list[int] | None:
     if data["source"] == PLANE:
         return [3]
     size, channels = data["size"], data["channels"]
+    kind = datasets.kind_of(data["source"])
+    if kind == "characters":
+        return None
+    if kind == "series":
+        return [size or SERIES.shape[0], 1]
     if data["source"] in datasets.names():
         height, _, depth = datasets.describe(data["source"]).shape
         size, channels = size or height, channels or depth

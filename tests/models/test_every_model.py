@@ -1,0 +1,126 @@
+"""What holds for every model of the chapter; see tests/models/cases.py for the table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import tinygen
+from tests.models.cases import CASES, each
+from tests.models.twins import images
+from tests.training.toys import trainer, whole_state
+from tinygen import Random, gradcheck, gradgradcheck, models, tensor
+from tinygen.training import Callback, evaluate, fit
+
+
+def test_every_model_has_a_case():
+    assert {case.name for case in CASES} == set(models.names())
+    assert len({str(case) for case in CASES}) == len(CASES)
+
+
+@each()
+def test_gradients_of_the_whole_loss(case):
+    shape = case.tiny_shape
+    model = case.create(image_shape=shape, **case.tiny).to(dtype="float64")
+    x = tensor(Random(1).uniform((3, *shape), 0.1, 0.9, dtype=np.float64), requires_grad=True)
+
+    def whole(x, *parameters):
+        return model.loss(x, rng=Random(0))  # the same noise every time
+
+    inputs = [x, *model.parameters()]
+    assert gradcheck(whole, inputs)
+    assert gradgradcheck(whole, inputs)
+
+
+@each()
+def test_one_batch_can_be_learned_by_heart(case):
+    x = np.round(images(8))  # black and white, so that the least loss is 0
+    model = case.create(image_shape=x.shape[1:], **case.by_heart)
+    before = evaluate(model, x)
+    fit(model, x, batch_size=8, verbose=False, **case.fit)
+    after = evaluate(model, x)
+    assert after["loss"] < case.least < before["loss"]
+    assert before["rounded_accuracy"] < 0.9 < 0.99 < after["rounded_accuracy"]
+
+
+@pytest.mark.parametrize(("case", "shape"), [(c, s) for c in CASES for s in c.shapes], ids=str)
+def test_samples_of_any_shape(case, shape):
+    x = Random(0).uniform((6, *shape))
+    model = case.create(image_shape=shape, codings=3)
+    before = evaluate(model, x)
+    fit(model, x, epochs=3, batch_size=4, optimizer="sgd", learning_rate=0.05, verbose=False)
+    assert model.encode(x).shape == (6, 3)
+    assert model.decode(model.encode(x)).shape == model.reconstruct(x).shape == x.shape
+    assert evaluate(model, x)["loss"] < before["loss"]
+
+
+@each()
+def test_noise_comes_from_the_stream_that_is_given_and_from_nowhere_else(case):
+    model, x = case.create(image_shape=(6, 6)), Random(2).uniform((4, 6, 6))
+    first, again, other = (model.loss(x, rng=Random(seed)).item() for seed in (0, 0, 1))
+    assert first == again
+    assert (first != other) == case.draws
+    model.eval()  # in inference codings and reconstructions are one function of the sample
+    for use in (model.encode, model.reconstruct):
+        np.testing.assert_array_equal(use(x, rng=Random(0)).numpy(), use(x).numpy())
+
+
+class States(Callback):
+    """Everything that a checkpoint would hold, after every step."""
+
+    def __init__(self):
+        self.taken = []
+
+    def on_step(self, trainer, losses):
+        arrays, meta = trainer.state()
+        self.taken.append((arrays, json.dumps(meta)))
+
+
+@each()
+def test_a_run_that_goes_on_from_any_step_ends_as_if_it_had_not_stopped(case):
+    def make(*callbacks):
+        model = case.create(image_shape=(6, 6))
+        stages = model.stages(replace(model.recipe(), epochs=2))
+        return trainer(model, *stages, callbacks=callbacks)
+
+    states = States()
+    whole = make(states)
+    whole.train()
+    assert len(states.taken) == whole.step == 10
+    for arrays, meta in states.taken:
+        again = make()
+        again.load_state(arrays, json.loads(meta))
+        again.train()
+        assert whole_state(again) == whole_state(whole)
+
+
+@each()
+def test_saved_models_come_back(case, tmp_path):
+    model = case.create(image_shape=(6, 6), seed=3)
+    model.parameters()[0].data[0, 0] = 3.0  # not what the seed gives
+    path = tmp_path / "a model.safetensors"
+    model.save(path)
+    found = tinygen.load(path)
+    assert (found.name, found.config, found.training) == (model.name, model.config, False)
+    mine, yours = model.state_dict(), found.state_dict()
+    assert list(mine) == list(yours)
+    for name in mine:
+        np.testing.assert_array_equal(mine[name], yours[name], err_msg=name)
+    x = Random(0).uniform((3, 6, 6))
+    assert found.measures(x, rng=Random(1)) == model.eval().measures(x, rng=Random(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"), [(n, p) for n in models.names() for p in models.find(n).recipes]
+)
+def test_every_preset_makes_a_model_and_trains_it(name, preset):
+    recipe = models.find(name).recipe(preset)
+    model = models.create(name, preset=preset, image_shape=(6, 6))
+    assert model.config == {**models.options(name), **recipe.config, "image_shape": (6, 6)}
+    before = model.state_dict()
+    history = fit(model, Random(0).uniform((8, 6, 6)), epochs=1, verbose=False)
+    assert np.isfinite(history["loss"]).all()
+    assert all((before[key] != after).any() for key, after in model.state_dict().items())

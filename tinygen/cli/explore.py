@@ -1,0 +1,259 @@
+"""tinygen explore: maps, histograms, look-alikes, outliers and arithmetic of codings."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ._parts import add_command, picture, positive, usage
+from ._trained import classes_if_any, find_classes, restored
+
+EXAMPLE = """examples:
+  tinygen explore runs/stacked-ae tsne
+  tinygen explore runs/sparse-kl-ae activations
+  tinygen explore runs/hashing-ae look-alikes
+  tinygen explore runs/stacked-ae outliers --percentile 99.5
+  tinygen explore runs/vae arithmetic --to dress --add pullover --remove t-shirt
+"""
+BINS = 25
+ERROR_NAMES = {"mse": "mean squared error", "binary_cross_entropy": "binary cross-entropy"}
+JUDGED = 500  # queries that the share of look-alikes of the right class is measured on
+
+
+def add_to(commands: Any) -> None:
+    """The command and its parts."""
+    command = add_command(
+        commands, "explore", "Look at the codings of a trained model.", EXAMPLE, run_tsne
+    )
+    command.add_argument("run_folder", metavar="RUN", help="a run's folder, or a checkpoint in it")
+    parts = command.add_subparsers(dest="what", required=True, metavar="WHAT")
+
+    tsne = _part(parts, "tsne", "A map of the codings by t-SNE, with thumbnails.", run_tsne, 3000)
+    tsne.add_argument("--perplexity", type=float, metavar="P", help="neighbours (default 30)")
+    tsne.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
+    _add_by(tsne)
+
+    _part(parts, "activations", "Histograms of the codings, and of their means.", run_activations)
+
+    alike = _part(
+        parts,
+        "look-alikes",
+        "Images with the nearest codes: by bits of a hashing autoencoder, else by distance.",
+        run_look_alikes,
+        8,
+    )
+    alike.add_argument("-k", type=positive, default=9, help="look-alikes of each (default 9)")
+    _add_by(alike)
+
+    outliers = _part(
+        parts, "outliers", "Images that are reproduced worst, and best.", run_outliers, 10
+    )
+    outliers.add_argument("--error", default="mse", choices=list(ERROR_NAMES), help="default mse")
+    outliers.add_argument(
+        "--percentile",
+        type=float,
+        default=99.0,
+        metavar="P",
+        help="of the training data that is no outlier (default 99)",
+    )
+    outliers.add_argument("--data", help="score these images instead: a data set, folder or .npz")
+
+    arithmetic = _part(
+        parts, "arithmetic", "Add what one class has and another has not.", run_arithmetic, 6
+    )
+    arithmetic.add_argument("--add", required=True, metavar="CLASS", help="its mean is added")
+    arithmetic.add_argument("--remove", required=True, metavar="CLASS", help="its mean taken away")
+    arithmetic.add_argument("--to", metavar="CLASS", help="whose images (default: --remove's)")
+    _add_by(arithmetic)
+
+
+def _part(
+    parts: Any,
+    name: str,
+    description: str,
+    run: Callable[[argparse.Namespace], int],
+    count: int | None = None,
+) -> argparse.ArgumentParser:
+    """A part with the options that all have."""
+    example = f"example:\n  {EXAMPLES[name]}\n"
+    part = add_command(parts, name, description, example, run)
+    if count is not None:
+        part.add_argument("-n", type=positive, default=count, help=f"how many (default {count})")
+    part.add_argument(
+        "--out", type=picture, metavar="FILE", help=f"a .png (default RUN/{name}.png)"
+    )
+    return part
+
+
+EXAMPLES = {line.split()[3]: line.strip() for line in EXAMPLE.splitlines()[1:]}
+
+
+def _add_by(part: argparse.ArgumentParser) -> None:
+    part.add_argument("--by", metavar="FACTOR", help="of faces, instead of labels: glasses, smile")
+
+
+def _path(options: argparse.Namespace, folder: Path) -> Path:
+    return options.out or folder / f"{options.what}.png"
+
+
+def _source(experiment: Any) -> str:
+    """The name of the data."""
+    return Path(experiment.settings["data"]["source"]).stem
+
+
+def run_tsne(options: argparse.Namespace) -> int:
+    """The map."""
+    from ..latent import encode, tsne
+    from ..view.embedding import draw_map, save_figure
+
+    experiment, model, folder = restored(options.run_folder)
+    classes = classes_if_any(experiment, options.by)
+    images = experiment.samples[: options.n]
+    codings = encode(model, images)
+    points = tsne(codings, perplexity=options.perplexity, seed=options.seed)
+    labels, names = (classes.shown[: options.n], classes.names) if classes else (None, ())
+    title = f"{model.name}: t-SNE of {len(points):,} codings of {_source(experiment)}"
+    print(save_figure(draw_map(points, images, labels, names, title=title), _path(options, folder)))
+    return 0
+
+
+def run_activations(options: argparse.Namespace) -> int:
+    """The histograms."""
+    from ..latent import encode, mean_activations, shares
+    from ..view.embedding import draw_activations, save_figure
+
+    experiment, model, folder = restored(options.run_folder)
+    codings = encode(model, experiment.samples)
+    means = mean_activations(codings)
+    low, high = (0.0, 1.0) if codings.min() >= 0 and codings.max() <= 1 else (None, None)
+    title = f"{model.name}: {codings.shape[1]} units, {len(codings):,} images"
+    figure = draw_activations(
+        shares(codings, BINS, low, high),
+        shares(means, BINS, low),
+        float(means.mean()),
+        model.config.get("target"),
+        title=title,
+    )
+    print(
+        f"mean activation {means.mean():.4g}; of the units {means.min():.4g} to {means.max():.4g}"
+    )
+    print(save_figure(figure, _path(options, folder)))
+    return 0
+
+
+def run_look_alikes(options: argparse.Namespace) -> int:
+    """Validation images, and the training images with the nearest codes."""
+    import numpy as np
+
+    from ..latent import CodingIndex, HashIndex, encode, hash_codes
+    from ..view import save_png
+    from ..view.codings import look_alikes
+
+    experiment, model, folder = restored(options.run_folder)
+    classes = classes_if_any(experiment, options.by)
+    hashing = hasattr(model, "hash")
+    codes, index = (hash_codes, HashIndex) if hashing else (encode, CodingIndex)
+    stock = codes(model, experiment.train[0])
+    shown = experiment.samples[: options.n]
+    rows, distances = index(stock).query(codes(model, shown), options.k)
+    note = "distance of codings"
+    if hashing:
+        note = f"{stock.shape[1]} bits, {len(np.unique(stock, axis=0)):,} different codes"
+    same, kinds = None, []
+    if classes:
+        kinds = [classes.names[i] for i in classes.shown[: options.n]]
+        same = classes.train[rows] == classes.shown[: options.n, None]
+        note += "; green: of the query's class, orange: of another"
+    sheet = look_alikes(
+        shown,
+        experiment.train[0][rows],
+        [[_distance(d) for d in row] for row in distances],
+        kinds,
+        same,
+        title=f"{model.name}: look-alikes among {len(stock):,} training images",
+        note=note,
+    )
+    if classes:
+        judged = experiment.samples[:JUDGED]
+        rows, _ = index(stock).query(codes(model, judged), options.k)
+        right = (classes.train[rows] == classes.shown[:JUDGED, None]).mean()
+        print(f"of the {options.k} nearest {right:.1%} are of the query's class")
+    print(save_png(sheet, _path(options, folder)))
+    return 0
+
+
+def _distance(value: Any) -> str:
+    """A distance in bits or as a number."""
+    if value.dtype.kind == "f":
+        return f"{value:.2f}"
+    return "1 bit" if value == 1 else f"{value} bits"
+
+
+def run_outliers(options: argparse.Namespace) -> int:
+    """Scores, and a plate of both ends."""
+    from ..latent import reconstruct, reconstruction_errors, threshold
+    from ..view import save_png
+    from ..view.codings import outliers
+
+    experiment, model, folder = restored(options.run_folder)
+    images, name = experiment.samples, _source(experiment)
+    if options.data:
+        images, name = _other_images(options.data, images.shape[1:]), options.data
+    train = experiment.train[0]
+    usual = reconstruction_errors(train, reconstruct(model, train), options.error)
+    limit = usage(threshold, usual, options.percentile)
+    made = reconstruct(model, images)
+    scores = reconstruction_errors(images, made, options.error)
+    above = int((scores > limit).sum())
+    told = f"{above:,} of {len(scores):,} images ({above / len(scores):.1%}) of {name} are above"
+    note = f"threshold {limit:.4f}: {options.percentile:g} % of the training images are below"
+    print(f"{note}\n{told}")
+    title = f"{model.name}: outliers by {ERROR_NAMES[options.error]}"
+    sheet = outliers(
+        images, made, scores, limit, shown=options.n, title=title, note=f"{note}; {told}"
+    )
+    print(save_png(sheet, _path(options, folder)))
+    return 0
+
+
+def _other_images(source: str, shape: tuple[int, ...]) -> Any:
+    """The images of another data set, brought to the shape that the model knows."""
+    from ..data import load
+    from ..training.settings import check_source
+
+    usage(check_source, source)
+    channels = shape[2] if len(shape) == 3 else 1
+    images = load(source, size=shape[0], channels=channels).floats()
+    if images.shape[1:] != shape:
+        raise ValueError(f"{source}: images of {images.shape[1:]}, the model knows {shape}")
+    return images
+
+
+def run_arithmetic(options: argparse.Namespace) -> int:
+    """Codings moved by the difference of two classes, decoded."""
+    import numpy as np
+
+    from ..latent import analogy, class_mean, decode, encode, index_of
+    from ..view import save_png
+    from ..view.codings import arithmetic
+
+    experiment, model, folder = restored(options.run_folder)
+    labels, shown, names = find_classes(experiment, options.by)
+    wanted = (options.to or options.remove, options.add, options.remove)
+    to, add, remove = (usage(index_of, name, names) for name in wanted)
+    codings = encode(model, experiment.train[0])
+    images = experiment.samples[shown == to][: options.n]
+    centres = np.stack([class_mean(codings, labels, i) for i in (to, add, remove)])
+    starts = np.concatenate([centres[:1], encode(model, images)]) if len(images) else centres[:1]
+    ends = decode(model, analogy(codings, labels, add, remove, starts))
+    sheet = arithmetic(
+        np.concatenate([decode(model, centres), ends[:1]]),
+        np.stack([images, decode(model, starts)[1:]]),
+        ends[1:],
+        (names[to], names[add], names[remove]),
+        title=f"{model.name}: {names[to]} + {names[add]} - {names[remove]}",
+    )
+    print(save_png(sheet, _path(options, folder)))
+    return 0

@@ -1,0 +1,89 @@
+"""tinygen interpolate."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ._parts import UsageError, add_command, picture, positive
+from ._trained import restored
+
+EXAMPLE = """examples:
+  tinygen interpolate runs/vae                              from one image to another, six times
+  tinygen interpolate runs/vae --kind spherical --steps 12
+  tinygen interpolate runs/vae --kind bilinear --images 3 14 15 92
+"""
+
+
+def add_to(commands: Any) -> None:
+    """The command."""
+    what = "Decode the codings on the way from one image to another."
+    command = add_command(commands, "interpolate", what, EXAMPLE, run)
+    command.add_argument("run_folder", metavar="RUN", help="a run's folder, or a checkpoint in it")
+    command.add_argument(
+        "--kind",
+        default="linear",
+        choices=["linear", "spherical", "bilinear"],
+        help="along a line, an arc, or on a grid between four (default linear)",
+    )
+    command.add_argument("--steps", type=positive, default=8, metavar="N", help="default 8")
+    command.add_argument(
+        "--images",
+        type=int,
+        nargs="+",
+        metavar="I",
+        help="numbers of validation images: pairs, or four for bilinear (default: by chance)",
+    )
+    command.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice of images")
+    command.add_argument(
+        "--out", type=picture, metavar="FILE", help="a .png (default RUN/interpolation-KIND.png)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Rows between pairs, or a grid between four."""
+    import numpy as np
+
+    from ..latent import bilinear, decode, encode, linear, spherical
+    from ..view import save_png
+    from ..view.codings import square, walks
+
+    if options.steps < 2:
+        raise UsageError("--steps must be at least 2: both ends are among them")
+    experiment, model, folder = restored(options.run_folder)
+    chosen = experiment.samples[_chosen(options, len(experiment.samples))]
+    codings, steps = encode(model, chosen), options.steps
+    title = f"{model.name}: {options.kind} interpolation of codings"
+    if options.kind == "bilinear":
+        grid = bilinear(codings.reshape(2, 2, -1), steps, steps).reshape(steps**2, -1)
+        made = decode(model, grid)
+        sheet = square(made.reshape(steps, steps, *made.shape[1:]), title=title)
+    else:
+        way = linear if options.kind == "linear" else spherical
+        ways = np.stack([way(a, b, steps) for a, b in codings.reshape(-1, 2, codings.shape[1])])
+        made = decode(model, ways.reshape(-1, codings.shape[1]))
+        ends = chosen.reshape(-1, 2, *chosen.shape[1:])
+        sheet = walks(ends, made.reshape(len(ends), steps, *made.shape[1:]), title=title)
+    path = options.out or folder / f"interpolation-{options.kind}.png"
+    print(save_png(sheet, path))
+    return 0
+
+
+def _chosen(options: argparse.Namespace, n: int) -> Any:
+    """The numbers of the images: as told, or by chance."""
+    from ..ops.random import Random
+
+    chosen = options.images
+    if chosen is None:
+        count = 4 if options.kind == "bilinear" else 12
+        if n < 4:
+            raise ValueError(f"{options.run_folder}: {n} images are too few to go between")
+        return Random(options.seed, "interpolation").permutation(n)[: min(count, n // 2 * 2)]
+    if options.kind == "bilinear" and len(chosen) != 4:
+        raise UsageError(f"--kind bilinear goes between 4 images, not {len(chosen)}")
+    if len(chosen) % 2:
+        raise UsageError(f"--images are pairs, {len(chosen)} is an odd number of them")
+    outside = [i for i in chosen if not 0 <= i < n]
+    if outside:
+        raise UsageError(f"--images are from 0 to {n - 1}, not {outside[0]}")
+    return chosen

@@ -1,0 +1,43 @@
+"""What can be done with codings once a model is trained: maps, look-ups, walks, arithmetic.
+
+Functions of arrays, mostly of codings (n, d). Nothing here trains a network or draws a picture.
+"""
+
+from __future__ import annotations
+
+from .activations import mean_activations, shares
+from .arithmetic import analogy, class_mean
+from .classes import classes, index_of
+from .codings import decode, encode, hash_codes, reconstruct
+from .embedding import tsne
+from .interpolation import bilinear, linear, spherical
+from .likelihood import has_likelihood, negative_log_likelihood
+from .lookup import CodingIndex, HashIndex
+from .mixture import Mixture, fit_mixture
+from .outliers import ERRORS, reconstruction_errors, threshold
+
+__all__ = [
+    "ERRORS",
+    "CodingIndex",
+    "HashIndex",
+    "Mixture",
+    "analogy",
+    "bilinear",
+    "class_mean",
+    "classes",
+    "decode",
+    "encode",
+    "fit_mixture",
+    "has_likelihood",
+    "hash_codes",
+    "index_of",
+    "linear",
+    "mean_activations",
+    "negative_log_likelihood",
+    "reconstruct",
+    "reconstruction_errors",
+    "shares",
+    "spherical",
+    "threshold",
+    "tsne",
+]

@@ -1,0 +1,48 @@
+"""What several runs say together: a mean, and how far it can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..system import require
+
+
+class Interval(NamedTuple):
+    """A mean, and half the width of the interval around it."""
+
+    mean: float
+    half: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ± {self.half:.4f}"
+
+
+def interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """The mean and Student's confidence interval: mean ± t s / sqrt(n).
+
+    s is the standard deviation of the sample and t the quantile of Student's distribution with
+    n - 1 degrees of freedom, so that a few runs are enough if they are alike.
+
+    Args:
+        values: of independent runs, two or more.
+        level: how often such an interval covers the true mean.
+
+    Raises ValueError for fewer than two values, ModuleNotFoundError without scipy.
+
+    >>> print(interval([1.0, 2.0, 3.0]))
+    2.0000 ± 2.4841
+    """
+    require("scipy")
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"interval: {n} value tells nothing of the spread; give two or more")
+    if not 0 < level < 1:
+        raise ValueError(f"interval: level must be between 0 and 1, not {level}")
+    t = float(stdtrit(n - 1, (1 + level) / 2))
+    return Interval(float(np.mean(values)), t * float(np.std(values, ddof=1)) / math.sqrt(n))

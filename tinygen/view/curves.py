@@ -1,0 +1,87 @@
+"""The figures of a run by epoch: as a picture, and grouped for other charts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..backend import Array
+from ..models import Model
+from .axes import BLUE, GREEN, GREY, ORANGE, side_by_side
+
+FEW = 20  # values that get a dot each
+FAR = 20  # values further apart than this factor are drawn on a logarithmic axis
+
+
+class Curve(NamedTuple):
+    """One figure by epoch."""
+
+    name: str
+    epochs: tuple[int, ...]
+    values: tuple[float, ...]
+
+    @property
+    def of_validation(self) -> bool:
+        """Whether it was measured on data that was not trained on."""
+        return self.name.startswith("valid_")
+
+    @property
+    def title(self) -> str:
+        """The name as a person would say it."""
+        return self.name.replace("_", " ").replace("valid ", "validation ")
+
+
+def grouped(rows: Sequence[Mapping[str, Any]]) -> list[list[Curve]]:
+    """What belongs on one axis: the losses, then each other figure of validation by itself."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, float) and math.isfinite(value):
+                found.setdefault(name, []).append((row["epoch"], value))
+    curves = [Curve(name, *zip(*points, strict=True)) for name, points in found.items()]
+    losses = [c for c in curves if c.name == "valid_loss" or not c.of_validation]
+    groups = [losses, *([c] for c in curves if c not in losses)]
+    return [group for group in groups if group]
+
+
+def stage_starts(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows in which another stage of training begins."""
+    return [b for a, b in pairwise(rows) if a["stage"] != b["stage"]]
+
+
+def curves(model: Model, images: Array, rows: Sequence[Any], folder: Path) -> Path:
+    """Losses, and other figures of validation, by epoch; a line where a stage begins."""
+    from matplotlib.ticker import MaxNLocator
+
+    groups, starts = grouped(rows), stage_starts(rows)
+    figure, axes = side_by_side(len(groups))
+    for axis, group in zip(axes, groups, strict=True):
+        for curve, color in zip(group, _colors(group), strict=True):
+            look = "o-" if len(curve.values) <= FEW else "-"
+            axis.plot(curve.epochs, curve.values, look, ms=4, color=color, label=curve.title)
+        if spans_far(group):
+            axis.set_yscale("log")
+        for row in starts:
+            axis.axvline(row["epoch"] - 0.5, color=GREY, linewidth=0.8, linestyle=":")
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend(frameon=False)
+    stages = " | ".join(row["stage"] for row in [*rows[:1], *starts])
+    axes[0].set_title(f"{model.name}: {stages}" if starts else model.name, loc="left")
+    figure.savefig(folder / "curves.png", dpi=120)
+    return folder / "curves.png"
+
+
+def spans_far(group: Sequence[Curve]) -> bool:
+    """Whether the values are so far apart that only a logarithmic axis shows the small ones."""
+    values = [value for curve in group for value in curve.values]
+    return 0 < FAR * min(values) < max(values)
+
+
+def _colors(group: Sequence[Curve]) -> list[str]:
+    """Blue, green and grey for what was measured in training, orange for validation."""
+    plain = iter([BLUE, GREEN, GREY] * len(group))
+    return [ORANGE if curve.of_validation else next(plain) for curve in group]

@@ -1,0 +1,72 @@
+"""Reconstructions by epoch: a row after each, and a plate of them when the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array
+from ..latent import reconstruct
+from ..models import Autoencoder, Model
+from ..training import Callback, Trainer
+from .plate import plate, save_png
+from .sequences import MOST, draw_sequences
+
+SHOWN = 10  # images in a row of a plate
+
+
+class Plates(Callback):
+    """After every epoch, a row of reconstructions in the run's samples/."""
+
+    def __init__(self, images: Array) -> None:
+        self.images = images[:SHOWN]
+
+    def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Draw it, unless the samples are points."""
+        model = trainer.model
+        if trainer.run and isinstance(model, Autoencoder) and self.images.ndim > 2:
+            made, path = reconstruct(model, self.images), sample_of(trainer.run.folder, row)
+            if model.kind == "images":
+                save_png(plate(made, SHOWN, scale=1, gap=0), path)
+            else:
+                draw_sequences(model, self.images, made, path)
+
+
+def by_epoch(model: Model, images: Array, rows: Sequence[Any], folder: Path) -> Path | None:
+    """Originals on top, below them the reconstructions of a few epochs, the last at the bottom.
+
+    Of sequences, only the last ones.
+    """
+    from PIL import Image
+
+    if isinstance(model, Autoencoder) and model.kind != "images":
+        made = reconstruct(model, images[:MOST])
+        return draw_sequences(model, images[:MOST], made, folder / "reconstructions.png")
+    drawn = [(row["epoch"], sample_of(folder, row)) for row in rows]
+    drawn = [(epoch, path) for epoch, path in drawn if path.exists()]
+    if images.ndim < 3 or not drawn:
+        return None
+    originals = images[:SHOWN]
+    strips, captions = [_strip(plate(originals, SHOWN, scale=1, gap=0), originals)], ["original"]
+    for number in sorted({round(i) for i in np.geomspace(1, len(drawn), 7)}):
+        epoch, path = drawn[number - 1]
+        with Image.open(path) as picture:
+            strips.append(_strip(picture, originals))
+        captions.append(f"epoch {epoch}")
+    sheet = plate(np.concatenate(strips), len(originals), captions=captions)
+    return save_png(sheet, folder / "reconstructions.png")
+
+
+def sample_of(folder: Path, row: Mapping[str, Any]) -> Path:
+    """The picture of an epoch in the folder of a run."""
+    return folder / "samples" / f"epoch-{row['epoch']:04d}.png"
+
+
+def _strip(picture: Any, images: Array) -> Array:
+    """The images in a row that `plate` drew without gaps."""
+    n, height, width = images.shape[:3]
+    pixels = np.asarray(picture.convert("RGB"))[:height, : n * width]
+    return pixels.reshape(height, n, width, 3).transpose(1, 0, 2, 3)

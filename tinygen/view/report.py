@@ -1,0 +1,293 @@
+"""The report of a run: one HTML file with all that is in the run's folder, and pictures."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import io
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..models import PUBLISHED, Model, Published
+from ..nn.module import summary_rows
+from ..system import require
+from ..training import Run, load
+from ..training.checkpoint import MODEL, checkpoints, write_atomically
+from ..training.experiment import Experiment, folder_of, restore
+from ..training.progress import short
+from ..training.settings import TABLES, settings
+from .chart import line_chart
+from .curves import Curve, grouped, stage_starts
+from .figures import FIGURES, draw_figures
+
+TITLES = {"config": "Model", "data": "Data", "training": "Training", "options": "Optimiser"}
+UNSET = "-"
+
+
+class Picture(NamedTuple):
+    """A picture in the page: its bytes as base64, and what to say of it."""
+
+    title: str
+    caption: str
+    data: str
+    width: int
+    height: int
+
+
+class Fact(NamedTuple):
+    """A figure of the run to see at first sight."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+class Setting(NamedTuple):
+    """A setting of the run, and what it is by default."""
+
+    key: str
+    value: str
+    default: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether it was set for this run; the shape of images comes from the data."""
+        return self.value != self.default and self.key != "image_shape"
+
+
+def write_report(source: str | Path, out: str | Path | None = None) -> Path:
+    """Write the report of a run, a page by itself that needs no other file; returns its path.
+
+    The run's figures are drawn again, also as PNGs in its folder. Of a run that was interrupted
+    the page shows what is there: the model of the last checkpoint, the epochs so far.
+
+    Args:
+        source: the folder of a run, or a checkpoint in it.
+        out: the file to write; by default report.html in the folder.
+    """
+    require("jinja2", "matplotlib")
+    import jinja2
+
+    run = Run.open(folder_of(source))
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text = (resources.files(__package__) / "templates" / "report.html").read_text("utf-8")
+    page = environment.from_string(text).render(contents(run, source))
+    path = run.folder / "report.html" if out is None else Path(out)
+    write_atomically(path, page.encode())
+    return path
+
+
+def contents(run: Run, source: str | Path) -> dict[str, Any]:
+    """What the page shows, by the names in the template."""
+    experiment, model = _restored(run, source)
+    rows, tables, environment = run.rows(), setting_tables(run.config), _environment(run.folder)
+    name, preset = run.config["model"], run.config.get("preset", "")
+    whole = experiment is not None and experiment.settings["data"]["source"] == "fashion-mnist"
+    expected = PUBLISHED.get((name, preset)) if whole else None
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    starts = [row["epoch"] for row in stage_starts(rows)]
+    return {
+        "name": name,
+        "folder": run.folder.name,
+        "preset": preset,
+        "description": (inspect.getdoc(type(model)) or "").split("\n")[0] if model else "",
+        "status": _status(run, rows, experiment),
+        "go_on": None if _is_done(run, rows) else run.to_go_on(),
+        "facts": _facts(run, rows, model, expected),
+        "expected": expected is not None,
+        "differing": _differing(tables),
+        "figures": [_measured(curve, expected) for group in grouped(rows) for curve in group],
+        "charts": [
+            line_chart(group, level=_level(group, expected), starts=starts)
+            for group in grouped(rows)
+        ],
+        "columns": columns,
+        "rows": [[_readable(row.get(column, "")) for column in columns] for row in rows],
+        "sections": [("Pictures", _pictures(run, rows, experiment))],
+        "layers": summary_rows(model, tuple(model.config["image_shape"])) if model else [],
+        "tables": [(TITLES.get(table, table), found) for table, found in tables.items()],
+        "any_changed": any(row.changed for table in tables.values() for row in table),
+        "command": _command(environment),
+        "environment": [
+            [(k, v) for k, v in environment.items() if k not in ("versions", "command")],
+            list(environment.get("versions", {}).items()),
+        ],
+        "log": _text(run.folder / "log.txt"),
+        "version": environment.get("versions", {}).get("tinygen", ""),
+    }
+
+
+def _restored(run: Run, source: str | Path) -> tuple[Experiment | None, Model | None]:
+    """The experiment with its trained model; a run from a script may have a model at least."""
+    if not (Path(source).is_file() or (run.folder / MODEL).is_file() or checkpoints(run.folder)):
+        return None, None
+    if all(table in run.config for table in TABLES):
+        experiment, _ = restore(source)
+        return experiment, experiment.model
+    return None, load(source) if (run.folder / MODEL).is_file() else None
+
+
+def _is_done(run: Run, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether training came to its end; of a plain module in a script no model is kept."""
+    last = rows[-1]["epoch"] if rows else 0
+    return (run.folder / MODEL).is_file() or last == run.config.get("epochs")
+
+
+def _status(run: Run, rows: Sequence[Mapping[str, Any]], experiment: Experiment | None) -> str:
+    """How far it came, and on what data."""
+    done, text = rows[-1]["epoch"] if rows else 0, "Trained"
+    if not _is_done(run, rows):
+        total = experiment.trainer(show=False).epochs if experiment else run.config.get("epochs")
+        text = f"Not finished: {done} of {total} epochs" if total else "Not finished"
+    if experiment is None:
+        return text
+    sizes = f"{len(experiment.train[0]):,} samples to fit"
+    if experiment.valid:
+        sizes += f" and {len(experiment.valid[0]):,} to validate"
+    return f"{text} on {Path(experiment.settings['data']['source']).name}, {sizes}"
+
+
+def _facts(
+    run: Run, rows: Sequence[Mapping[str, Any]], model: Model | None, expected: Published | None
+) -> list[Fact]:
+    """What one wants to see first."""
+    facts = []
+    last = rows[-1] if rows else {}
+    for name in ("valid_loss", "valid_rounded_accuracy"):
+        if name in last:
+            level = getattr(expected, name.removeprefix("valid_"), None)
+            note = f"published {level:g}" if level is not None else ""
+            facts.append(Fact(Curve(name, (), ()).title, short(last[name]), note))
+    if model:
+        facts.append(Fact("parameters", f"{sum(p.size for p in model.parameters()):,}"))
+    if rows:
+        facts.append(Fact("epochs", f"{last['epoch']:,}", f"{last['step']:,} steps"))
+        facts.append(Fact("time in training steps", duration(run.seconds())))
+    return facts
+
+
+def duration(seconds: float) -> str:
+    """A time as a person would say it.
+
+    >>> duration(5.04), duration(754), duration(7500)
+    ('5.0 s', '12 min 34 s', '2 h 5 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _measured(curve: Curve, expected: Published | None) -> dict[str, Any]:
+    """A line of the table of figures."""
+    best = max(curve.values) if "accuracy" in curve.name else min(curve.values)
+    last = curve.values[-1]
+    level = _level([curve], expected)
+    return {
+        "name": curve.title,
+        "last": short(last),
+        "best": short(best),
+        "epoch": curve.epochs[curve.values.index(best)],
+        "published": "" if level is None else f"{level:g}",
+        "difference": "" if level is None else f"{100 * (last / level - 1):+.1f} %",
+    }
+
+
+def _level(group: Sequence[Curve], expected: Published | None) -> float | None:
+    """What was published of the figure of validation among these."""
+    for curve in group:
+        name = curve.name.removeprefix("valid_")
+        if curve.of_validation and expected and name in Published._fields:
+            level: float | None = getattr(expected, name)
+            return level
+    return None
+
+
+def _readable(value: Any) -> str:
+    return short(value) if isinstance(value, float) else str(value)
+
+
+def setting_tables(config: Mapping[str, Any]) -> dict[str, list[Setting]]:
+    """The settings of a run by table, beside those of its recipe; what was not set is a dash.
+
+    Of a run from a script only what it wrote is known.
+    """
+    if any(table not in config for table in TABLES):
+        return {"run": [Setting(k, _shown(v), _shown(v)) for k, v in config.items()]}
+    default = settings(
+        config["model"],
+        preset=config["preset"],
+        overrides={"optimizer": config["training"]["optimizer"]},
+    )
+    own = settings(config["model"], preset=config["preset"])["training"]["optimizer"]
+    default["training"]["optimizer"] = own
+    return {
+        table: [
+            Setting(key, _shown(config[table].get(key)), _shown(default[table].get(key)))
+            for key in {**default[table], **config[table]}
+        ]
+        for table in TABLES
+    }
+
+
+def _shown(value: Any) -> str:
+    """A setting as it would be typed."""
+    if isinstance(value, str):
+        return value
+    return UNSET if value is None else json.dumps(value)
+
+
+def _differing(tables: Mapping[str, Sequence[Setting]]) -> list[str]:
+    """In what the run is another than its recipe; every seed is as good."""
+    changed = [row for table in tables.values() for row in table if row.changed]
+    return [f"{r.key} {r.value} instead of {r.default}" for r in changed if r.key != "seed"]
+
+
+def _pictures(
+    run: Run, rows: Sequence[dict[str, Any]], experiment: Experiment | None
+) -> list[Picture]:
+    """The figures of the run, drawn anew if its model is there, else those that lie in its folder.
+
+    The curves are left out, since the page draws them itself.
+    """
+    names = [name for name in FIGURES if name != "curves"]
+    if experiment is None:
+        paths = [run.folder / f"{name}.png" for name in names]
+    else:
+        model = experiment.model
+        paths = draw_figures(model, experiment.samples, rows, run.folder)
+    return [_picture(path) for path in paths if path.stem in names and path.is_file()]
+
+
+def _picture(path: Path) -> Picture:
+    """A picture that a figure's function drew, with what the function says of it."""
+    from PIL import Image
+
+    data = path.read_bytes()
+    with Image.open(io.BytesIO(data)) as picture:
+        width, height = picture.size
+    caption = (inspect.getdoc(FIGURES[path.stem]) or "").split("\n\n")[0].replace("\n", " ")
+    title = path.stem.replace("-", " ").capitalize()
+    return Picture(title, caption, base64.b64encode(data).decode(), width, height)
+
+
+def _command(environment: Mapping[str, Any]) -> str:
+    """What was typed; `python -m tinygen` goes by the name of the command."""
+    first, *rest = environment.get("command") or [""]
+    return shlex.join(["tinygen" if first == "__main__.py" else first, *rest]) if first else ""
+
+
+def _environment(folder: Path) -> dict[str, Any]:
+    """What environment.json holds, if it is there."""
+    found: dict[str, Any] = json.loads(_text(folder / "environment.json") or "{}")
+    return found
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", errors="replace") if path.is_file() else ""
