@@ -90,6 +90,8 @@ SMALL = {"widths": (4,), "codings": 2}
 SMOOTH = {**SMALL, "activation": "tanh"}  # SELU has a kink at 0, where dropout and padding lead
 SGD = {"epochs": 400, "learning_rate": 0.5}
 ADAM = {"epochs": 400, "optimizer": "adam", "learning_rate": 3e-3}
+LONGER = {**ADAM, "epochs": 1000, "learning_rate": 5e-3}
+TINY = {"widths": (2,), "codings": 2}
 SERIES = {"kind": "series", "output": "identity", "loss": "mse"}
 CHARACTERS = {"kind": "characters", "output": "softmax", "loss": "softmax_cross_entropy"}
 
@@ -119,7 +121,7 @@ CASES = [
     Case(
         "conv-ae",
         shape=(9, 8),
-        tiny={"widths": (2, 2), "activation": "tanh"},
+        tiny={"widths": (2, 2), "activation": "tanh", "seed": 3},  # no pooling is undecided
         tiny_shape=(5, 4),
         shapes=(*MAPS, (8, 8)),
         few={},
@@ -135,8 +137,8 @@ CASES = [
         shapes=(*MAPS, (8, 8)),
         fit=ADAM,
     ),
-    Case("recurrent-ae", tiny=SMALL, shapes=(*MAPS, ONE_PIXEL), fit=ADAM),
-    Case("gru-ae", tiny=SMALL, shapes=(*MAPS, ONE_PIXEL), fit=ADAM),
+    Case("recurrent-ae", tiny=TINY, shapes=(*MAPS, ONE_PIXEL), fit=LONGER),
+    Case("gru-ae", tiny=TINY, tiny_shape=(2, 3, 2), shapes=(*MAPS, ONE_PIXEL), fit=LONGER),
     *(
         Case(
             name,
@@ -144,7 +146,7 @@ CASES = [
             {**config, "codings": 20, "widths": (30,)},
             kind=config["kind"],
             shape=(6, 3),
-            tiny=SMALL,
+            tiny=TINY,
             tiny_shape=(3, 2),
             shapes=((13, 9), (6, 2)),
             fit=ADAM,
