@@ -96,7 +96,7 @@ def test_what_one_hot_refuses(lines, alphabet, message):
 def test_a_text_that_would_not_fit_into_memory(monkeypatch):
     monkeypatch.setattr(text, "MAX_BYTES", 100)
     assert one_hot(["ab"] * 4, "ab", steps=3).nbytes == 96
-    with pytest.raises(DataError, match="5 lines of up to 3 characters.*120 bytes; at most 100"):
+    with pytest.raises(DataError, match=r"5 lines of up to 3 characters.*120 bytes; at most 100"):
         one_hot(["ab"] * 5, "ab", steps=3)
 
 

@@ -60,6 +60,9 @@ def test_steps_are_pytorchs(torch, name, preset, twin, dtype):
     torch.set_default_dtype(getattr(torch, dtype))
     steps = 20 if name in SLOW or preset in SLOW else 100
     model = models.create(name, preset=preset, **SEQUENCES.get(preset, {})).to(dtype=dtype)
+    if name == "conv-ae":  # with biases of 0, black pixels come to lie on kinks of activations
+        for key, p in model.named_parameters():
+            p.data += 0.05 * Random(2).stream(key).normal(p.shape) * key.endswith("bias")
     recipe = model.recipe(preset)
     step = twin(model, dtype).trainer(recipe)
     options = dict(recipe.options)
@@ -77,4 +80,4 @@ def test_steps_are_pytorchs(torch, name, preset, twin, dtype):
     # in turns, idle threads of one library slow the other
     theirs = [step(x, Random(1).at(i)) for i, x in enumerate(data)]
     np.testing.assert_allclose(ours, theirs, rtol=1e-5 if dtype == "float32" else 1e-8)
-    assert ours[-1] < 0.95 * ours[0]  # it did learn on the way
+    assert model.loss(data[0], rng=Random(1).at(0)).item() < 0.99 * ours[0]  # it did learn
