@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tinygen import models
+from tests.models.twins import images
+from tinygen import Random, models
 
-GREY, RGB, ODD, ONE_PIXEL, FEATURES = (28, 28), (32, 32, 3), (5, 7), (1, 1), (9,)
-ANY_SHAPE = (GREY, RGB, ODD, ONE_PIXEL, FEATURES)
+GREY, RGB, ODD, LARGE, ONE_PIXEL, FEATURES = (28, 28), (32, 32, 3), (13, 9), (29, 31), (1, 1), (9,)
+MAPS = (GREY, RGB, ODD, LARGE)
+ANY_SHAPE = (*MAPS, ONE_PIXEL, FEATURES)
+ALPHABET = "abcdefghijkl"
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,12 @@ class Case:
         name: for `models.create`.
         variant: what distinguishes this row from others of the model.
         config: the settings that make the variant.
+        kind: what its samples are; "series" and "characters" are of unequal lengths.
+        shape: of samples for tests that take any.
         tiny: settings on top, for checks of gradients: very small and without kinks.
         tiny_shape: of the samples that they are checked with.
-        shapes: of samples that the model takes; each is tried.
+        shapes: of samples that the model takes; each is tried,
+        few: with these settings on top.
         draws: whether a training step draws noise.
         by_heart: settings on top, for learning one batch by heart.
         fit: how to train for that; the loss must come below `least`.
@@ -33,26 +40,60 @@ class Case:
     name: str
     variant: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "images"
+    shape: tuple[int, ...] = (6, 6)
     tiny: Mapping[str, Any] = field(default_factory=dict)
     tiny_shape: tuple[int, ...] = (2, 3)
     shapes: tuple[tuple[int, ...], ...] = ANY_SHAPE
+    few: Mapping[str, Any] = field(default_factory=lambda: {"codings": 3})
     draws: bool = False
     by_heart: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
     least: float = 0.05
 
-    def create(self, **settings: Any) -> models.Model:
-        """The model of this row, with settings on top."""
-        return models.create(self.name, **{**self.config, **settings})
+    def create(self, shape: tuple[int, ...] | None = None, **settings: Any) -> models.Model:
+        """The model of this row, for samples of that shape, with settings on top."""
+        shape = shape or self.shape
+        text = {"alphabet": ALPHABET[: shape[-1]]} if self.kind == "characters" else {}
+        return models.create(self.name, image_shape=shape, **{**self.config, **text, **settings})
+
+    def samples(self, n: int, shape: tuple[int, ...] | None = None, *, seed: int = 0) -> np.ndarray:
+        """Samples for the model, drawn by chance."""
+        return samples(self.kind, n, shape or self.shape, seed=seed)
+
+    def batch(self) -> np.ndarray:
+        """Eight samples that can be reproduced without any loss: pixels are black or white."""
+        if self.kind == "images":
+            return np.round(images(8))
+        return self.samples(8, (10, 4))
 
     def __str__(self) -> str:
         return f"{self.name}-{self.variant}" if self.variant else self.name
+
+
+def samples(kind: str, n: int, shape: tuple[int, ...], *, seed: int = 0) -> np.ndarray:
+    """Random samples of a kind: (n, *shape) float32 in [0, 1], NaN after the end of sequences."""
+    x = Random(seed).uniform((n, *shape))
+    if kind == "characters":
+        x = np.eye(shape[-1], dtype=np.float32)[x.argmax(axis=2)]
+    if kind != "images":
+        x[~lengths_mask(n, shape[0])] = np.nan
+    return x
+
+
+def lengths_mask(n: int, steps: int) -> np.ndarray:
+    """Where n sequences have steps, (n, steps); all lengths in turn, the longest first."""
+    return np.arange(steps) < steps - np.arange(n)[:, None] % steps
 
 
 SMALL = {"widths": (4,), "codings": 2}
 SMOOTH = {**SMALL, "activation": "tanh"}  # SELU has a kink at 0, where dropout and padding lead
 SGD = {"epochs": 400, "learning_rate": 0.5}
 ADAM = {"epochs": 400, "optimizer": "adam", "learning_rate": 3e-3}
+LONGER = {**ADAM, "epochs": 1000, "learning_rate": 5e-3}
+TINY = {"widths": (2,), "codings": 2}
+SERIES = {"kind": "series", "output": "identity", "loss": "mse"}
+CHARACTERS = {"kind": "characters", "output": "softmax", "loss": "softmax_cross_entropy"}
 
 CASES = [
     Case("linear-ae", tiny={"codings": 2}, by_heart={"codings": 8}, fit=ADAM),
@@ -72,10 +113,46 @@ CASES = [
         {"filters": (4, 8)},
         tiny={**SMOOTH, "filters": (2,), "beta": 0.5},
         tiny_shape=(3, 4),
-        shapes=(GREY, RGB, ODD, ONE_PIXEL),
+        shapes=(*MAPS, ONE_PIXEL),
         draws=True,
         by_heart={"beta": 0.01},
         fit=ADAM,
+    ),
+    Case(
+        "conv-ae",
+        shape=(9, 8),
+        tiny={"widths": (2, 2), "activation": "tanh", "seed": 3},  # no pooling is undecided
+        tiny_shape=(5, 4),
+        shapes=(*MAPS, (8, 8)),
+        few={},
+        fit=ADAM,
+    ),
+    Case(
+        "conv-ae",
+        "means",
+        {"codings": 30, "loss": "mse"},
+        shape=(9, 8),
+        tiny={"widths": (2,), "codings": 2, "activation": "tanh"},
+        tiny_shape=(3, 4, 2),
+        shapes=(*MAPS, (8, 8)),
+        fit=ADAM,
+    ),
+    Case("recurrent-ae", tiny=TINY, shapes=(*MAPS, ONE_PIXEL), fit=LONGER),
+    Case("gru-ae", tiny=TINY, tiny_shape=(2, 3, 2), shapes=(*MAPS, ONE_PIXEL), fit=LONGER),
+    *(
+        Case(
+            name,
+            config["kind"],
+            {**config, "codings": 20, "widths": (30,)},
+            kind=config["kind"],
+            shape=(6, 3),
+            tiny=TINY,
+            tiny_shape=(3, 2),
+            shapes=((13, 9), (6, 2)),
+            fit=ADAM,
+        )
+        for name in ("recurrent-ae", "gru-ae")
+        for config in (SERIES, CHARACTERS)
     ),
 ]
 

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 import tinygen
-from tests.models.cases import CASES, each
-from tests.models.twins import images
+from tests.models.cases import ALPHABET, CASES, each, samples
 from tests.training.toys import trainer, whole_state
-from tinygen import Random, gradcheck, gradgradcheck, models, tensor
+from tinygen import Random, gradcheck, gradgradcheck, models, ops, tensor
 from tinygen.training import Callback, evaluate, fit
 
 
@@ -24,10 +23,12 @@ def test_every_model_has_a_case():
 @each()
 def test_gradients_of_the_whole_loss(case):
     shape = case.tiny_shape
-    model = case.create(image_shape=shape, **case.tiny).to(dtype="float64")
+    model = case.create(shape, **case.tiny).to(dtype="float64")
+    real = ~np.isnan(case.samples(3, shape))  # where there is something, in sequences
     x = tensor(Random(1).uniform((3, *shape), 0.1, 0.9, dtype=np.float64), requires_grad=True)
 
     def whole(x, *parameters):
+        x = x if real.all() else ops.where(real, x, np.nan)
         return model.loss(x, rng=Random(0))  # the same noise every time
 
     inputs = [x, *model.parameters()]
@@ -37,29 +38,33 @@ def test_gradients_of_the_whole_loss(case):
 
 @each()
 def test_one_batch_can_be_learned_by_heart(case):
-    x = np.round(images(8))  # black and white, so that the least loss is 0
-    model = case.create(image_shape=x.shape[1:], **case.by_heart)
+    x = case.batch()
+    model = case.create(x.shape[1:], **case.by_heart)
     before = evaluate(model, x)
     fit(model, x, batch_size=8, verbose=False, **case.fit)
     after = evaluate(model, x)
     assert after["loss"] < case.least < before["loss"]
-    assert before["rounded_accuracy"] < 0.9 < 0.99 < after["rounded_accuracy"]
+    for name in {"accuracy", "rounded_accuracy"} & after.keys():
+        assert before[name] < 0.9 < 0.99 < after[name]
+    assert (case.kind == "series") != any("accuracy" in name for name in after)
 
 
 @pytest.mark.parametrize(("case", "shape"), [(c, s) for c in CASES for s in c.shapes], ids=str)
 def test_samples_of_any_shape(case, shape):
-    x = Random(0).uniform((6, *shape))
-    model = case.create(image_shape=shape, codings=3)
+    x = case.samples(6, shape)
+    model = case.create(shape, **case.few)
     before = evaluate(model, x)
     fit(model, x, epochs=3, batch_size=4, optimizer="sgd", learning_rate=0.05, verbose=False)
-    assert model.encode(x).shape == (6, 3)
-    assert model.decode(model.encode(x)).shape == model.reconstruct(x).shape == x.shape
+    codings = model.encode(x)
+    assert codings.shape == (6, case.few.get("codings", codings.shape[1]))
+    assert model.decode(codings).shape == model.reconstruct(x).shape == x.shape
+    np.testing.assert_array_equal(np.isnan(model.reconstruct(x).numpy()), np.isnan(x))
     assert evaluate(model, x)["loss"] < before["loss"]
 
 
 @each()
 def test_noise_comes_from_the_stream_that_is_given_and_from_nowhere_else(case):
-    model, x = case.create(image_shape=(6, 6)), Random(2).uniform((4, 6, 6))
+    model, x = case.create(), case.samples(4)
     first, again, other = (model.loss(x, rng=Random(seed)).item() for seed in (0, 0, 1))
     assert first == again
     assert (first != other) == case.draws
@@ -82,9 +87,10 @@ class States(Callback):
 @each()
 def test_a_run_that_goes_on_from_any_step_ends_as_if_it_had_not_stopped(case):
     def make(*callbacks):
-        model = case.create(image_shape=(6, 6))
+        model = case.create()
         stages = model.stages(replace(model.recipe(), epochs=2))
-        return trainer(model, *stages, callbacks=callbacks)
+        x, valid = case.samples(38), case.samples(11, seed=1)
+        return trainer(model, *stages, arrays=[x], valid=[valid], callbacks=callbacks)
 
     states = States()
     whole = make(states)
@@ -99,7 +105,7 @@ def test_a_run_that_goes_on_from_any_step_ends_as_if_it_had_not_stopped(case):
 
 @each()
 def test_saved_models_come_back(case, tmp_path):
-    model = case.create(image_shape=(6, 6), seed=3)
+    model = case.create(seed=3)
     model.parameters()[0].data[0, 0] = 3.0  # not what the seed gives
     path = tmp_path / "a model.safetensors"
     model.save(path)
@@ -109,7 +115,7 @@ def test_saved_models_come_back(case, tmp_path):
     assert list(mine) == list(yours)
     for name in mine:
         np.testing.assert_array_equal(mine[name], yours[name], err_msg=name)
-    x = Random(0).uniform((3, 6, 6))
+    x = case.samples(3)
     assert found.measures(x, rng=Random(1)) == model.eval().measures(x, rng=Random(1))
 
 
@@ -117,10 +123,41 @@ def test_saved_models_come_back(case, tmp_path):
     ("name", "preset"), [(n, p) for n in models.names() for p in models.find(n).recipes]
 )
 def test_every_preset_makes_a_model_and_trains_it(name, preset):
-    recipe = models.find(name).recipe(preset)
-    model = models.create(name, preset=preset, image_shape=(6, 6))
-    assert model.config == {**models.options(name), **recipe.config, "image_shape": (6, 6)}
+    recipe, shape = models.find(name).recipe(preset), (8, 8)
+    kind = {".txt": "characters", "series": "series"}.get(recipe.data, "images")
+    config = {"image_shape": shape}
+    if kind != "images":
+        config["kind"] = kind
+    if kind == "characters":
+        config["alphabet"] = ALPHABET[:8]
+    model = models.create(name, preset=preset, **config)
+    assert model.config == {**models.options(name), **recipe.config, **config}
     before = model.state_dict()
-    history = fit(model, Random(0).uniform((8, 6, 6)), epochs=1, verbose=False)
+    history = fit(model, samples(kind, 8, shape), epochs=1, verbose=False)
     assert np.isfinite(history["loss"]).all()
     assert all((before[key] != after).any() for key, after in model.state_dict().items())
+
+
+# What is refused
+
+
+@each()
+def test_samples_that_the_model_was_not_made_for(case):
+    model, x = case.create(), case.samples(4)
+    whole = np.where(np.isnan(x), 0, x * 255).astype(np.uint8)
+    ways = (model.encode, model.reconstruct, lambda x: model.loss(x, rng=Random(0)))
+    for use in (*ways, lambda x: evaluate(model, x)):
+        with pytest.raises(TypeError, match=r"x holds integers \(uint8\); .* floats"):
+            use(whole)
+        for other in (x[:, 1:], x[:, :, 1:], x[..., None].repeat(3, axis=-1), x[0]):
+            with pytest.raises(ValueError, match=f"{case.name} was made for samples of shape"):
+                use(other)
+    before = model.state_dict()
+    with pytest.raises(ValueError, match=r"x holds integers \(uint8\)"):
+        fit(model, whole, verbose=False)
+    with pytest.raises(ValueError, match=f"{case.name} was made for samples of shape"):
+        fit(model, x[:, 1:], verbose=False)
+    with pytest.raises(ValueError, match=f"{case.name} was made for samples of shape"):
+        fit(model, x, validation_data=x[:, :, 1:], verbose=False)
+    for key, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.models import twins
-from tests.models.twins import batches, images
+from tests.models.twins import ALPHABET, batches, samples
 from tinygen import Random, models, optim
 
 TWINS = [
@@ -23,7 +23,20 @@ TWINS = [
     ("vae", "ed2", twins.VariationalTwin),
     ("vae", "ed3", twins.VariationalTwin),
     ("vae", "convolutional", twins.ConvolutionalTwin),
+    ("conv-ae", "text", twins.PoolingTwin),
+    ("conv-ae", "ed3", twins.PoolingTwin),
+    ("recurrent-ae", "text", twins.RecurrentTwin),
+    ("recurrent-ae", "ed3", twins.RecurrentTwin),
+    ("recurrent-ae", "series", twins.RecurrentTwin),
+    ("recurrent-ae", "characters", twins.RecurrentTwin),
+    ("gru-ae", "text", twins.GatedTwin),
+    ("gru-ae", "series", twins.GatedTwin),
 ]
+SLOW = ("convolutional", "conv-ae", "recurrent-ae", "gru-ae")  # these do fewer steps
+SEQUENCES = {
+    "series": {"kind": "series", "image_shape": (48, 1)},
+    "characters": {"kind": "characters", "alphabet": ALPHABET, "image_shape": (24, len(ALPHABET))},
+}
 # Adaptive optimisers make rounding errors of small gradients as large as others, so that two
 # libraries agree for long in float64 only.
 CASES = [
@@ -45,12 +58,18 @@ def torch():
 @pytest.mark.parametrize(("name", "preset", "twin", "dtype"), CASES)
 def test_steps_are_pytorchs(torch, name, preset, twin, dtype):
     torch.set_default_dtype(getattr(torch, dtype))
-    steps = 20 if preset == "convolutional" else 100
-    model = models.create(name, preset=preset).to(dtype=dtype)
+    steps = 20 if name in SLOW or preset in SLOW else 100
+    model = models.create(name, preset=preset, **SEQUENCES.get(preset, {})).to(dtype=dtype)
+    if name == "conv-ae":  # with biases of 0, black pixels come to lie on kinks of activations
+        for key, p in model.named_parameters():
+            p.data += 0.05 * Random(2).stream(key).normal(p.shape) * key.endswith("bias")
     recipe = model.recipe(preset)
     step = twin(model, dtype).trainer(recipe)
-    optimizer = optim.create(recipe.optimizer, model, **recipe.options)
-    data = list(batches(images(1024).astype(dtype), steps))
+    options = dict(recipe.options)
+    if recipe.optimizer != "sgd":
+        options["convention"] = "pytorch"
+    optimizer = optim.create(recipe.optimizer, model, **options)
+    data = list(batches(samples(preset, 1024).astype(dtype), steps))
     ours = []
     for i, x in enumerate(data):
         loss = model.loss(x, rng=Random(1).at(i))
@@ -61,4 +80,4 @@ def test_steps_are_pytorchs(torch, name, preset, twin, dtype):
     # in turns, idle threads of one library slow the other
     theirs = [step(x, Random(1).at(i)) for i, x in enumerate(data)]
     np.testing.assert_allclose(ours, theirs, rtol=1e-5 if dtype == "float32" else 1e-8)
-    assert ours[-1] < 0.95 * ours[0]  # it did learn on the way
+    assert model.loss(data[0], rng=Random(1).at(0)).item() < 0.99 * ours[0]  # it did learn

@@ -1,4 +1,4 @@
-"""The dense autoencoders once more, in PyTorch; images to train both on; batches of them.
+"""The autoencoders once more, in PyTorch; what to train both on; batches of it.
 
 A twin has the weights of a model and its loss, written down anew from the chapter. Noise is not
 PyTorch's: a twin draws it where the model does, from the same stream.
@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygen import data, ops
 from tinygen.data import Loader
+from tinygen.data.text import alphabet_of, one_hot
 from tinygen.models import Model, Recipe
 from tinygen.ops.random import Random
 
@@ -21,6 +22,18 @@ def images(n: int) -> np.ndarray:
     """Fashion-MNIST if it is here, else faces: (n, 28, 28) float32 in [0, 1]."""
     name = "fashion-mnist" if data.is_here("fashion-mnist") else "faces"
     return data.load(name, size=28, channels=1, count=2 * n).train.floats()[:n]
+
+
+ALPHABET = alphabet_of([f"{i} squared is {i * i}\n" for i in range(50)])
+
+
+def samples(preset: str, n: int) -> np.ndarray:
+    """What a preset is for: images, series, or text (n, 24 steps, characters)."""
+    if preset == "series":
+        return data.load("series", count=n).images
+    if preset == "characters":
+        return one_hot([f"{i % 50} squared is {(i % 50) ** 2}\n" for i in range(n)], ALPHABET, 24)
+    return images(n)
 
 
 def batches(x: np.ndarray, steps: int, size: int = 32) -> Iterator[np.ndarray]:
@@ -32,7 +45,13 @@ def batches(x: np.ndarray, steps: int, size: int = 32) -> Iterator[np.ndarray]:
 
 
 class Twin:
-    """The weights of a model as PyTorch's parameters, and its loss; here the stacked one's."""
+    """The weights of a model as PyTorch's parameters, and its loss; here the stacked one's.
+
+    Attributes:
+        shape: of a sample, as the twin takes it.
+    """
+
+    shape: tuple[int, ...] = (-1,)
 
     def __init__(self, model: Model, dtype: str) -> None:
         import torch
@@ -42,7 +61,7 @@ class Twin:
         if self.config["loss"] == "binary_cross_entropy":
             self.criterion = self.cross_entropy
         names = {"selu": torch.selu, "relu": torch.relu, "sigmoid": torch.sigmoid}
-        self.f = names[self.config["activation"]]
+        self.f = names.get(self.config.get("activation"))
         self.output = names.get(self.config["output"], lambda x: x)
         self.parameters = {
             name: torch.nn.Parameter(torch.from_numpy(array.astype(dtype)))
@@ -82,13 +101,18 @@ class Twin:
         optimizer = {
             "sgd": lambda: o.SGD(p, lr=recipe.options.get("learning_rate")),
             "rmsprop": lambda: o.RMSprop(p, lr=1e-3, alpha=0.9, eps=1e-7),
-            "nadam": lambda: o.NAdam(p, lr=1e-3, eps=1e-7),
+            "nadam": lambda: o.NAdam(p, lr=recipe.options.get("learning_rate", 1e-3), eps=1e-7),
         }[recipe.optimizer]()
+        most = recipe.options.get("clip_norm")
 
         def step(x: np.ndarray, rng: Random) -> float:
             optimizer.zero_grad()
-            loss = self.loss(self.noise(x.reshape(len(x), -1)), rng)
+            loss = self.loss(self.noise(x.reshape(len(x), *self.shape)), rng)
             loss.backward()
+            if most is not None:
+                norm = self.torch.stack([w.grad.norm() for w in p]).norm()
+                for w in p:
+                    w.grad *= (most / norm).clamp(max=1)
             optimizer.step()
             return float(loss.detach())
 
@@ -193,3 +217,90 @@ class ConvolutionalTwin(VariationalTwin):
             h = functional.conv_transpose2d(h, w, p[f"decoder.layers.{i}.bias"], stride=2)
             h = f(h[:, :, :-1, :-1])
         return h.flatten(1)
+
+
+class PoolingTwin(Twin):
+    """3x3 convolutions and pooling: 28 -> 14 -> 7 -> 3; transposed ones: 3 -> 7 -> 14 -> 28."""
+
+    def convolution(self, h, name, f=None):
+        w, b = self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"]
+        return (f or self.f)(
+            self.torch.nn.functional.conv2d(h, w.permute(3, 2, 0, 1), b, padding=1)
+        )
+
+    def encode(self, x, rng):
+        h = x.reshape(-1, 1, 28, 28)
+        for i in (1, 3, 5):
+            h = self.convolution(h, f"encoder.layers.{i}")
+            h = self.torch.nn.functional.max_pool2d(h, 2)
+        if self.config["codings"]:
+            return self.convolution(h, "encoder.layers.7").mean(dim=(2, 3))
+        return h.permute(0, 2, 3, 1).flatten(1)
+
+    def decode(self, z):
+        first = 1  # transposed convolution
+        if self.config["codings"]:
+            z, first = self.dense(z, "decoder.layers.0", lambda h: h), 2
+        h = z.reshape(len(z), 3, 3, -1).permute(0, 3, 1, 2)
+        for i, side, f in ((0, 7, self.f), (1, 14, self.f), (2, 28, self.output)):
+            name = f"decoder.layers.{first + i}"
+            w, b = self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"]
+            h = self.torch.nn.functional.conv_transpose2d(h, w.permute(3, 2, 0, 1), b, stride=2)
+            h = f(h[:, :, :side, :side])
+        return h.flatten(1)
+
+
+class RecurrentTwin(Twin):
+    """LSTMs 100, 30 and 100 step by step; where a sequence has ended, their states stay.
+
+    c' = f c + i g  and  h' = o tanh(c'), gates in the order i, f, g, o.
+    """
+
+    def __init__(self, model, dtype):
+        super().__init__(model, dtype)
+        self.shape = (self.config["image_shape"][0], -1)
+
+    def step(self, x, state, w, u, b):
+        h, c = state
+        i, f, g, o = (x @ w + h @ u + b).chunk(4, dim=1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+    def layer(self, x, real, name):
+        """The states h after every step: (n, steps, features) -> (n, steps, units)."""
+        w, u, b = (self.parameters[f"{name}.{p}"] for p in ("weight", "recurrent_weight", "bias"))
+        state = [x.new_zeros(len(x), u.shape[0])] * 2
+        found = []
+        for t in range(x.shape[1]):
+            here = real[:, t, None]
+            new = self.step(x[:, t], state, w, u, b)
+            state = [self.torch.where(here, a, b) for a, b in zip(new, state, strict=True)]
+            found.append(state[0])
+        return self.torch.stack(found, dim=1)
+
+    def loss(self, x, rng):
+        real = ~x.isnan().any(dim=2)
+        x = x.nan_to_num(0.0)
+        h = self.layer(self.layer(x, real, "encoder.layers.0"), real, "encoder.layers.1")
+        h = h[:, -1:].expand(-1, x.shape[1], -1)
+        h = self.layer(h, real, "decoder.layers.1")
+        y = self.dense(h, "decoder.layers.2.layer", self.output)
+        if self.config["kind"] == "characters":
+            losses = -(x * y.log_softmax(dim=2)).sum(dim=2)
+        elif self.config["loss"] == "mse":
+            losses = ((y - x) ** 2).mean(dim=2)
+        else:
+            y = y.clamp(1e-7, 1 - 1e-7)
+            losses = -(x * y.log() + (1 - x) * (1 - y).log()).mean(dim=2)
+        return ((losses * real).sum(dim=1) / real.sum(dim=1)).mean()
+
+
+class GatedTwin(RecurrentTwin):
+    """h' = z h + (1 - z) g  with  g = tanh(xg + r hg), gates in the order z, r, g."""
+
+    def step(self, x, state, w, u, b):
+        h, c = state
+        xz, xr, xg = (x @ w + b[0]).chunk(3, dim=1)
+        hz, hr, hg = (h @ u + b[1]).chunk(3, dim=1)
+        z = (xz + hz).sigmoid()
+        return z * h + (1 - z) * (xg + (xr + hr).sigmoid() * hg).tanh(), c

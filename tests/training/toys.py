@@ -52,9 +52,11 @@ def stage(model, epochs=3, optimizer="sgd", **options) -> Stage:
 
 
 def trainer(model, *stages, **options) -> Trainer:
-    """A trainer of `model` on the images."""
-    given = {"valid": [images(11, seed=1)], "batch_size": BATCH, "seed": 3, **options}
-    return Trainer(model, stages or [stage(model)], [images()], **given)
+    """A trainer of `model`, on the images unless there are others."""
+    data = {"arrays": [images()], "valid": [images(11, seed=1)]}
+    return Trainer(
+        model, stages or [stage(model)], **{**data, "batch_size": BATCH, "seed": 3, **options}
+    )
 
 
 def run_in(folder: Path, trainer: Trainer) -> Trainer:

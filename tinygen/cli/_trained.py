@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from ..training.experiment import Experiment
 
 
-def restored(run_folder: str) -> tuple[Experiment, Autoencoder, Path]:
-    """A run's experiment, its trained autoencoder of images, and its folder."""
+def restored(run_folder: str, *, images: bool = True) -> tuple[Experiment, Autoencoder, Path]:
+    """A run's experiment, its trained autoencoder, and its folder.
+
+    With `images`, raises ValueError if it is one of series or characters.
+    """
     from ..models import Autoencoder
     from ..training.experiment import restore
 
@@ -24,6 +27,8 @@ def restored(run_folder: str) -> tuple[Experiment, Autoencoder, Path]:
         raise ValueError(f"{folder}: {model.name} has no codings; an autoencoder does")
     if experiment.samples.ndim < 3:
         raise ValueError(f"{folder}: the model was trained on points, not on images")
+    if images and model.kind != "images":
+        raise ValueError(f"{folder}: the model was trained on {model.kind}, not on images")
     return experiment, model, folder
 
 

@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
     what = "Draw a plate of its first images."
     example = "examples:\n  tinygen data show faces --size 64\n  tinygen data show photos -n 9"
     show = add_command(parts, "show", what, example, run_show)
-    show.add_argument("name", metavar="NAME", help="a data set, a folder or an .npz file")
+    show.add_argument("name", metavar="NAME", help="a data set, a folder, an .npz or a .txt file")
     show.add_argument("-n", type=positive, default=64, help="how many (default 64)")
     show.add_argument("--size", type=positive, help="height and width in pixels")
     show.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB")
@@ -42,7 +42,7 @@ def run_list(options: argparse.Namespace) -> int:
         here = "here" if data.is_here(name) else "not here"
         print(f"{name:16}{here:11}{data.describe(name).description}")
     print("\nWhat is not here: tinygen data fetch NAME")
-    print("Also a folder of images, or an .npz file with an array `images`.")
+    print("Also a folder of images, an .npz file with an array `images`, or a .txt file.")
     return 0
 
 

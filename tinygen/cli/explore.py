@@ -124,11 +124,11 @@ def run_activations(options: argparse.Namespace) -> int:
     from ..latent import encode, mean_activations, shares
     from ..view.embedding import draw_activations, save_figure
 
-    experiment, model, folder = restored(options.run_folder)
+    experiment, model, folder = restored(options.run_folder, images=False)
     codings = encode(model, experiment.samples)
     means = mean_activations(codings)
     low, high = (0.0, 1.0) if codings.min() >= 0 and codings.max() <= 1 else (None, None)
-    title = f"{model.name}: {codings.shape[1]} units, {len(codings):,} images"
+    title = f"{model.name}: {codings.shape[1]} units, {len(codings):,} samples"
     figure = draw_activations(
         shares(codings, BINS, low, high),
         shares(means, BINS, low),

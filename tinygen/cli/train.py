@@ -15,6 +15,8 @@ EXAMPLE = """examples:
   tinygen train stacked-ae --epochs 20 --seed 1            the chapter's recipe on Fashion-MNIST
   tinygen train tied-ae --set codings=10 --set learning_rate=1.0
   tinygen train stacked-ae --preset greedy --dry-run       show what would be done
+  tinygen train recurrent-ae --data series                 series of unequal lengths
+  tinygen train recurrent-ae --data poems.txt              the characters of a text
 """
 
 
@@ -23,7 +25,7 @@ def add_to(commands: Any) -> None:
     train = add_command(commands, "train", "Train a model.", EXAMPLE, run)
     train.add_argument("name", metavar="NAME", help="a model, such as stacked-ae")
     train.add_argument("--preset", help="one of the model's recipes (default: the chapter's)")
-    train.add_argument("--data", help="a data set, a folder of images or an .npz file")
+    train.add_argument("--data", help="a data set, a folder of images, an .npz or a .txt")
     length = train.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data")
     length.add_argument("--images", type=positive, metavar="N", help="or samples seen in all")

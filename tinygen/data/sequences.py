@@ -22,7 +22,8 @@ def pad_sequences(sequences: Sequence[Any], steps: int | None = None) -> Array:
         sequences: their numbers, one of them at least in each.
         steps: the length of the array; by default that of the longest sequence.
 
-    Raises DataError for a sequence that is empty, too long or of other features than the first.
+    Raises DataError for a sequence that is empty, too long, of other features than the first, or
+    has NaN in it.
 
     >>> pad_sequences([[1, 2, 3], [4]])[..., 0]
     array([[ 1.,  2.,  3.],
@@ -32,19 +33,24 @@ def pad_sequences(sequences: Sequence[Any], steps: int | None = None) -> Array:
         raise DataError("pad_sequences: no sequences were given")
     rows = [np.asarray(sequence, np.float32) for sequence in sequences]
     rows = [row[:, np.newaxis] if row.ndim == 1 else row for row in rows]
-    steps = max(map(len, rows)) if steps is None else steps
-    features = rows[0].shape[-1]
-    padded: Array = np.full((len(rows), steps, features), np.nan, np.float32)
     for i, row in enumerate(rows):
-        if not len(row):
-            raise DataError(f"pad_sequences: sequence {i} is of length 0; leave it out")
-        if row.ndim != 2 or row.shape[1] != features:
+        name = f"pad_sequences: sequence {i}"
+        if row.ndim != 2 or row.shape[1:] != rows[0].shape[1:]:
             raise DataError(
-                f"pad_sequences: sequence {i} has shape {np.shape(sequences[i])}, the first one "
-                f"{np.shape(sequences[0])}; only the lengths may differ"
+                f"{name} has shape {np.shape(sequences[i])}, the first one "
+                f"{np.shape(sequences[0])}; needed are (length,) or (length, features), and only "
+                "the lengths may differ"
             )
-        if len(row) > steps:
-            raise DataError(f"pad_sequences: sequence {i} has {len(row)} steps, more than {steps}")
+        if not len(row):
+            raise DataError(f"{name} is of length 0; leave it out")
+        if np.isnan(row).any():
+            raise DataError(f"{name} has NaN, which stands for steps after the last one")
+        if steps is not None and len(row) > steps:
+            raise DataError(f"{name} has {len(row)} steps, more than {steps}")
+    longest = max(map(len, rows))
+    shape = len(rows), longest if steps is None else steps, rows[0].shape[1]
+    padded: Array = np.full(shape, np.nan, np.float32)
+    for i, row in enumerate(rows):
         padded[i, : len(row)] = row
     return padded
 

@@ -19,7 +19,8 @@ END = "\n"  # ends a line, and so is a character like any other
 def read_lines(path: str | os.PathLike[str], steps: int = STEPS) -> list[str]:
     """The lines of a UTF-8 text file that are not blank, each with its end, "\\n".
 
-    Lines of more than `steps` characters are cut into pieces of that length.
+    Lines of more than `steps` characters are cut into pieces of that length. An end for which the
+    last piece has no room is left out.
 
     Raises DataError if there is nothing but blanks in the file, or no text.
     """
@@ -32,7 +33,7 @@ def read_lines(path: str | os.PathLike[str], steps: int = STEPS) -> list[str]:
     lines = [line.rstrip() + END for line in text.splitlines() if line.strip()]
     if not lines:
         raise DataError(f"{os.fspath(path)}: there is no text in it. Give a file with some lines.")
-    return [line[i : i + steps] for line in lines for i in range(0, len(line), steps)]
+    return [line[i : i + steps] for line in lines for i in range(0, len(line) - 1, steps)]
 
 
 def alphabet_of(lines: Sequence[str]) -> str:
@@ -62,13 +63,11 @@ def one_hot(lines: Sequence[str], alphabet: str, steps: int = STEPS) -> Array:
             f"{shape[0]:,} lines of up to {steps} characters, {shape[2]} different ones, take "
             f"{total:,} bytes; at most {MAX_BYTES:,} are used. Give a smaller count= or size=."
         )
-    known = np.array([ord(character) for character in alphabet], np.uint32)
-    order = known.argsort()
-    found = np.frombuffer("".join(lines).encode("utf-32-le"), np.uint32)
-    places = order[np.searchsorted(known[order], found).clip(max=len(known) - 1)]
-    if (known[places] != found).any():
-        unknown = chr(found[(known[places] != found).argmax()])
-        raise DataError(f"one_hot: {unknown!r} is not in the alphabet {alphabet!r}")
+    place = {character: i for i, character in enumerate(alphabet)}
+    unknown = sorted(set().union(*lines) - place.keys())
+    if unknown:
+        raise DataError(f"one_hot: {unknown[0]!r} is not in the alphabet {alphabet!r}")
+    places = [place[character] for line in lines for character in line]
     x: Array = np.full(shape, np.nan, np.float32)
     x[np.arange(steps) < lengths[:, None]] = np.eye(len(alphabet), dtype=np.float32)[places]
     return x

@@ -81,6 +81,8 @@ class RecurrentAutoencoder(Autoencoder):
                 "an alphabet, and nothing else does (--preset characters --data FILE.txt); got "
                 f"kind {kind!r}, output {output!r}, loss {loss!r} and {len(alphabet)} characters"
             )
+        if not widths:
+            raise ValueError(f"{self.name}: needs at least one width, or the decoder has no layer")
         if len(image_shape) < 2 or (text and len(alphabet) != image_shape[1]):
             raise ValueError(
                 f"{self.name}: image_shape must be (steps, features), or (steps, {len(alphabet)}) "

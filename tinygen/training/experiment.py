@@ -43,13 +43,21 @@ class Experiment:
     def build(cls, settings: Mapping[str, Any]) -> Experiment:
         """Load the data and make the model for it, which notes what the samples are."""
         train, valid, dataset = _data(settings["data"])
-        config = {**settings["config"], "image_shape": list(train[0].shape[1:])}
+        config, source = dict(settings["config"]), settings["data"]["source"]
         if dataset is not None and dataset.kind == "characters":
             if config["alphabet"] not in ("", dataset.alphabet):
                 raise RunError(
-                    f"{settings['data']['source']} has other characters than when the run began"
+                    f"{source} has other characters than when the run began; the model can only go "
+                    "on with the text that it knows"
                 )
             config["alphabet"] = dataset.alphabet
+        shape = list(train[0].shape[1:])
+        if config.get("image_shape") not in (None, shape):
+            raise RunError(
+                f"{source} has samples of shape {tuple(shape)}, the model is one for "
+                f"{tuple(config['image_shape'])}: the data is not what it was when the run began"
+            )
+        config["image_shape"] = shape
         model = models.create(settings["model"], **config)
         return cls({**settings, "config": config}, model, train, valid, dataset)
 

@@ -25,6 +25,7 @@ from ..optim import BY_NAME, Optimizer
 QUICK_SAMPLES, QUICK_EPOCHS = 2000, 2
 PLANE = "plane"  # the data of the linear autoencoder, which is no set of images
 TABLES = ("config", "data", "training", "options")
+FROM_DATA = ("image_shape", "kind", "alphabet")  # settings of a model that nobody chooses
 FOREVER = 10**6  # epochs, where the number of steps is the limit
 OPTIONAL = ("size", "channels", "count", "max_steps", "patience", "clip_norm", "clip_value")
 
@@ -63,41 +64,19 @@ def settings(
     Raises ValueError for unknown names, with the nearest known one, and for unfit values.
     """
     preset = preset or _preset(name, data)
-    recipe = models.find(name).recipe(preset)
-    _check_kind(name, preset, data or recipe.data)
     overrides = dict(overrides or {})
-    optimizer = overrides.get("optimizer", recipe.optimizer)
-    if optimizer not in BY_NAME:
-        raise ValueError(f"unknown optimizer {optimizer!r}{nearest(optimizer, BY_NAME)}")
+    result = recipe_settings(name, preset, overrides.get("optimizer"))
+    if data is not None:
+        result["data"]["source"] = data
+    _check_kind(name, preset, result["data"]["source"])
     check_device(device)
-    own_options = recipe.options if optimizer == recipe.optimizer else {}
-    result: dict[str, Any] = {
-        "model": name,
-        "preset": preset or next(iter(models.find(name).recipes)),
-        "config": {**models.options(name), **recipe.config, "seed": seed},
-        "data": {
-            "source": data or recipe.data,
-            "size": recipe.size,
-            "channels": recipe.channels,
-            "count": None,
-            "seed": 0,
-        },
-        "training": {
-            "epochs": min(QUICK_EPOCHS, recipe.epochs) if quick else recipe.epochs,
-            "max_steps": None,
-            "batch_size": recipe.batch_size,
-            "accumulate": 1,
-            "patience": None,
-            "seed": seed,
-            "device": device,
-            "greedy": recipe.greedy,
-            "optimizer": recipe.optimizer,
-        },
-        "options": {**_options(BY_NAME[optimizer]), **own_options},
-    }
+    training = result["training"]
+    training["device"] = device
+    result["config"]["seed"] = training["seed"] = seed
+    if quick:
+        training["epochs"] = min(QUICK_EPOCHS, training["epochs"])
     for key, value in overrides.items():
         _override(name, result, key, value)
-    training = result["training"]
     if batch_size is not None:
         training["batch_size"] = batch_size
     _budget(training, epochs, steps, images)
@@ -112,6 +91,39 @@ def settings(
     if models.find(name).padded:
         result["config"]["kind"] = datasets.kind_of(result["data"]["source"])
     return result
+
+
+def recipe_settings(name: str, preset: str, optimizer: str | None = None) -> dict[str, Any]:
+    """All settings as a recipe has them; the options are those of another optimiser, if asked."""
+    recipe = models.find(name).recipe(preset)
+    optimizer = recipe.optimizer if optimizer is None else optimizer
+    if optimizer not in BY_NAME:
+        raise ValueError(f"unknown optimizer {optimizer!r}{nearest(optimizer, BY_NAME)}")
+    own_options = recipe.options if optimizer == recipe.optimizer else {}
+    return {
+        "model": name,
+        "preset": preset,
+        "config": {**models.options(name), **recipe.config},
+        "data": {
+            "source": recipe.data,
+            "size": recipe.size,
+            "channels": recipe.channels,
+            "count": None,
+            "seed": 0,
+        },
+        "training": {
+            "epochs": recipe.epochs,
+            "max_steps": None,
+            "batch_size": recipe.batch_size,
+            "accumulate": 1,
+            "patience": None,
+            "seed": 0,
+            "device": "cpu",
+            "greedy": recipe.greedy,
+            "optimizer": recipe.optimizer,
+        },
+        "options": {**_options(BY_NAME[optimizer]), **own_options},
+    }
 
 
 def _preset(name: str, data: str | None) -> str:
@@ -148,7 +160,7 @@ def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
     if len(found) > 1:
         choice = " or ".join(f"{t}.{key}" for t in found)
         raise ValueError(f"there is more than one {key}: say {choice}")
-    if key in ("image_shape", "kind", "alphabet"):
+    if key in FROM_DATA:
         raise ValueError(f"{key} comes from the data: set size and channels")
     old = result[found[0]][key]
     if not (_fits(value, old) or (value is None and key in OPTIONAL)):

@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..data.dataset import TEXT
 from ..models import PUBLISHED, Model, Published
 from ..nn.module import summary_rows
 from ..system import require
@@ -19,7 +20,7 @@ from ..training import Run, load
 from ..training.checkpoint import MODEL, checkpoints, write_atomically
 from ..training.experiment import Experiment, folder_of, restore
 from ..training.progress import short
-from ..training.settings import TABLES, settings
+from ..training.settings import FROM_DATA, TABLES, recipe_settings
 from .chart import line_chart
 from .curves import Curve, grouped, stage_starts
 from .figures import FIGURES, draw_figures
@@ -220,13 +221,11 @@ def setting_tables(config: Mapping[str, Any]) -> dict[str, list[Setting]]:
     """
     if any(table not in config for table in TABLES):
         return {"run": [Setting(k, _shown(v), _shown(v)) for k, v in config.items()]}
-    default = settings(
-        config["model"],
-        preset=config["preset"],
-        overrides={"optimizer": config["training"]["optimizer"]},
-    )
-    own = settings(config["model"], preset=config["preset"])["training"]["optimizer"]
-    default["training"]["optimizer"] = own
+    optimizer = config["training"]["optimizer"]
+    default = recipe_settings(config["model"], config["preset"], optimizer)
+    default["config"].update({k: v for k, v in config["config"].items() if k in FROM_DATA})
+    if default["data"]["source"] == TEXT:  # any will do
+        default["data"]["source"] = config["data"]["source"]
     return {
         table: [
             Setting(key, _shown(config[table].get(key)), _shown(default[table].get(key)))

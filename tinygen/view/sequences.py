@@ -45,12 +45,13 @@ def draw_series(series: Array, path: Path, made: Array | None = None) -> Path:
         lines = axis.plot(wave, color=BLUE, linewidth=1.6)[:1]
         if made is not None:
             lines += axis.plot(made[i], color=ORANGE, linewidth=1.6)[:1]
-        axis.set(xlim=(0, len(wave) - 1), ylim=(low - room, high + room))
+        axis.set(xlim=(0, max(len(wave) - 1, 1)), ylim=(low - room, high + room))
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
         axis.tick_params(labelbottom=i >= len(series) - columns, labelleft=i % columns == 0)
-    names = ["series", "reconstruction"][: len(lines)]
-    figure.legend(lines, names, loc="outside upper left", ncols=2, frameon=False)
+    if made is not None:
+        names = ["series", "reconstruction"]
+        figure.legend(lines, names, loc="outside upper left", ncols=2, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     return path
