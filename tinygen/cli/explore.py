@@ -82,7 +82,7 @@ def add_to(commands: Any) -> None:
         "--image", type=int, metavar="I", help="around its codings (default: the prior's mean)"
     )
     traverse.add_argument(
-        "--steps", type=positive, default=9, metavar="N", help="images of each (default 9)"
+        "--steps", type=positive, default=7, metavar="N", help="images of each (default 7)"
     )
 
 
@@ -297,7 +297,7 @@ def run_traverse(options: argparse.Namespace) -> int:
         caption = f"coding {j}: {carried[j]:.2f} nats"
         if shares is not None:
             most = int(shares[:, j].argmax())
-            caption += f"\n{names[most]} {shares[most, j]:.2f}"
+            caption += f"\n{names[most].replace('_', ' ')} {shares[most, j]:.2f}"
         captions.append(caption)
         print(caption.replace("\n", "  "))
     print("\n".join(scores))

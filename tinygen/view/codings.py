@@ -139,7 +139,7 @@ def traversals(
         [Tile(tile, frame=BLUE if j == nearest[i] else "") for j, tile in enumerate(way)]
         for i, way in enumerate(decoded)
     ]
-    rows[-1] = [replace(t, text=f"{v:+.2g}") for t, v in zip(rows[-1], values, strict=True)]
+    rows[-1] = [replace(t, text=f"{v:.2g}") for t, v in zip(rows[-1], values, strict=True)]
     if image is not None:
         rows.insert(0, [Tile(image[0]), Tile(image[1], sign="|", frame=BLUE)])
         captions = ["image, reconstruction", *captions]
