@@ -21,7 +21,7 @@ EXAMPLE = """examples:
 BINS = 25
 ERROR_NAMES = {"mse": "mean squared error", "binary_cross_entropy": "binary cross-entropy"}
 FAR = 3.0  # standard deviations of the prior that a traversal goes to either side
-FORESTS = 3000  # samples that DCI's forests learn from, and are tested on
+FORESTS = 2000  # samples that DCI's forests learn from, and are tested on
 JUDGED = 500  # queries that the share of look-alikes of the right class is measured on
 
 
