@@ -1,4 +1,4 @@
-"""tinygen explore: maps, histograms, look-alikes, outliers and arithmetic of codings."""
+"""tinygen explore: maps, histograms, look-alikes, outliers, arithmetic, traversals of codings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ._parts import add_command, picture, positive, usage
+from ._parts import UsageError, add_command, picture, positive, usage
 from ._trained import classes_if_any, find_classes, restored
 
 EXAMPLE = """examples:
@@ -16,9 +16,12 @@ EXAMPLE = """examples:
   tinygen explore runs/hashing-ae look-alikes
   tinygen explore runs/stacked-ae outliers --percentile 99.5
   tinygen explore runs/vae arithmetic --to dress --add pullover --remove t-shirt
+  tinygen explore runs/vae traverse --image 3
 """
 BINS = 25
 ERROR_NAMES = {"mse": "mean squared error", "binary_cross_entropy": "binary cross-entropy"}
+FAR = 3.0  # standard deviations of the prior that a traversal goes to either side
+FORESTS = 2000  # samples that DCI's forests learn from, and are tested on
 JUDGED = 500  # queries that the share of look-alikes of the right class is measured on
 
 
@@ -67,6 +70,20 @@ def add_to(commands: Any) -> None:
     arithmetic.add_argument("--remove", required=True, metavar="CLASS", help="its mean taken away")
     arithmetic.add_argument("--to", metavar="CLASS", help="whose images (default: --remove's)")
     _add_by(arithmetic)
+
+    traverse = _part(
+        parts,
+        "traverse",
+        "What each coding of a VAE does, and which known factor it tells most of.",
+        run_traverse,
+        10,
+    )
+    traverse.add_argument(
+        "--image", type=int, metavar="I", help="around its codings (default: the prior's mean)"
+    )
+    traverse.add_argument(
+        "--steps", type=positive, default=7, metavar="N", help="images of each (default 7)"
+    )
 
 
 def _part(
@@ -257,3 +274,79 @@ def run_arithmetic(options: argparse.Namespace) -> int:
     )
     print(save_png(sheet, _path(options, folder)))
     return 0
+
+
+def run_traverse(options: argparse.Namespace) -> int:
+    """A row a coding, those that carry most first; how far they stand for single factors."""
+    import numpy as np
+
+    from ..latent import decode, divergences, encode, traverse
+    from ..view import save_png
+    from ..view.codings import traversals
+
+    experiment, model, folder = restored(options.run_folder)
+    images, which = experiment.samples, options.image
+    if which is not None and not 0 <= which < len(images):
+        raise UsageError(f"--image is from 0 to {len(images) - 1}, not {which}")
+    carried = divergences(model, images)
+    order = np.argsort(-carried, kind="stable")[: options.n]
+    factors = _factors(experiment)
+    shares, scores = _judged(model, experiment.dataset, factors) if factors else (None, [])
+    names, captions = list(factors), []
+    for j in order:
+        caption = f"coding {j}: {carried[j]:.2f} nats"
+        if shares is not None:
+            most = int(shares[:, j].argmax())
+            caption += f"\n{names[most].replace('_', ' ')} {shares[most, j]:.2f}"
+        captions.append(caption)
+        print(caption.replace("\n", "  "))
+    print("\n".join(scores))
+    start, image = np.zeros(len(carried), model.dtype), None
+    if which is not None:
+        start = encode(model, images[which : which + 1])[0]
+        image = (images[which], decode(model, start[np.newaxis])[0])
+    values = np.linspace(-FAR, FAR, options.steps)
+    ways = traverse(start, order, values)
+    decoded = decode(model, ways.reshape(-1, len(start)))
+    note = ["nats: divergence from the prior"]
+    if shares is not None:
+        note[0] += "; name and number: the factor that it tells most of, and what share of it"
+    sheet = traversals(
+        decoded.reshape(*ways.shape[:2], *images.shape[1:]),
+        values,
+        start[order],
+        captions,
+        image=image,
+        title=f"{model.name}: each coding from {-FAR:g} to {FAR:g}",
+        note="\n".join([*note, *scores]),
+    )
+    print(save_png(sheet, _path(options, folder)))
+    return 0
+
+
+def _factors(experiment: Any) -> dict[str, Any]:
+    """What is known of the images: the factors that they were drawn from, or their labels."""
+    dataset = experiment.dataset
+    if dataset is None or dataset.factors or dataset.labels is None:
+        return {} if dataset is None else dict(dataset.factors)
+    return {"label": dataset.labels}
+
+
+def _judged(model: Any, dataset: Any, factors: dict[str, Any]) -> tuple[Any, list[str]]:
+    """The share of each factor that each coding tells, (factors, codings), and the scores."""
+    from ..latent import encode
+    from ..metrics import dci, mig
+    from ..ops.random import Random
+
+    codings = encode(model, dataset.floats())
+    gap = mig(codings, factors)
+    scores = [f"mutual information gap (MIG) {gap.score:.3f}"]
+    if len(factors) > 1 and codings.shape[1] > 1:
+        rows = Random(0, "dci").permutation(len(codings))[:FORESTS]
+        some = {name: values[rows] for name, values in factors.items()}
+        found = dci(codings[rows], some, rng=Random(0, "forests"))
+        scores.append(
+            f"DCI: disentanglement {found.disentanglement:.3f}, completeness "
+            f"{found.completeness:.3f}, informativeness {found.informativeness:.3f}"
+        )
+    return gap.information, scores

@@ -55,8 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(options.run(options) or 0)
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        return _failed("interrupted", 128 + signal.SIGINT)
+    except KeyboardInterrupt as stopped:
+        number = getattr(stopped, "signal_number", signal.SIGINT)  # training may get SIGTERM, too
+        return _failed("interrupted", 128 + number)
     except BrokenPipeError:  # such as: tinygen data list | head -1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..system import require
 from ._parts import UsageError, add_command, picture, positive, usage
+from ._trained import restored
 
 EXAMPLE = """examples:
   tinygen pretrain runs/stacked-ae                    a classifier from 500 labels, 10 seeds
@@ -61,7 +62,6 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Both arms for every seed, a table, JSON and a picture."""
-    from ..training.experiment import restore
     from ..training.pretrain import Outcome, Plan, compare_pretraining, digest, find_data, summarize
     from ..training.results import Results
     from ..view.compared import draw_pretraining
@@ -71,9 +71,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--seeds must be at least 2: one tells nothing of the spread")
     names = ("labels", "frozen_epochs", "epochs", "batch_size", "optimizer", "learning_rate")
     plan = usage(Plan, **{name: getattr(options, name) for name in (*names, "hidden")})
-    experiment, folder = restore(options.run_folder)
-    model: Any = experiment.model
-    train, valid = find_data(experiment, options.task)
+    experiment, model, folder = restored(options.run_folder)
+    train, valid = usage(find_data, experiment, options.task)
     path = options.out or folder / f"pretrain-{options.task}-{plan.labels}.png"
     common = {"model": model.name, "weights": digest(model), "task": options.task, **asdict(plan)}
     results = Results(path.with_suffix(".json"), common)

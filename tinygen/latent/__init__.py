@@ -15,6 +15,7 @@ from .likelihood import has_likelihood, negative_log_likelihood
 from .lookup import CodingIndex, HashIndex
 from .mixture import Mixture, fit_mixture
 from .outliers import ERRORS, reconstruction_errors, threshold
+from .traversal import divergences, traverse
 
 __all__ = [
     "ERRORS",
@@ -26,6 +27,7 @@ __all__ = [
     "class_mean",
     "classes",
     "decode",
+    "divergences",
     "encode",
     "fit_mixture",
     "has_likelihood",
@@ -39,5 +41,6 @@ __all__ = [
     "shares",
     "spherical",
     "threshold",
+    "traverse",
     "tsne",
 ]

@@ -192,7 +192,8 @@ def _forest(x: Array, y: Array, seed: int) -> Predictor:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     kind: Any = RandomForestRegressor if y.dtype.kind == "f" else RandomForestClassifier
-    forest = kind(n_estimators=50, min_samples_leaf=5, random_state=seed).fit(x, y)
+    # all codings are looked at in each split: one that tells nothing is then never split by
+    forest = kind(50, min_samples_leaf=5, max_features=1.0, random_state=seed).fit(x, y)
     return forest.predict, forest.feature_importances_
 
 

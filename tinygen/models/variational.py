@@ -49,6 +49,15 @@ class VariationalAutoencoder(Autoencoder):
         "convolutional": Recipe(
             "fashion-mnist", 25, 128, "rmsprop", KERAS_2, config={"filters": (32, 64)}
         ),
+        "faces": Recipe(
+            data="faces",
+            epochs=20,
+            batch_size=128,
+            optimizer="adam",
+            size=32,
+            channels=3,
+            config={"filters": (32, 64), "widths": (256,), "codings": 12, "beta": 4.0},
+        ),
     }
 
     def __init__(

@@ -249,6 +249,9 @@ def find_data(experiment: Experiment, task: str) -> tuple[Data, Data]:
         experiment: whose data has labels or factors.
         task: "labels", or the name of a factor.
 
+    Returns:
+        The data to fit and to validate with. Whole numbers are classes, numbered from 0 on.
+
     Raises ValueError, with what there is instead, if there is no such thing or no validation data.
     """
     dataset = experiment.dataset
@@ -259,9 +262,11 @@ def find_data(experiment: Experiment, task: str) -> tuple[Data, Data]:
     if dataset.labels is not None:
         targets["labels"] = dataset.labels
     if task not in targets:
-        known = f"it has {', '.join(targets)}" if targets else "nothing is known of its images"
-        raise ValueError(f"{source} has no {task!r}: {known}")
+        known = nearest(task, targets) if targets else ": nothing is known of its images"
+        raise ValueError(f"{source} has no {task!r}{known}")
     y = targets[task]
+    if y.dtype.kind in "iu":
+        y = np.unique(y, return_inverse=True)[1]
     return (
         Data(experiment.train[0], y[dataset.splits["train"]]),
         Data(experiment.valid[0], y[dataset.splits["valid"]]),
@@ -334,6 +339,8 @@ def _check(train: Data, valid: Data, plan: Plan) -> None:
                 f"compare_pretraining: {name} has {len(data.x)} samples and targets of shape "
                 f"{data.y.shape}; there must be one for each"
             )
+        if np.ptp(data.y) == 0:
+            raise ValueError(f"compare_pretraining: all targets of {name} are {data.y[0]}")
     if len(train.x) < plan.labels:
         raise ValueError(
             f"compare_pretraining: {plan.labels} labels are asked for, the training data has "

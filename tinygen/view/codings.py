@@ -1,8 +1,9 @@
-"""Plates of what is done with codings: walks, look-alikes, outliers, arithmetic, samples."""
+"""Plates of what is done with codings: walks, look-alikes, outliers, arithmetic, traversals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,6 +110,39 @@ def outliers(
         )
         rows.append([Tile(reconstructions[i], f"{scores[i]:.4f}") for i in chosen])
     captions = ["worst", "reconstruction", "best", "reconstruction"]
+    return sheet(rows, title=title, note=note, captions=captions)
+
+
+def traversals(
+    decoded: Array,
+    values: Array,
+    now: Array,
+    captions: Sequence[str],
+    *,
+    image: tuple[Array, Array] | None = None,
+    title: str = "",
+    note: str = "",
+) -> Image.Image:
+    """A row a coding: what is decoded as it takes the values, and the others stay.
+
+    Args:
+        decoded: (rows, values, h, w[, c]).
+        values: (values,), below the last row.
+        now: (rows,), the value of each coding where the walk began; the nearest gets a blue frame.
+        captions: what to say of each coding.
+        image: that from whose codings the walk began, and its reconstruction.
+        title: a line on top.
+        note: smaller lines below it.
+    """
+    nearest = np.abs(values - now[:, np.newaxis]).argmin(axis=1)
+    rows = [
+        [Tile(tile, frame=BLUE if j == nearest[i] else "") for j, tile in enumerate(way)]
+        for i, way in enumerate(decoded)
+    ]
+    rows[-1] = [replace(t, text=f"{v:.2g}") for t, v in zip(rows[-1], values, strict=True)]
+    if image is not None:
+        rows.insert(0, [Tile(image[0]), Tile(image[1], sign="|", frame=BLUE)])
+        captions = ["image, reconstruction", *captions]
     return sheet(rows, title=title, note=note, captions=captions)
 
 

@@ -53,7 +53,7 @@ def sheet(
         rows: the tiles of each row.
         title: a line on top.
         note: smaller lines below it.
-        captions: a text in front of each row.
+        captions: a line or more in front of each row.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -71,7 +71,8 @@ def sheet(
 
     head = [(title, large, TITLE, DARK)] if title else []
     head += [(line, small, SMALL, INK) for line in note.splitlines()]
-    margin = int(max(map(middle.getlength, captions), default=-GAP)) + 2 * GAP
+    told = [line for caption in captions for line in caption.splitlines()]
+    margin = int(max(map(middle.getlength, told), default=-GAP)) + 2 * GAP
     top = 2 * GAP + sum(size + GAP for _, _, size, _ in head)
     widths = [margin + max(strip.width for strip in strips)]
     widths += [2 * GAP + int(font.getlength(text)) for text, font, _, _ in head]
@@ -85,8 +86,11 @@ def sheet(
     y = top
     for i, strip in enumerate(strips):
         if captions:
-            place = (margin - GAP, y + FRAME + images.shape[1] // 2)
-            pen.text(place, captions[i], fill=INK, font=middle, anchor="rm")
+            words = captions[i].splitlines()
+            at = y + FRAME + images.shape[1] // 2 - (len(words) - 1) * (CAPTION + 3) // 2
+            for j, line in enumerate(words):
+                place = (margin - GAP, at + j * (CAPTION + 3))
+                pen.text(place, line, fill=INK, font=middle, anchor="rm")
         picture.paste(strip, (margin, y))
         y += strip.height + GAP
     return picture
