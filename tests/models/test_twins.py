@@ -79,5 +79,5 @@ def test_steps_are_pytorchs(torch, name, preset, twin, dtype):
         ours.append(loss.item())
     # in turns, idle threads of one library slow the other
     theirs = [step(x, Random(1).at(i)) for i, x in enumerate(data)]
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5 if dtype == "float32" else 1e-8)
+    np.testing.assert_allclose(ours, theirs, rtol=5e-5 if dtype == "float32" else 1e-8)
     assert model.loss(data[0], rng=Random(1).at(0)).item() < 0.99 * ours[0]  # it did learn

@@ -117,7 +117,7 @@ def kind_of(source: str | os.PathLike[str]) -> str:
     """What the samples of a source for `load` are: "images", "series" or "characters"."""
     if source == SERIES.name:
         return "series"
-    return "characters" if Path(source).suffix == TEXT else "images"
+    return "characters" if os.fspath(source).endswith(TEXT) else "images"
 
 
 def load(

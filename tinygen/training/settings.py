@@ -134,13 +134,16 @@ def _preset(name: str, data: str | None) -> str:
 
 
 def _check_kind(name: str, preset: str, source: str) -> None:
-    """Raise ValueError for sequences that the model cannot take, or a file that has no name."""
+    """Raise ValueError for samples that model or preset cannot take, or a file that has no name."""
     if source == TEXT:
         raise ValueError(f"preset {preset!r} is for a text of yours: --data FILE{TEXT}")
-    kind = datasets.kind_of(source)
-    if kind != "images" and not models.find(name).padded:
+    model = models.find(name)
+    kind, usual = datasets.kind_of(source), datasets.kind_of(model.recipe(preset).data)
+    if kind != "images" and not model.padded:
         able = " and ".join(n for n in models.names() if models.find(n).padded)
         raise ValueError(f"{name} takes no {kind}, which {source} has; {able} do")
+    if kind != usual:
+        raise ValueError(f"preset {preset!r} is for {usual}, not for {kind}, which {source} has")
 
 
 def _options(optimizer: type[Optimizer]) -> dict[str, Any]:
