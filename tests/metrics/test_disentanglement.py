@@ -117,7 +117,7 @@ def test_dci_is_one_for_copies_and_falls_as_they_are_mixed(predictor):
     perfect = metrics.dci(codings, known, rng=Random(0), predictor=predictor)
     mixed = metrics.dci(rotated(codings), known, rng=Random(0), predictor=predictor)
     noise = metrics.dci(Random(2).normal((1000, 4)), known, rng=Random(0), predictor=predictor)
-    assert min(perfect.disentanglement, perfect.completeness) > 0.95
+    assert min(perfect.disentanglement, perfect.completeness) > 0.9
     assert max(mixed.disentanglement, mixed.completeness) < 0.6
     assert max(noise.disentanglement, noise.completeness) < 0.3
     assert noise.informativeness < 0.1 < 0.4 < mixed.informativeness
