@@ -103,11 +103,11 @@ def put(folder: Path, files: dict[str, bytes] = FILES) -> Path:
 
 
 def test_names_and_descriptions():
-    assert data.names() == ("faces", "fashion-mnist", "kmnist", "mnist")
+    assert data.names() == ("faces", "fashion-mnist", "kmnist", "mnist", "series")
     for name in data.names():
         source = data.describe(name)
         assert source.name == name
-        assert source.needs_network == (name != "faces")
+        assert source.needs_network == (name not in ("faces", "series"))
         assert len(source.shape) == 3
         assert list(source.splits) == ["train", "valid", "test"]
         assert all((source.description, source.licence, source.homepage))

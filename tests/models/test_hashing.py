@@ -25,7 +25,7 @@ def test_the_noise_makes_bits_of_the_codings():
     undecided = [
         (abs(trained(noise).encode(x).numpy() - 0.5) < 0.4).mean() for noise in (0.0, 15.0)
     ]
-    assert undecided[1] < 0.02 < 0.2 < undecided[0]
+    assert undecided[1] < 0.05 < 0.2 < undecided[0]
 
 
 def test_look_alikes_have_the_same_hash():
