@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,9 +60,17 @@ def test_there_are_the_commands_that_the_readme_names():
     assert {" ".join(path) for path in ALL} == {
         *("train", "resume", "evaluate", "sample", "interpolate", "report", "gradcheck", "info"),
         *("explore", "explore tsne", "explore activations", "explore look-alikes"),
-        *("explore outliers", "explore arithmetic"),
+        *("explore outliers", "explore arithmetic", "pretrain", "sweep"),
         *("data", "data list", "data fetch", "data show"),
     }
+
+
+def test_the_readme_names_every_command_and_every_model():
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    for path in ALL:
+        assert f"`tinygen {path[0]}" in text
+    for name in models.names():
+        assert f"`{name}`" in text
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

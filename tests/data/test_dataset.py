@@ -165,10 +165,11 @@ def test_an_npz_file(tmp_path):
 
 
 def test_what_is_neither(tmp_path):
-    (tmp_path / "notes.doc").write_text("nothing")
-    message = r"notes.doc: neither a folder of images nor an .npz or .txt file"
-    with pytest.raises(DataError, match=message):
-        data.load(tmp_path / "notes.doc")
+    (tmp_path / "notes.pdf").write_text("nothing")
+    with pytest.raises(
+        DataError, match=r"notes.pdf: neither a folder of images nor an .npz or .tx"
+    ):
+        data.load(tmp_path / "notes.pdf")
     with pytest.raises(DataError, match=r"'fashon-mnist', and there is no such file or folder"):
         data.load("fashon-mnist")
     with pytest.raises(DataError, match="nowhere"):
