@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from tests.cli.data import write_images
-from tinygen import latent, models
+from tinygen import latent, metrics, models
 from tinygen.cli import main
+from tinygen.ops.random import Random
 from tinygen.training import evaluate
 from tinygen.training.experiment import restore
 
@@ -133,6 +134,7 @@ def failing(capsys, command: str, run: str) -> tuple[int, str]:
         ("vae", "interpolate RUN --images 0 6", "--images are from 0 to 5, not 6"),
         ("vae", "interpolate RUN --images -1 5", "--images are from 0 to 5, not -1"),
         ("vae", "interpolate RUN --kind bilinear --images 1 2", "between 4 images, not 2"),
+        ("vae", "explore RUN traverse --image 6", "--image is from 0 to 5, not 6"),
         ("stacked-ae", "sample RUN --seed 3", "nothing to draw; --mixture K samples its codings"),
     ],
 )
@@ -142,16 +144,65 @@ def test_what_makes_no_sense(capsys, runs, name, command, message):
 
 
 @pytest.mark.parametrize(
-    ("command", "message"),
+    ("name", "command", "message"),
     [
-        ("explore RUN look-alikes -k 49", "k must be from 1 to 48"),
-        ("explore RUN tsne --perplexity 6", "above 0 and below 6, not 6"),
-        ("sample RUN --mixture 49", "49 components need as many codings"),
+        ("stacked-ae", "explore RUN traverse", "stacked-ae has single points for codings"),
+        ("vae", "explore RUN look-alikes -k 49", "k must be from 1 to 48"),
+        ("vae", "explore RUN tsne --perplexity 6", "above 0 and below 6, not 6"),
+        ("vae", "sample RUN --mixture 49", "49 components need as many codings"),
     ],
 )
-def test_what_the_data_does_not_allow(capsys, runs, command, message):
-    code, line = failing(capsys, command, runs["vae"])
+def test_what_model_and_data_do_not_allow(capsys, runs, name, command, message):
+    code, line = failing(capsys, command, runs[name])
     assert (code, message in line) == (1, True), line
+
+
+# explore traverse
+
+
+def scores(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith(("mutual", "DCI"))]
+
+
+@pytest.mark.parametrize("more", [(), ("--image", "2", "-n", "3", "--steps", "5")])
+def test_codings_are_traversed_in_the_order_of_what_they_carry(capsys, runs, more):
+    *lines, gap, path = printed(capsys, "explore RUN traverse", runs["vae"], *more)
+    experiment, _ = restore(runs["vae"])
+    carried = latent.divergences(experiment.model, experiment.samples)
+    order = np.argsort(-carried)[: 3 if more else 4]
+    for line, j in zip(lines, order, strict=True):
+        assert line.startswith(f"coding {j}: {carried[j]:.2f} nats  label ")
+    assert gap.startswith("mutual information gap (MIG) ")  # of a single factor there is no DCI
+    assert path == f"{runs['vae']}/traverse.png"
+    assert pixels(path).std() > 0
+
+
+def test_what_codings_tell_of_known_factors(capsys, tmp_path):
+    data = ["--data", "faces", "--set", "channels=3", "--set", "count=80", "--epochs", "1"]
+    small = ["--set", "size=8", "--set", "codings=3", "--set", "filters=[4]"]
+    run = str(tmp_path / "run")
+    assert main(["train", "vae", *data, *small, "--out", run]) == 0
+    lines = printed(capsys, "explore RUN traverse", run)
+    experiment, _ = restore(run)
+    dataset = experiment.dataset
+    assert dataset is not None
+    found = metrics.mig(latent.encode(experiment.model, dataset.floats()), dataset.factors)
+    names = list(dataset.factors)
+    for line in lines[:3]:
+        words = line.split()
+        told = found.information[:, int(words[1].rstrip(":"))]
+        assert line.endswith(f"{names[told.argmax()].replace('_', ' ')} {told.max():.2f}")
+    assert scores(lines)[0] == f"mutual information gap (MIG) {found.score:.3f}"
+    assert scores(lines)[1].startswith("DCI: disentanglement 0.")
+    assert scores(printed(capsys, "explore RUN traverse", run)) == scores(lines)  # it repeats
+
+
+def test_without_labels_and_factors_there_are_no_scores(capsys, tmp_path):
+    np.savez(tmp_path / "a.npz", images=Random(0).integers(0, 255, (30, 6, 6)).astype(np.uint8))
+    run = train(tmp_path, "vae", "--data", str(tmp_path / "a.npz"))
+    lines = printed(capsys, "explore RUN traverse", run)
+    assert (len(lines), scores(lines)) == (5, [])
+    assert lines[0].endswith("nats")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -60,7 +60,8 @@ def test_there_are_the_commands_that_the_readme_names():
     assert {" ".join(path) for path in ALL} == {
         *("train", "resume", "evaluate", "sample", "interpolate", "report", "gradcheck", "info"),
         *("explore", "explore tsne", "explore activations", "explore look-alikes"),
-        *("explore outliers", "explore arithmetic", "pretrain", "sweep"),
+        *("explore outliers", "explore arithmetic", "explore traverse"),
+        *("pretrain", "sweep"),
         *("data", "data list", "data fetch", "data show"),
     }
 

@@ -8,7 +8,7 @@ from PIL import ImageColor
 
 from tinygen.ops.random import Random
 from tinygen.view.axes import BLUE, GREEN, ORANGE
-from tinygen.view.codings import arithmetic, look_alikes, outliers, square, walks
+from tinygen.view.codings import arithmetic, look_alikes, outliers, square, traversals, walks
 from tinygen.view.sheet import FRAME, Tile, sheet
 
 
@@ -145,3 +145,33 @@ def test_arithmetic_has_an_equation_and_images():
     assert [frame_of(p, page) for p in places[3]] == [BLUE] * 4
     alone = arithmetic(x[0], x[1:3, :0], x[3, :0], names)
     assert alone.height < page.shape[0] / 2
+
+
+def test_traversals_frame_the_value_where_they_began():
+    x, values = images(2, 3), np.array([-3.0, 0.0, 3.0])
+    ends = 255 - images(2)
+    captions = ["coding 1: 2.00 nats\nage 0.50", "coding 0"]
+    for image, extra in ((None, 0), ((ends[0], ends[1]), 1)):
+        page = np.asarray(traversals(x, values, np.array([2.0, -0.4]), captions, image=image))
+        places = [[place_of(tile, page) for tile in row] for row in x]
+        frames = [[frame_of(place, page) for place in row] for row in places]
+        assert frames == [["", "", BLUE], ["", BLUE, ""]]
+        assert [len({left for _, left in column}) for column in zip(*places, strict=True)] == [
+            1
+        ] * 3
+        if extra:
+            (top, _), (same, _) = (place_of(tile, page) for tile in ends)
+            assert top == same < places[0][0][0]
+
+
+def test_captions_of_two_lines_are_beside_their_row():
+    x = images(2)
+    rows = [[Tile(image)] for image in x]
+    one = np.asarray(sheet(rows, captions=["a", "b"]))
+    two = np.asarray(sheet(rows, captions=["a\nlonger one", "b"]))
+    assert two.shape[0] == one.shape[0]
+    assert two.shape[1] > one.shape[1]  # as wide as the widest line
+    (y, left), _ = (place_of(image, two) for image in x)
+    ink = np.flatnonzero((two[:, : left - FRAME] < 200).any(axis=(1, 2)))
+    first = ink[ink < y + 64 + FRAME]
+    assert abs((first.min() + first.max()) / 2 - (y + 32)) < 6

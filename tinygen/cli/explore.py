@@ -300,7 +300,8 @@ def run_traverse(options: argparse.Namespace) -> int:
             caption += f"\n{names[most].replace('_', ' ')} {shares[most, j]:.2f}"
         captions.append(caption)
         print(caption.replace("\n", "  "))
-    print("\n".join(scores))
+    for line in scores:
+        print(line)
     start, image = np.zeros(len(carried), model.dtype), None
     if which is not None:
         start = encode(model, images[which : which + 1])[0]
