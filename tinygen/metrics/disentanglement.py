@@ -82,7 +82,7 @@ def entropy(counts: Array) -> float:
 def mutual_information(joint: Array) -> float:
     """I(a; b) = H(a) + H(b) - H(a, b) in nats, of a table of counts or probabilities (a, b).
 
-    >>> mutual_information(np.ones((2, 3)))  # independent
+    >>> round(mutual_information(np.ones((2, 3))), 12)  # independent
     0.0
     >>> bool(np.isclose(mutual_information(np.eye(4)), np.log(4)))
     True

@@ -74,7 +74,7 @@ def draw_sweep(
     *,
     title: str,
 ) -> Path:
-    """A panel a figure: a point for every run, and the mean, with its interval if it has one.
+    """A panel a figure: a point for every run, and the mean; from three runs on its interval.
 
     Args:
         key: the setting.
@@ -93,7 +93,7 @@ def draw_sweep(
         for i in rows:
             axis.plot([places[i]] * len(runs[i]), runs[i], "o", ms=4, color=BLUE, alpha=0.45)
         axis.plot(x, [np.mean(runs[i]) for i in rows], "-", color=BLUE, label=name_of(name))
-        if min(map(len, runs)) > 1:
+        if min(map(len, runs)) > 2:  # of two, it is wider than all that there is to see
             spread = [interval(runs[i]) for i in rows]
             mean, half = np.array(spread).T
             axis.fill_between(x, mean - half, mean + half, color=BLUE, alpha=0.15, lw=0)
