@@ -289,7 +289,7 @@ def run_traverse(options: argparse.Namespace) -> int:
     if which is not None and not 0 <= which < len(images):
         raise UsageError(f"--image is from 0 to {len(images) - 1}, not {which}")
     carried = divergences(model, images)
-    order = np.argsort(-carried, kind="stable")[: options.n]
+    order = np.argsort(-carried, kind="stable")[: options.n].tolist()
     factors = _factors(experiment)
     shares, scores = _judged(model, experiment.dataset, factors) if factors else (None, [])
     names, captions = list(factors), []
