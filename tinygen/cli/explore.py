@@ -307,7 +307,7 @@ def run_traverse(options: argparse.Namespace) -> int:
         start = encode(model, images[which : which + 1])[0]
         image = (images[which], decode(model, start[np.newaxis])[0])
     values = np.linspace(-FAR, FAR, options.steps)
-    ways = traverse(start, order.tolist(), values)
+    ways = traverse(start, order, values)
     decoded = decode(model, ways.reshape(-1, len(start)))
     note = ["nats: divergence from the prior"]
     if shares is not None:
