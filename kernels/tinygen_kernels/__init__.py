@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Kernels", "kernels", "using"]
@@ -58,22 +59,33 @@ class Kernels:
         return kernel
 
 
-_REFERENCE, _CPU = Kernels("reference"), Kernels("cpu")
+_REFERENCE, _CPU, _CUDA = Kernels("reference"), Kernels("cpu"), Kernels("cuda")
 _chosen: Kernels | None = None
 
 
 def kernels(x: object) -> Kernels:
     """The kernels for arrays of the type of `x`."""
-    return _chosen or _CPU
+    if isinstance(x, np.ndarray):
+        return _chosen or _CPU
+    return _CUDA
 
 
 @contextmanager
 def using(backend: str) -> Iterator[None]:
-    """Within the block, every kernel comes from `backend`: "reference", or "auto" to undo that."""
+    """Within the block, every kernel for NumPy arrays comes from `backend`.
+
+    "reference" is their specification, "shim" the CUDA kernels as tests run them on the CPU, and
+    "auto" undoes both.
+    """
     global _chosen
-    choices = {"auto": None, "reference": _REFERENCE}
+    choices = {"auto": None, "reference": _REFERENCE, "shim": _CUDA}
     if backend not in choices:
         raise ValueError(f"no kernels called {backend!r}: choose from {', '.join(choices)}")
+    if backend == "shim":
+        from .cuda.launch import shim
+
+        if shim() is None:
+            raise ValueError("the shim is test equipment: call shim.install() of kernels/ first")
     before, _chosen = _chosen, choices[backend]
     try:
         yield

@@ -1,0 +1,54 @@
+"""Arrays of whichever library the arguments are from: CuPy on a card, NumPy under the shim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+C_TYPES = {"float32": "float", "float64": "double"}
+MOST = 2**31 - 1
+
+
+def module_of(x: Array) -> Any:
+    """NumPy or CuPy: the module whose functions take arrays like x."""
+    if isinstance(x, np.ndarray):
+        return np
+    import cupy
+
+    return cupy
+
+
+def empty(shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
+    """An array with arbitrary contents where `like` lives; under the shim it holds NaN.
+
+    Raises ValueError for more elements than a kernel can count.
+    """
+    xp = module_of(like)
+    made: Array = xp.empty(shape, dtype)
+    if made.size > MOST:
+        raise ValueError(f"an array of shape {shape} has more elements than CUDA kernels take")
+    if xp is np:
+        made.reshape(-1).view(np.uint8)[...] = 0xFF  # what a kernel forgets to write shows
+    return made
+
+
+def contiguous(x: Array) -> Array:
+    """x, or a copy of it by rows: what kernels take."""
+    return x if x.flags.c_contiguous else module_of(x).ascontiguousarray(x)
+
+
+def c_type(x: Array) -> str:
+    """How C++ calls the elements of x; raises TypeError for other types than float32 and float64."""
+    try:
+        return C_TYPES[x.dtype.name]
+    except KeyError:
+        raise TypeError(f"CUDA kernels take float32 and float64, not {x.dtype}") from None
+
+
+def blocks(n: int, threads: int, most: int = 2**31 - 1) -> int:
+    """How many blocks of so many threads it takes for n elements, but at most `most`."""
+    return min(-(-n // threads), most)
