@@ -11,6 +11,7 @@ races between blocks that happen in no order of whole blocks, to bank conflicts 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -21,12 +22,14 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tinygen_kernels.cpu.jit import UNUSED_AFTER_DAYS, cache_folder
 from tinygen_kernels.cuda.launch import Kernel, Source, register_shim, source_text
 
 HERE = Path(__file__).parent
@@ -200,9 +203,16 @@ def _compile(program: str, flags: Sequence[str], library: Path) -> None:
 @functools.cache
 def _folder() -> Path:
     """Where compiled kernels are kept, beside those of Numba."""
-    from tinygen_kernels.cpu.jit import cache_folder
-
     own = cache_folder()
     folder = Path(tempfile.mkdtemp(prefix="shim-")) if own is None else own.parent.parent / "shim"
     folder.mkdir(parents=True, exist_ok=True)
+    _prune(folder)
     return folder
+
+
+def _prune(folder: Path) -> None:
+    """Remove libraries that nobody has used for a month."""
+    for path in folder.glob("*.so"):
+        with contextlib.suppress(OSError):  # another process may be pruning too
+            if time.time() - path.stat().st_atime > UNUSED_AFTER_DAYS * 86_400:
+                path.unlink()
