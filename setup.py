@@ -18,6 +18,16 @@ APP = [
     "tomli-w>=1.0",
 ]
 
+# compiles CUDA kernels, and takes them apart again, on machines without a card
+NVRTC = [
+    f"{package}; sys_platform == 'linux' and platform_machine == 'x86_64'"
+    for package in (
+        "nvidia-cuda-nvrtc==13.0.*",
+        "nvidia-cuda-nvdisasm>=13.0",
+        "cuda-bindings>=13.0",
+    )
+]
+
 setup(
     name="tinygen",
     version=VERSION,
@@ -34,7 +44,7 @@ setup(
     package_dir={"tinygen": "tinygen", "tinygen_kernels": "kernels/tinygen_kernels"},
     package_data={
         "tinygen": ["py.typed", "view/templates/*.html"],
-        "tinygen_kernels": ["py.typed"],
+        "tinygen_kernels": ["py.typed", "cuda/*.cu", "cuda/*.cuh", "cuda/*.json"],
     },
     install_requires=[
         "numpy>=2.0",
@@ -47,7 +57,15 @@ setup(
         "app": APP,
         "cuda12": ["cupy-cuda12x>=14.0"],
         "cuda13": ["cupy-cuda13x>=14.0"],
-        "test": [*APP, "pytest>=8", "hypothesis>=6.100", "ruff>=0.15", "mypy>=1.15", "build>=1.2"],
+        "test": [
+            *APP,
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "ruff>=0.15",
+            "mypy>=1.15",
+            "build>=1.2",
+            *NVRTC,
+        ],
         "bench": ["torch>=2.6"],
     },
     entry_points={"console_scripts": ["tinygen=tinygen.cli:main"]},

@@ -345,6 +345,48 @@ class DCGAN(AdversarialProblem):
         return [self.latents * 49 * many, *reversed(convolutions)], [*convolutions, 49 * many]
 
 
+@dataclass(frozen=True)
+class StyleBlock(Problem):
+    """A block of StyleGAN's generator: twice as many pixels, half as many channels.
+
+    Upsampling, convolution 3x3, blur; then, and again after a second convolution: bias, LeakyReLU
+    0.2, instance norm with scale 1 + s and shift b, which a dense layer makes of the style. A batch
+    is (images, styles, targets), the loss the mean squared error, the rule plain SGD.
+    """
+
+    pixels: int = 16
+    channels: tuple[int, int] = (256, 128)
+    styles: int = 512
+    learning_rate: float = 0.1
+
+    def weights(self) -> list[tuple[Array, Array, Array, Array]]:
+        """Of both convolutions (3, 3, in, out), (out,), of their styles (512, 2 out), (2 out)."""
+        rng = np.random.default_rng(SEED + 6)
+        layers = []
+        for n, m in (self.channels, self.channels[1:] * 2):
+            w = rng.standard_normal((3, 3, n, m), np.float32) * np.float32((9 * n) ** -0.5)
+            style = rng.standard_normal((self.styles, 2 * m), np.float32)
+            style *= np.float32(self.styles**-0.5)
+            layers.append((w, np.zeros(m, np.float32), style, np.zeros(2 * m, np.float32)))
+        return layers
+
+    def batches(self) -> list[Any]:
+        """(images, styles, targets)."""
+        rng = np.random.default_rng(SEED)
+        n, p, (many, few) = self.batch, self.pixels, self.channels
+        shapes = (n, p, p, many), (n, self.styles), (n, 2 * p, 2 * p, few)
+        return [tuple(rng.standard_normal(s, np.float32) for s in shapes) for _ in range(4)]
+
+    @property
+    def flops(self) -> float:
+        """Three passes of the second convolution, two of all else."""
+        many, few = self.channels
+        places = 4 * self.pixels**2 * 9
+        dense = 2 * self.styles * 2 * few
+        first = 2 * places * (many * few + few)
+        return 2.0 * self.batch * (first + 3 * places * few * few + 2 * dense)
+
+
 PROBLEMS: dict[str, Problem] = {
     problem.name: problem
     for problem in (
@@ -356,5 +398,6 @@ PROBLEMS: dict[str, Problem] = {
         GAN("gan", 32, "RMSprop 0.001"),
         DCGAN("dcgan", 32, "RMSprop 0.001", 1e-3),
         DCGAN("dcgan-128", 128, "RMSprop 0.001", 1e-3),
+        StyleBlock("style-block", 16, "SGD 0.1"),
     )
 }

@@ -17,14 +17,14 @@ from benchmarks.subject import TrainingStep
 from tinygen import nn, ops, optim
 
 
-def stacked_ae(problem: DenseAutoencoder) -> TrainingStep:
+def stacked_ae(problem: DenseAutoencoder, device: str = "cpu") -> TrainingStep:
     """The stacked autoencoder."""
     layers = dense_layers(problem.weights(), "sigmoid")
     net = nn.Sequential(nn.Flatten(), *layers, nn.Reshape(28, 28))
-    return reconstruction(net, problem, problem.learning_rate)
+    return reconstruction(net.to(device), problem, problem.learning_rate)
 
 
-def conv_ae(problem: ConvAutoencoder) -> TrainingStep:
+def conv_ae(problem: ConvAutoencoder, device: str = "cpu") -> TrainingStep:
     """The convolutional autoencoder."""
     layers: list[Any] = []
     for i, (w, b) in enumerate(problem.weights()):
@@ -38,11 +38,13 @@ def conv_ae(problem: ConvAutoencoder) -> TrainingStep:
         layer.load_state_dict({"weight": w, "bias": b})
         layers += [layer, nn.MaxPool2D(2)] if i < 3 else [layer]
     net = nn.Sequential(nn.Reshape(28, 28, 1), *layers, nn.Reshape(28, 28))
-    return reconstruction(net, problem, problem.learning_rate)
+    return reconstruction(net.to(device), problem, problem.learning_rate)
 
 
 def recurrent_ae(
-    problem: RecurrentAutoencoder, layer: Callable[..., nn.Module] = nn.LSTM
+    problem: RecurrentAutoencoder,
+    device: str = "cpu",
+    layer: Callable[..., nn.Module] = nn.LSTM,
 ) -> TrainingStep:
     """The recurrent autoencoder."""
     cells = [layer(n, m, return_sequences=i != 1) for i, (n, m) in enumerate(problem.sizes)]
@@ -52,12 +54,12 @@ def recurrent_ae(
     net = nn.Sequential(
         cells[0], cells[1], nn.RepeatVector(28), cells[2], nn.TimeDistributed(output)
     )
-    return reconstruction(net, problem, problem.learning_rate)
+    return reconstruction(net.to(device), problem, problem.learning_rate)
 
 
-def gru_ae(problem: RecurrentAutoencoder) -> TrainingStep:
+def gru_ae(problem: RecurrentAutoencoder, device: str = "cpu") -> TrainingStep:
     """The same with gated recurrent units."""
-    return recurrent_ae(problem, nn.GRU)
+    return recurrent_ae(problem, device, nn.GRU)
 
 
 def dense_layers(weights: Sequence[Layer], last: str | None) -> list[nn.Dense]:
@@ -82,4 +84,4 @@ def reconstruction(net: nn.Module, problem: Problem, learning_rate: float) -> Tr
         optimizer.step()
         return loss
 
-    return TrainingStep(step, [tinygen.tensor(x) for x in problem.batches()])
+    return TrainingStep(step, [tinygen.tensor(x).to(net.device) for x in problem.batches()])

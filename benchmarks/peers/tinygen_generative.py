@@ -12,9 +12,11 @@ from benchmarks.problems import (
     DCGAN,
     GAN,
     AdversarialProblem,
+    Problem,
     RMSpropProblem,
     VariationalAutoencoder,
 )
+from benchmarks.problems import StyleBlock as StyleProblem
 from benchmarks.subject import TrainingStep
 from tinygen import nn, ops, optim
 
@@ -40,9 +42,9 @@ class VAE(nn.Module):
         return reconstruction + ops.gaussian_kl(mean, log_var).mean() / 784
 
 
-def vae(problem: VariationalAutoencoder) -> TrainingStep:
+def vae(problem: VariationalAutoencoder, device: str = "cpu") -> TrainingStep:
     """The variational autoencoder."""
-    net = VAE(problem)
+    net = VAE(problem).to(device)
     optimizer = rmsprop(net, problem)
 
     def step(batch: Any) -> Any:
@@ -52,20 +54,20 @@ def vae(problem: VariationalAutoencoder) -> TrainingStep:
         optimizer.step()
         return loss
 
-    return TrainingStep(step, batches(problem))
+    return TrainingStep(step, batches(problem, net.device))
 
 
-def gan(problem: GAN) -> TrainingStep:
+def gan(problem: GAN, device: str = "cpu") -> TrainingStep:
     """The dense GAN."""
     generator, discriminator = problem.weights()
     return adversarial(
-        nn.Sequential(*dense_layers(generator, "sigmoid"), nn.Reshape(28, 28)),
-        nn.Sequential(nn.Flatten(), *dense_layers(discriminator, None)),
+        nn.Sequential(*dense_layers(generator, "sigmoid"), nn.Reshape(28, 28)).to(device),
+        nn.Sequential(nn.Flatten(), *dense_layers(discriminator, None)).to(device),
         problem,
     )
 
 
-def dcgan(problem: DCGAN) -> TrainingStep:
+def dcgan(problem: DCGAN, device: str = "cpu") -> TrainingStep:
     """The convolutional GAN."""
     few, many = problem.channels
     leaky = "leaky_relu", 0.2
@@ -89,7 +91,43 @@ def dcgan(problem: DCGAN) -> TrainingStep:
         ]
         for layer, (w, b) in zip(layers, weights, strict=True):
             layer.load_state_dict({"weight": w, "bias": b})
-    return adversarial(generator, discriminator, problem)
+    return adversarial(generator.to(device), discriminator.to(device), problem)
+
+
+class StyleBlock(nn.Module):
+    """A block of StyleGAN's generator."""
+
+    def __init__(self, problem: StyleProblem) -> None:
+        self.weights = [[tinygen.Parameter(part) for part in layer] for layer in problem.weights()]
+
+    def images(self, x: Any, style: Any) -> Any:
+        """Images of twice as many pixels."""
+        (w1, b1, s1, c1), (w2, b2, s2, c2) = self.weights
+        x = ops.blur2d(ops.conv2d(ops.upsample2d(x), w1)) + b1
+        x = styled(x, ops.dense(style, s1, c1))
+        return styled(ops.conv2d(x, w2) + b2, ops.dense(style, s2, c2))
+
+
+def styled(x: Any, style: Any) -> Any:
+    """LeakyReLU, then instance norm with the style's scale and shift."""
+    channels = x.shape[-1]
+    return ops.adain(ops.leaky_relu(x, 0.2), 1 + style[:, :channels], style[:, channels:])
+
+
+def style_block(problem: StyleProblem, device: str = "cpu") -> TrainingStep:
+    """The block, trained for itself."""
+    net = StyleBlock(problem).to(device)
+    optimizer = optim.SGD(net, problem.learning_rate)
+
+    def step(batch: Any) -> Any:
+        x, style, target = batch
+        optimizer.zero_grad()
+        loss = ops.mse(net.images(x, style), target)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return TrainingStep(step, batches(problem, net.device))
 
 
 def adversarial(
@@ -98,7 +136,8 @@ def adversarial(
     """Both phases in one step."""
     generating, judging = rmsprop(generator, problem), rmsprop(discriminator, problem)
     label = np.repeat(np.array([0, 1], np.float32), problem.batch)[:, None]
-    both, real = tinygen.tensor(label), tinygen.tensor(label[problem.batch :])
+    both = tinygen.tensor(label).to(generator.device)
+    real = both[problem.batch :]
 
     def step(batch: Any) -> Any:
         images, first, second = batch
@@ -119,7 +158,7 @@ def adversarial(
         generating.step()
         return judged.detach() + generated.detach()
 
-    return TrainingStep(step, batches(problem))
+    return TrainingStep(step, batches(problem, generator.device))
 
 
 def rmsprop(net: nn.Module, problem: RMSpropProblem) -> optim.RMSprop:
@@ -129,6 +168,6 @@ def rmsprop(net: nn.Module, problem: RMSpropProblem) -> optim.RMSprop:
     )
 
 
-def batches(problem: RMSpropProblem) -> list[Any]:
+def batches(problem: Problem, device: str) -> list[Any]:
     """The pool, as tensors."""
-    return [tuple(map(tinygen.tensor, batch)) for batch in problem.batches()]
+    return [tuple(tinygen.tensor(x).to(device) for x in batch) for batch in problem.batches()]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import tinygen
 from benchmarks.peers.convolution import Passes
-from benchmarks.shapes import CONVOLUTIONS
+from benchmarks.shapes import CONVOLUTIONS, Convolution
 from tinygen import ops
 
 
 def load(name: str, threads: int) -> Passes:
     """The convolution of that name."""
     tinygen.set_threads(threads)
-    c = CONVOLUTIONS[name]
-    x, w, gy = (tinygen.tensor(a) for a in c.operands())
+    return Passes(passes(CONVOLUTIONS[name], "cpu"), sample)
+
+
+def passes(c: Convolution, device: str) -> dict[str, Callable[[], Any]]:
+    """Each pass of a convolution as a function that does it and returns the result."""
+    x, w, gy = (tinygen.tensor(a).to(device) for a in c.operands())
     options: dict[str, Any] = {"stride": c.stride, "padding": c.around}
 
     def enlarge(y: Any, w: Any) -> Any:
@@ -29,18 +34,16 @@ def load(name: str, threads: int) -> Passes:
         return ops.conv2d_weight_grad(x, gy, c.kernel, **options)
 
     if c.transposed:
-        passes = {
+        return {
             "forward": lambda: enlarge(x, w),
             "input": lambda: convolve(gy, w),
             "weight": lambda: weight(gy, x),
         }
-    else:
-        passes = {
-            "forward": lambda: convolve(x, w),
-            "input": lambda: enlarge(gy, w),
-            "weight": lambda: weight(x, gy),
-        }
-    return Passes(passes, sample)
+    return {
+        "forward": lambda: convolve(x, w),
+        "input": lambda: enlarge(gy, w),
+        "weight": lambda: weight(x, gy),
+    }
 
 
 def sample(part: str, y: Any) -> list[float]:

@@ -18,6 +18,7 @@ MODELS: dict[str, Any] = {
     "gan": tinygen_generative.gan,
     "dcgan": tinygen_generative.dcgan,
     "dcgan-128": tinygen_generative.dcgan,
+    "style-block": tinygen_generative.style_block,
 }
 
 

@@ -70,6 +70,55 @@ def gan(problem: GAN, compiled: bool) -> Candidates:
     return adversarial(networks, problem, tensors(problem.batches()), compiled)
 
 
+class StyleBlock(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed to check this
+    """A block of StyleGAN's generator."""
+
+    def __init__(self, problem: Any) -> None:
+        super().__init__()
+        names = []
+        for i, (w, b, s, c) in enumerate(problem.weights()):
+            for name, part in (("w", w.transpose(3, 2, 0, 1)), ("b", b), ("s", s), ("c", c)):
+                names.append(f"{name}{i}")
+                self.register_parameter(names[-1], nn.Parameter(tensors(part.copy())))
+        blur = torch.tensor([1.0, 2.0, 1.0])
+        kernel = (blur[:, None] * blur / 16).expand(problem.channels[1], 1, 3, 3).contiguous()
+        self.register_buffer("kernel", kernel)
+
+    def forward(self, x: Any, style: Any) -> Any:
+        """Images of twice as many pixels."""
+        x = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), self.w0, padding=1)
+        x = F.conv2d(x, self.kernel, padding=1, groups=x.shape[1]) + self.b0[:, None, None]
+        x = styled(x, style @ self.s0 + self.c0)
+        x = F.conv2d(x, self.w1, self.b1, padding=1)
+        return styled(x, style @ self.s1 + self.c1)
+
+
+def styled(x: Any, style: Any) -> Any:
+    """LeakyReLU, then instance norm with the style's scale and shift."""
+    scale, shift = style.unflatten(1, (2, -1))[..., None, None].unbind(1)
+    return F.instance_norm(F.leaky_relu(x, 0.2), eps=1e-8) * (1 + scale) + shift
+
+
+def style_block(problem: Any, compiled: bool) -> Candidates:
+    """The block, in both memory formats and every way to update it."""
+
+    def loss_of(net: Any, batch: Any) -> Any:
+        x, style, target = batch
+        return F.mse_loss(net(x, style), target)
+
+    def ways(layout: Any) -> Candidates:
+        def network() -> Any:
+            return StyleBlock(problem).to(memory_format=layout)
+
+        def images(x: Any) -> Any:
+            return x.permute(0, 3, 1, 2).contiguous(memory_format=layout)
+
+        batches = [(images(x), s, images(t)) for x, s, t in tensors(problem.batches())]
+        return candidates(network, problem, compiled, loss_of, batches)
+
+    return in_both_layouts(ways)
+
+
 class Arrange(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed to check this
     """Vectors as images of `channels`, or images as vectors where that is None.
 

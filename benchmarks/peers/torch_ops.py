@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from benchmarks.peers.convolution import Passes
-from benchmarks.shapes import CONVOLUTIONS
+from benchmarks.shapes import CONVOLUTIONS, Convolution
 
 FORMATS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -16,8 +17,12 @@ FORMATS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last
 def load(name: str, threads: int, layout: str) -> Passes:
     """The convolution of that name."""
     torch.set_num_threads(threads)
-    c = CONVOLUTIONS[name]
-    images, kernel, gradient = (torch.from_numpy(a) for a in c.operands())
+    return Passes(passes(CONVOLUTIONS[name], layout, "cpu"), sample)
+
+
+def passes(c: Convolution, layout: str, device: str) -> dict[str, Callable[[], Any]]:
+    """Each pass of a convolution as a function that does it and returns the result."""
+    images, kernel, gradient = (torch.from_numpy(a).to(device) for a in c.operands())
     x, gy = (in_format(a.permute(0, 3, 1, 2), layout) for a in (images, gradient))
     w = in_format(kernel.permute(3, 2, 0, 1), layout)  # transposed ones too: (in, out, kh, kw)
     stride, padding, extra = [c.stride] * 2, [c.around] * 2, [c.extra] * 2
@@ -32,12 +37,12 @@ def load(name: str, threads: int, layout: str) -> Passes:
             return F.conv_transpose2d(x, w, None, stride, padding, extra)
         return F.conv2d(x, w, None, stride, padding)
 
-    passes = {
+    parts = {
         "forward": forward,
         "input": lambda: backward(0),
         "weight": lambda: backward(1),
     }
-    return Passes({part: torch.no_grad()(do) for part, do in passes.items()}, sample)
+    return {part: torch.no_grad()(do) for part, do in parts.items()}
 
 
 def in_format(x: Any, layout: str) -> Any:

@@ -22,6 +22,7 @@ MODELS: dict[str, Callable[[Any, bool], Candidates]] = {
     "gan": torch_generative.gan,
     "dcgan": torch_generative.dcgan,
     "dcgan-128": torch_generative.dcgan,
+    "style-block": torch_generative.style_block,
 }
 
 

@@ -34,6 +34,8 @@ def optimizer(net: Any, problem: Any, how: dict[str, bool]) -> Any:
     """The optimiser of the problem: RMSprop, or plain SGD."""
     if isinstance(problem, RMSpropProblem):
         rule = {"alpha": problem.rho, "eps": problem.epsilon}
+        if torch.get_default_device().type == "cuda":
+            rule["capturable"] = True  # so that a CUDA graph may hold the update
         return torch.optim.RMSprop(net.parameters(), problem.learning_rate, **rule, **how)
     return torch.optim.SGD(net.parameters(), problem.learning_rate, **how)
 
@@ -58,7 +60,11 @@ class Weights:
 
 
 def candidates(
-    network: Callable[[], Any], problem: Any, compiled: bool, loss_of: Callable[..., Any]
+    network: Callable[[], Any],
+    problem: Any,
+    compiled: bool,
+    loss_of: Callable[..., Any],
+    batches: Any = None,
 ) -> Candidates:
     """Training of one network, in every way to update it.
 
@@ -67,8 +73,9 @@ def candidates(
         problem: its problem.
         compiled: whether to compile the loss, or all of the step.
         loss_of: the loss of a network and a batch.
+        batches: the pool, if it is not the problem's own as it is.
     """
-    batches = tensors(problem.batches())
+    batches = tensors(problem.batches()) if batches is None else batches
 
     def usual(how: dict[str, bool]) -> TrainingStep:
         net = network()
@@ -119,7 +126,7 @@ def tensors(batches: Any) -> Any:
     """The same in PyTorch's type: arrays, or tuples of them."""
     if isinstance(batches, (list, tuple)):
         return type(batches)(map(tensors, batches))
-    return torch.from_numpy(batches)
+    return torch.from_numpy(batches).to(torch.get_default_device())
 
 
 def linear(w: Any, b: Any) -> Any:

@@ -4,28 +4,32 @@
 `tinygen_kernels.using("shim")` all kernels of the library then are the CUDA ones. It needs g++.
 
 It finds missing barriers and waits (threads run in several orders, shared memory starts as NaN,
-asynchronous copies land when they are waited for), barriers that not all threads reach, arguments of
-the wrong size, and memory touched outside of arrays (each ends at a guard page). It is blind to
+asynchronous copies land when they are waited for), barriers that not all threads reach, arguments
+of the wrong size, and memory touched outside of arrays (each ends at a guard page). It is blind to
 races between blocks that happen in no order of whole blocks, to bank conflicts and to speed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
+import itertools
 import mmap
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tinygen_kernels.cpu.jit import UNUSED_AFTER_DAYS, cache_folder
 from tinygen_kernels.cuda.launch import Kernel, Source, register_shim, source_text
 
 HERE = Path(__file__).parent
@@ -63,7 +67,7 @@ class Shim:
         """Run it to the end; raises KernelError if it did what it must not."""
         order = ORDERS[self.launches % len(ORDERS)] if self.order is None else self.order
         self.launches += 1
-        function = _functions(kernel.source, source_text(kernel.source.file))[kernel.name]
+        function = self.functions(kernel.source)[kernel.name]
         memory = GuardedMemory([a for a in args if isinstance(a, np.ndarray) and a.ndim])
         values = [memory.address(a) if isinstance(a, np.ndarray) and a.ndim else a for a in args]
         cells = [np.array([np.uint64(0) if v is None else v]) for v in values]
@@ -76,6 +80,10 @@ class Shim:
         if wrong:
             raise KernelError(f"{kernel!r}, grid {grid}, block {block}: {wrong.decode()}")
         memory.give_back(repr(kernel))
+
+    def functions(self, source: Source) -> Mapping[str, Any]:
+        """The compiled instances of a source, by name."""
+        return compiled(source, source_text(source.file))
 
 
 def install(order: int | None = None) -> Shim:
@@ -105,7 +113,7 @@ class GuardedMemory:
             if here not in self.arrays or self.arrays[here].nbytes < a.nbytes:
                 self.arrays[here] = a
         spans = sorted((here, here + a.nbytes) for here, a in self.arrays.items())
-        apart = all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        apart = all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
         self.copies: dict[int, NDArray[np.uint8]] = {}
         self.canaries: list[NDArray[np.uint8]] = []
         if apart:
@@ -159,8 +167,8 @@ def _three(numbers: tuple[int, ...]) -> Any:
 
 
 @functools.lru_cache(256)
-def _functions(source: Source, text: str) -> dict[str, Any]:
-    """The instances of a source, compiled; libraries are kept by what went into them."""
+def compiled(source: Source, text: str) -> dict[str, Any]:
+    """The instances of a source, compiled from a text; libraries are kept by what is in them."""
     exports = "".join(
         f"SHIM_EXPORT(kernel_{i}, {name})\n" for i, name in enumerate(source.instances)
     )
@@ -195,9 +203,16 @@ def _compile(program: str, flags: Sequence[str], library: Path) -> None:
 @functools.cache
 def _folder() -> Path:
     """Where compiled kernels are kept, beside those of Numba."""
-    from tinygen_kernels.cpu.jit import cache_folder
-
     own = cache_folder()
     folder = Path(tempfile.mkdtemp(prefix="shim-")) if own is None else own.parent.parent / "shim"
     folder.mkdir(parents=True, exist_ok=True)
+    _prune(folder)
     return folder
+
+
+def _prune(folder: Path) -> None:
+    """Remove libraries that nobody has used for a month."""
+    for path in folder.glob("*.so"):
+        with contextlib.suppress(OSError):  # another process may be pruning too
+            if time.time() - path.stat().st_atime > UNUSED_AFTER_DAYS * 86_400:
+                path.unlink()

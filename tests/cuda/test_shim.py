@@ -49,8 +49,7 @@ def probe(tmp_path, monkeypatch):
         text = PROBES
         for word, code in words.items():
             text = text.replace(word, code)
-        header = (seam.FOLDER / "tg_common.cuh").read_text()
-        text = text.replace('#include "tg_common.cuh"', header.replace("#pragma once", ""))
+        text = text.replace('#include "tg_common.cuh"', seam.source_text("tg_common.cuh"))
         monkeypatch.setattr(shim, "source_text", lambda file: text)
         source = Source("probes.cu", NAMES)
         shim.Shim(order).launch(source[name], (grid,), (threads,), args, 0)

@@ -50,7 +50,7 @@ def address(x: Array) -> int:
 
 
 def c_type(x: Array) -> str:
-    """How C++ calls the elements of x; raises TypeError for other types than float32 and float64."""
+    """How C++ calls the elements of x; TypeError for other types than float32 and float64."""
     try:
         return C_TYPES[x.dtype.name]
     except KeyError:

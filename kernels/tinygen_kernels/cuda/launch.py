@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -52,17 +52,26 @@ class Source:
 
 @functools.cache
 def source_text(file: str) -> str:
-    """The file with its headers in it: a cache that hashes the text then misses no change."""
+    """The file with its headers in it: a cache that hashes the text then misses no change.
+
+    `#line` says where each part is from, for the compiler's messages.
+    """
     included: set[str] = set()
 
-    def expand(name: str) -> str:
-        if name in included:
-            return ""
+    def expand(name: str) -> Iterator[str]:
         included.add(name)
-        text = (FOLDER / name).read_text()
-        return re.sub(r'^#include "(.+)"$', lambda m: expand(m[1]), text, flags=re.MULTILINE)
+        yield f'#line 1 "{name}"'
+        for number, line in enumerate((FOLDER / name).read_text().splitlines(), 1):
+            header = re.fullmatch(r'#include "(.+)"', line)
+            if header and header[1] not in included:
+                yield from expand(header[1])
+                yield f'#line {number + 1} "{name}"'
+            elif not header and line != "#pragma once":
+                yield line
+            else:
+                yield ""
 
-    return expand(file).replace("#pragma once", "")
+    return "\n".join(expand(file)) + "\n"
 
 
 class Driver(Protocol):

@@ -1,0 +1,19 @@
+"""For each file of kernels calls that go through every barrier of it; see test_mutants.py."""
+
+import numpy as np
+
+from .equipment import CUDA
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def reduce():
+    return CUDA.sum_rows(normal(50, 40))
+
+
+# file -> what to call; files without barriers are not here
+WORKOUTS = {
+    "reduce.cu": reduce,
+}
