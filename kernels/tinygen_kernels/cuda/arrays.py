@@ -41,7 +41,7 @@ def contiguous(x: Array, dtype: Any = None) -> Array:
     if x.flags.c_contiguous and dtype in (None, x.dtype):
         return x
     made: Array = module_of(x).ascontiguousarray(x, dtype)
-    return made
+    return made.reshape(x.shape)  # it adds an axis where there is none
 
 
 def address(x: Array) -> int:

@@ -59,7 +59,7 @@ def loss_grad(p: Array, t: Array, g: Any, name: str, parameter: float, scale: fl
         if g.ndim and g.shape != p.shape:
             raise ValueError(f"loss_grad: p has shape {p.shape}, g {g.shape}")
         each = np.int32(g.ndim > 0)
-        g = contiguous(g, p.dtype).reshape(-1)
+        g = contiguous(g, p.dtype)
     else:  # a number of the host, also one that NumPy holds while p is on a card
         each, g, scale = np.int32(0), None, scale * float(g)
     args = contiguous(p), contiguous(t, p.dtype), g, gp, np.int32(p.size), each

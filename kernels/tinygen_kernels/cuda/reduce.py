@@ -47,6 +47,6 @@ def add_parts(part: Array, dtype: Any) -> Array:
 
 def add_all(x: Array) -> Array:
     """The sum of numbers of float64, of at most some thousands: (n,) -> ()."""
-    y = empty((1,), np.float64, x)
+    y = empty((), np.float64, x)
     launch(SOURCE["add_all"], 1, TOTAL_THREADS, (x, y, np.int32(x.size)))
-    return y.reshape(())
+    return y
