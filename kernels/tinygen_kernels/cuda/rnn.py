@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..reference.rnn import GATES
-from .arrays import blocks, c_type, contiguous, empty, module_of
+from .arrays import MOST, blocks, c_type, contiguous, empty, module_of
 from .launch import Kernel, Source, launch
 from .matmul import matmul
 from .reduce import sum_rows
@@ -79,6 +79,8 @@ def recurrent(
     states[0] = h
     memory[0] = c if cell == "lstm" else 0
     gates = matmul(_matrix(x), w).reshape(steps, n, w.shape[1])
+    if gates.size > MOST:
+        raise ValueError(f"an array of shape {gates.shape} has more elements than kernels take")
     mask = None if mask is None else contiguous(mask)
     sizes = np.int32(n), np.int32(units), CELLS[cell]
     if in_registers(u):

@@ -11,21 +11,21 @@
 #include "tg_cell.cuh"
 
 constexpr int DEEP = 100, MOST_THREADS = 416;  // units, and the threads for 4 gates of as many
-constexpr int FULL = 20;                       // of the depth that is not cut short
+constexpr int FULL = 36;                       // of the depth that is not cut short
 
-// The sum of a weight times a number of `shared` over the first `units` of both; the rest is 0.
-__device__ __forceinline__ float sum_of(const float (&weights)[DEEP], const float* shared, int units) {
-  float4 total = make_float4(0.f, 0.f, 0.f, 0.f);
+// The sum of weights times numbers over the first `units` of both; the rest is 0.
+__device__ __forceinline__ float sum_of(const float (&weights)[DEEP], const float* numbers, int units) {
+  float even = 0.f, odd = 0.f;
 #pragma unroll
   for (int k = 0; k < DEEP; k += 4) {
-    if (k % FULL == 0 && k >= units) break;
-    const float4 a = *(const float4*)(shared + k);
-    total.x += weights[k] * a.x;
-    total.y += weights[k + 1] * a.y;
-    total.z += weights[k + 2] * a.z;
-    total.w += weights[k + 3] * a.w;
+    if (k && k % FULL == 0 && k >= units) break;
+    const float4 a = *(const float4*)(numbers + k);
+    even += weights[k] * a.x;
+    odd += weights[k + 1] * a.y;
+    even += weights[k + 2] * a.z;
+    odd += weights[k + 3] * a.w;
   }
-  return (total.x + total.y) + (total.z + total.w);
+  return even + odd;
 }
 
 // Arguments as in rnn.cu, for all steps.
@@ -78,9 +78,9 @@ __global__ void __launch_bounds__(MOST_THREADS)
                             const float* __restrict__ states, const float* __restrict__ memory,
                             const bool* __restrict__ mask, const float* __restrict__ gy, float* gh, float* gm,
                             float* grads, int steps, int n, int units, int cell) {
-  __shared__ __align__(16) float given[4][DEEP];  // the gradients of r
-  __shared__ float parts[4][DEEP];                // of the gradients of h
-  __shared__ float known[7][DEEP];                // of this step: gates, before, memory, gy
+  // The gradients of r, parts of those of h, and what is known of the step: gates, before, memory, gy.
+  __shared__ __align__(16) float room[15][DEEP];
+  float(*given)[DEEP] = room, (*parts)[DEEP] = room + 4, (*known)[DEEP] = room + 8;
   const int count = tg_gates(cell), columns = count * units, column = threadIdx.x, row = blockIdx.x;
   const int gate = column / units, unit = column % units;
   const bool real = column < columns;
@@ -96,9 +96,10 @@ __global__ void __launch_bounds__(MOST_THREADS)
       tg_copy_async4(&known[6][unit], gy + place, gy != nullptr);
     }
     tg_copy_commit();
+    return !mask || mask[here];
   };
 
-  if (steps) fetch(steps - 1);
+  bool valid = steps && fetch(steps - 1);
   float weights[DEEP];
 #pragma unroll
   for (int k = 0; k < DEEP; ++k) weights[k] = real && k < units ? u[unit * columns + gate * units + k] : 0.f;
@@ -111,7 +112,7 @@ __global__ void __launch_bounds__(MOST_THREADS)
     const int here = t * n + row;  // no array has 2^31 elements
     if (real) {
       const TgKnown<float> k = {{known[0][unit], known[1][unit], known[2][unit], known[3][unit]},
-                                known[4][unit], known[5][unit], known[6][unit], !mask || mask[here]};
+                                known[4][unit], known[5][unit], known[6][unit], valid};
       float gz, gr;
       g += k.gy;
       tg_cell_grad(cell, gate, k, g, m, gz, gr);
@@ -120,15 +121,15 @@ __global__ void __launch_bounds__(MOST_THREADS)
       given[gate][unit] = gr;
     }
     __syncthreads();
-    if (t) fetch(t - 1);
+    valid = t && fetch(t - 1);
     const float part = sum_of(weights, given[real ? gate : 0], units);
     if (real) parts[gate][unit] = part;
     tg_copy_wait<0>();
     __syncthreads();
     g += (parts[0][unit] + parts[1][unit]) + (parts[2][unit] + parts[3][unit]);
   }
-  if (real && gate == 0) {
-    gh[row * units + unit] = g;
-    if (cell == TG_LSTM) gm[row * units + unit] = m;
+  if (column < units) {  // the first gate's threads
+    gh[row * units + column] = g;
+    if (cell == TG_LSTM) gm[row * units + column] = m;
   }
 }
