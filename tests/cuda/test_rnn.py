@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tinygen_kernels.cuda import rnn
 from tinygen_kernels.cuda.launch import shim as registered
 
 from .equipment import CUDA, REFERENCE, distance, in_every_order, needs_compiler
@@ -110,4 +111,11 @@ def test_launches(units):
 def test_types_without_a_kernel():
     arguments, _ = problem("gru", 2, 3, 4, 5, "float16")
     with pytest.raises(TypeError, match="take float32 and float64, not float16"):
+        CUDA.recurrent("gru", *arguments)
+
+
+def test_more_elements_than_kernels_count(monkeypatch):
+    arguments, _ = problem("gru", 2, 3, 4, 5)
+    monkeypatch.setattr(rnn, "MOST", 2 * 3 * 15 - 1)
+    with pytest.raises(ValueError, match=r"shape \(2, 3, 15\) has more elements"):
         CUDA.recurrent("gru", *arguments)

@@ -1,19 +1,21 @@
-// The steps of recurrent layers, forward and backward, a launch each; see reference/rnn.py.
+// The steps of recurrent layers, forward and backward, a launch each; see reference/rnn.py. Layers
+// whose weights fit into registers go another way: rnn_sequence.cu.
 //
-// All that does not wait for the step before is one product for the whole sequence, outside. Here
-// remain h u and the gates; backward the gates' gradients and their product with u^T. For a batch of
-// 32 and an LSTM of 100 units that is 1.3 million multiply-adds and 160 KB of weights a step, 0.1 us
-// of a card's arithmetic and less of its second-level cache: what a step costs is latency. So
+// What does not wait for the step before is one product for the whole sequence, outside. Here remain
+// h u and the gates; backward, the gates' gradients and their product with u^T. For a batch of 32 and
+// an LSTM of 128 units that is 2 million multiply-adds and 256 KB of weights a step: 0.1 us of a card's
+// arithmetic, and not more of its second-level cache. What a step costs is latency, so
 //
 // - a step is one launch: a block has the sums of all gates of its units, and goes on to the cell.
 //   Backward, the launch of step t takes what step t + 1 left of its gates' gradients, multiplies by
 //   u^T, and goes on to the gates of step t, so that is one launch too;
-// - a block has ROWS rows and 8 units, so that 32 x 100 fills 52 multiprocessors, and its depth is
-//   shared out among warps: each has asked for all its weights (up to 16 a thread) before it waits
-//   for the first, and all go through the card's cache once. From 32 x 512 on, blocks of 16 rows are
-//   enough to fill a card; 128 of them read 64 KB of weights and 32 KB of h each, 12 MB, which takes
-//   the cache 2 us and arithmetic half of that;
+// - a block has 8 rows and 8 units, so that 32 x 128 gives work to 64 multiprocessors, and its depth
+//   is shared out among the warps. A thread has asked for its weights (up to 16 at a time), and for
+//   all that the cell will need, before it waits for the first: the cache answers once;
 // - each gate is activated by a lane of its own, at the same time.
+//
+// From 32 x 512 on, blocks of 16 rows are enough for a card: 128 of them read 64 KB of weights and
+// 32 KB of h each. These 12 MB take the cache 2 us, and arithmetic half of that.
 #include "tg_cell.cuh"
 
 constexpr int UNITS = 8, WARPS = 8, THREADS = 32 * WARPS;

@@ -39,20 +39,21 @@ SOURCE = Source(
 SEQUENCE = Source("rnn_sequence.cu", ("recurrent_sequence", "recurrent_sequence_grad"))
 
 
-def in_registers(u: Array) -> bool:
-    """Whether a block's registers hold these recurrent weights."""
-    return len(u) <= UNITS_IN_REGISTERS and u.dtype == np.float32
+def in_registers(states: Array) -> bool:
+    """Whether a block's registers hold the recurrent weights of layers with such states."""
+    return states.shape[2] <= UNITS_IN_REGISTERS and states.dtype == np.float32
 
 
 def _sequence(name: str, gates: Array, *args: Any) -> None:
-    """One launch for all steps, with a block for each row and a thread for each column of u."""
+    """One launch for all steps, with a block for each row and a thread for each gate of a unit."""
     _, n, width = gates.shape
     launch(SEQUENCE[name], n, 32 * blocks(width, 32), (gates, *args))
 
 
-def _cut(name: str, u: Array, n: int) -> tuple[Kernel, tuple[int, int]]:
+def _cut(name: str, states: Array) -> tuple[Kernel, tuple[int, int]]:
     """The instance of a kernel, and its grid: 16 rows to a block if those are blocks enough."""
-    tiles, T = blocks(len(u), UNITS), c_type(u)
+    _, n, units = states.shape
+    tiles, T = blocks(units, UNITS), c_type(states)
     rows = 16 if T == "float" and tiles * blocks(n, 16) >= FILLED else 8
     return SOURCE[f"{name}<{T}, {rows}>"], (tiles, blocks(n, rows))
 
@@ -76,17 +77,18 @@ def recurrent(
     (steps, n, _), units = x.shape, len(u)
     states = empty((steps + 1, n, units), dtype, x)
     memory = empty((steps + 1, n, 0 if cell == "simple_rnn" else units), dtype, x)
-    states[0] = h
-    memory[0] = c if cell == "lstm" else 0
     gates = matmul(_matrix(x), w).reshape(steps, n, w.shape[1])
     if gates.size > MOST:
         raise ValueError(f"an array of shape {gates.shape} has more elements than kernels take")
     mask = None if mask is None else contiguous(mask)
     sizes = np.int32(n), np.int32(units), CELLS[cell]
-    if in_registers(u):
-        _sequence("recurrent_sequence", gates, u, b, states, memory, mask, np.int32(steps), *sizes)
+    if in_registers(states):
+        known = u, b, *_ordered(dtype, h, c), mask
+        _sequence("recurrent_sequence", gates, *known, states, memory, np.int32(steps), *sizes)
         return states, memory, gates
-    kernel, grid = _cut("recurrent_step", u, n)
+    states[0] = h
+    memory[0] = c if cell == "lstm" else 0
+    kernel, grid = _cut("recurrent_step", states)
     for t in range(steps):
         launch(kernel, grid, THREADS, (gates, u, b, states, memory, mask, np.int32(t), *sizes))
     return states, memory, gates
@@ -99,12 +101,12 @@ def recurrent_grad(
     """The gradients of x, w, u, b, h and c where `needed`; see the reference."""
     states, memory, gates = after
     dtype, (steps, n, width) = gates.dtype, gates.shape
-    x, w, u = _ordered(dtype, x, w, u)
+    x, w, turned = _ordered(dtype, x, w, u.T)
     gy = None if gy is None else _ordered(dtype, gy)[0]
     mask = None if mask is None else contiguous(mask)
     grads = empty((2 if cell == "gru" else 1, steps, n, width), dtype, x)
-    back = _back_in_registers if in_registers(u) else _back_by_steps
-    gh, gc = back(cell, u, states, memory, gates, mask, gy, gh, gc, grads)
+    back = _back_in_registers if in_registers(states) else _back_by_steps
+    gh, gc = back(cell, turned, states, memory, gates, mask, gy, gh, gc, grads)
     gz, gr = _matrix(grads[0]), _matrix(grads[-1])
     return (
         matmul(gz, w.T).reshape(x.shape) if needed[0] else None,
@@ -117,28 +119,30 @@ def recurrent_grad(
 
 
 def _back_in_registers(
-    cell: str, u: Array, states: Array, memory: Array, gates: Array, mask: Array | None,
+    cell: str, turned: Array, states: Array, memory: Array, gates: Array, mask: Array | None,
     gy: Array | None, gh: Array, gc: Array, grads: Array,
 ) -> tuple[Array, Array]:  # fmt: skip
     """Fill `grads` with the gradients of z and, of a GRU, of r; return those of h and c."""
-    g, m = empty(gh.shape, u.dtype, u), empty(gc.shape, u.dtype, u)
-    g[...], m[...] = gh, gc  # the kernel changes them
-    sizes = np.int32(len(gates)), np.int32(len(gh)), np.int32(len(u)), CELLS[cell]
-    _sequence("recurrent_sequence_grad", gates, u, states, memory, mask, gy, g, m, grads, *sizes)
-    return g, m
+    (n, units), dtype = gh.shape, gates.dtype
+    gh, gc = _ordered(dtype, gh, gc)
+    known = turned, states, memory, mask, gy, gh, gc
+    made = grads, empty(gh.shape, dtype, gh), empty(gc.shape, dtype, gh)
+    sizes = np.int32(len(gates)), np.int32(n), np.int32(units), CELLS[cell]
+    _sequence("recurrent_sequence_grad", gates, *known, *made, *sizes)
+    return made[1], made[2] if cell == "lstm" else gc
 
 
 def _back_by_steps(
-    cell: str, u: Array, states: Array, memory: Array, gates: Array, mask: Array | None,
+    cell: str, turned: Array, states: Array, memory: Array, gates: Array, mask: Array | None,
     gy: Array | None, gh: Array, gc: Array, grads: Array,
 ) -> tuple[Array, Array]:  # fmt: skip
     """The same, by a launch for each step and one for the product that goes to the start."""
-    steps, (n, units) = len(gates), gh.shape
-    kernel, grid = _cut("recurrent_step_grad", u, n)
-    g, m = empty((2, n, units), u.dtype, u), empty((2, *gc.shape), u.dtype, u)
+    steps, (n, units), dtype = len(gates), gh.shape, gates.dtype
+    g, m = empty((2, n, units), dtype, gates), empty((2, *gc.shape), dtype, gates)
     g[steps % 2], m[steps % 2] = gh, gc  # a step reads one half and writes the other
-    known = gates, contiguous(u.T), states, memory, mask, gy, g, m, grads
+    known = gates, turned, states, memory, mask, gy, g, m, grads
     sizes = np.int32(steps), np.int32(n), np.int32(units), CELLS[cell]
+    kernel, grid = _cut("recurrent_step_grad", states)
     for t in reversed(range(-1, steps)):
         launch(kernel, grid, THREADS, (*known, np.int32(t), *sizes))
     return g[1], m[0 if cell == "lstm" else steps % 2]

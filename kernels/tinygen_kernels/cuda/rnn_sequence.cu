@@ -28,10 +28,11 @@ __device__ __forceinline__ float sum_of(const float (&weights)[DEEP], const floa
   return even + odd;
 }
 
-// Arguments as in rnn.cu, for all steps.
+// Arguments as in rnn.cu, for all steps from the state h0 and, of an LSTM, c0.
 __global__ void __launch_bounds__(MOST_THREADS)
-    recurrent_sequence(float* gates, const float* __restrict__ u, const float* __restrict__ b, float* states,
-                       float* memory, const bool* __restrict__ mask, int steps, int n, int units, int cell) {
+    recurrent_sequence(float* gates, const float* __restrict__ u, const float* __restrict__ b,
+                       const float* __restrict__ h0, const float* __restrict__ c0, const bool* __restrict__ mask,
+                       float* states, float* memory, int steps, int n, int units, int cell) {
   __shared__ __align__(16) float h[DEEP];
   __shared__ float made[4][DEEP];  // gates of this step
   const int count = tg_gates(cell), columns = count * units, column = threadIdx.x, row = blockIdx.x;
@@ -41,9 +42,13 @@ __global__ void __launch_bounds__(MOST_THREADS)
   float weights[DEEP];
 #pragma unroll
   for (int k = 0; k < DEEP; ++k) weights[k] = real && k < units ? u[k * columns + column] : 0.f;
-  for (int k = threadIdx.x; k < DEEP; k += blockDim.x) h[k] = k < units ? states[row * units + k] : 0.f;
+  for (int k = column; k < DEEP; k += blockDim.x) {
+    h[k] = k < units ? h0[row * units + k] : 0.f;
+    if (k < units) states[row * units + k] = h[k];
+  }
   const float bias = real ? b[column] : 0.f, recurrent_bias = real && cell == TG_GRU ? b[columns + column] : 0.f;
-  float m = real && last && cell != TG_SIMPLE_RNN ? memory[row * units + unit] : 0.f;
+  float m = real && last && cell == TG_LSTM ? c0[row * units + unit] : 0.f;
+  if (real && last && cell != TG_SIMPLE_RNN) memory[row * units + unit] = m;
   float z = real && steps ? gates[row * columns + column] : 0.f;
   __syncthreads();
 
@@ -70,14 +75,15 @@ __global__ void __launch_bounds__(MOST_THREADS)
   }
 }
 
-// Back through all steps. gh and gm are (n, units): the gradients of h and c after the last step,
-// replaced by those before the first. A thread has the part of u's row of its unit that belongs to
-// its gate, and every gate's thread works out all about its unit.
+// Back through all steps. `turned` is u^T; gh and gc are (n, units), the gradients of h and c after the
+// last step, gh0 and gc0 those before the first. A thread has what belongs to its gate of the row of u
+// of its unit, and every gate's thread works out all about its unit.
 __global__ void __launch_bounds__(MOST_THREADS)
-    recurrent_sequence_grad(const float* __restrict__ gates, const float* __restrict__ u,
+    recurrent_sequence_grad(const float* __restrict__ gates, const float* __restrict__ turned,
                             const float* __restrict__ states, const float* __restrict__ memory,
-                            const bool* __restrict__ mask, const float* __restrict__ gy, float* gh, float* gm,
-                            float* grads, int steps, int n, int units, int cell) {
+                            const bool* __restrict__ mask, const float* __restrict__ gy,
+                            const float* __restrict__ gh, const float* __restrict__ gc, float* grads, float* gh0,
+                            float* gc0, int steps, int n, int units, int cell) {
   // The gradients of r, parts of those of h, and what is known of the step: gates, before, memory, gy.
   __shared__ __align__(16) float room[15][DEEP];
   float(*given)[DEEP] = room, (*parts)[DEEP] = room + 4, (*known)[DEEP] = room + 8;
@@ -102,9 +108,9 @@ __global__ void __launch_bounds__(MOST_THREADS)
   bool valid = steps && fetch(steps - 1);
   float weights[DEEP];
 #pragma unroll
-  for (int k = 0; k < DEEP; ++k) weights[k] = real && k < units ? u[unit * columns + gate * units + k] : 0.f;
-  for (int k = threadIdx.x; k < 4 * DEEP; k += blockDim.x) given[0][k] = parts[0][k] = 0.f;
-  float g = real ? gh[row * units + unit] : 0.f, m = real && cell == TG_LSTM ? gm[row * units + unit] : 0.f;
+  for (int k = 0; k < DEEP; ++k) weights[k] = real && k < units ? turned[(gate * units + k) * units + unit] : 0.f;
+  for (int k = column; k < 8 * DEEP; k += blockDim.x) room[0][k] = 0.f;
+  float g = real ? gh[row * units + unit] : 0.f, m = real && cell == TG_LSTM ? gc[row * units + unit] : 0.f;
   tg_copy_wait<0>();
   __syncthreads();
 
@@ -129,7 +135,7 @@ __global__ void __launch_bounds__(MOST_THREADS)
     g += (parts[0][unit] + parts[1][unit]) + (parts[2][unit] + parts[3][unit]);
   }
   if (column < units) {  // the first gate's threads
-    gh[row * units + column] = g;
-    if (cell == TG_LSTM) gm[row * units + column] = m;
+    gh0[row * units + column] = g;
+    if (cell == TG_LSTM) gc0[row * units + column] = m;
   }
 }
