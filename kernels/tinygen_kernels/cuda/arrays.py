@@ -36,9 +36,17 @@ def empty(shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
     return made
 
 
-def contiguous(x: Array) -> Array:
-    """x, or a copy of it by rows: what kernels take."""
-    return x if x.flags.c_contiguous else module_of(x).ascontiguousarray(x)
+def contiguous(x: Array, dtype: Any = None) -> Array:
+    """x, or a copy of it by rows (and in that type): what kernels take."""
+    if x.flags.c_contiguous and (dtype is None or dtype == x.dtype):
+        return x
+    made: Array = module_of(x).ascontiguousarray(x, dtype)
+    return made.reshape(x.shape)  # it adds an axis where there is none
+
+
+def address(x: Array) -> int:
+    """Where the first element lies, for kernels that are told by a table where arrays are."""
+    return int(x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr)
 
 
 def c_type(x: Array) -> str:
@@ -52,3 +60,12 @@ def c_type(x: Array) -> str:
 def blocks(n: int, threads: int, most: int = 2**31 - 1) -> int:
     """How many blocks of so many threads it takes for n elements, but at most `most`."""
     return min(-(-n // threads), most)
+
+
+def pack(columns: int, *arrays: Array) -> int:
+    """How many neighbours on the last axis, of that length, a thread takes at a time.
+
+    As many as make 16 bytes, if in all arrays (of one type) they lie on multiples of that; else 1.
+    """
+    several = 16 // arrays[0].itemsize
+    return 1 if columns % several or any(address(a) % 16 for a in arrays) else several
