@@ -165,7 +165,7 @@ __global__ void __launch_bounds__(LONGEST)
 
 // With s the divisor of pixel_norm: gx = gy / s - x / s^3 times the mean of gy x.
 template <class T, int N>
-__global__ void __launch_bounds__(LONGEST)
+__global__ void __launch_bounds__(LONGEST, 1)
     pixel_norm_grad(const T* __restrict__ x, const T* __restrict__ gy, T* __restrict__ gx, int rows, int columns,
                     int lanes, double epsilon) {
   const Row<N> own(rows, columns, lanes);
