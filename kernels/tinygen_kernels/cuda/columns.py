@@ -64,4 +64,6 @@ def power_of_two(n: int) -> int:
 
 def instances(*kernels: str) -> tuple[str, ...]:
     """The names of kernels for every pack of either type."""
-    return tuple(f"{name}<{T}, {n}>" for name in kernels for T, packs in PACKS.items() for n in packs)
+    return tuple(
+        f"{name}<{T}, {n}>" for name in kernels for T, packs in PACKS.items() for n in packs
+    )

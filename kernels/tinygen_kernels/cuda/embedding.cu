@@ -6,6 +6,8 @@
 // for each row of the table; of small tables the indices are cut into shares, to have enough warps.
 #include "tg_pack.cuh"
 
+constexpr int AHEAD = 4;  // rows that are on their way at a time
+
 // y, or part[share] of it if y is null, (rows, columns); a share has `span` indices.
 template <class T, int N>
 __global__ void add_rows(const T* __restrict__ x, const long long* __restrict__ indices, T* __restrict__ y,
@@ -17,11 +19,19 @@ __global__ void add_rows(const T* __restrict__ x, const long long* __restrict__ 
   double sum[N] = {};
   for (int i = 0; i < stop; i += 32) {
     const bool mine = i + lane < stop && indices[start + i + lane] == row;
-    for (unsigned found = __ballot_sync(0xffffffffu, mine); found; found &= found - 1) {
-      if (column >= columns) continue;
-      const auto values = tg_load<N>(x + (long long)(start + i + __ffs(found) - 1) * columns + column);
+    unsigned found = __ballot_sync(0xffffffffu, mine);
+    while (found) {
+      TgPack<T, N> values[AHEAD];
 #pragma unroll
-      for (int k = 0; k < N; ++k) sum[k] += double(values.at[k]);
+      for (int u = 0; u < AHEAD; ++u, found &= found - 1) {
+        values[u] = {};
+        if (!found || column >= columns) continue;
+        values[u] = tg_load<N>(x + (long long)(start + i + __ffs(found) - 1) * columns + column);
+      }
+#pragma unroll
+      for (int u = 0; u < AHEAD; ++u)
+#pragma unroll
+        for (int k = 0; k < N; ++k) sum[k] += double(values[u].at[k]);
     }
   }
   if (column >= columns) return;

@@ -20,11 +20,12 @@ template <int N> struct Line {
 
 // d and d^2, where d = x - origin.
 template <class T, int N> struct Moments {
+  using Item = TgPack<T, N>;
+  static constexpr int AHEAD = 4;
   const T* x;
-  int columns;
   Line<N> origin;
-  __device__ void add(int row, double (&sums)[2][N]) {
-    const auto values = tg_load<N>(x + (long long)row * columns);
+  __device__ Item load(int, unsigned place) const { return tg_load<N>(x + place); }
+  __device__ void add(const Item& values, double (&sums)[2][N]) const {
 #pragma unroll
     for (int k = 0; k < N; ++k) {
       const double d = double(values.at[k]) - origin.at[k];
@@ -35,16 +36,18 @@ template <class T, int N> struct Moments {
 
 // gy and gy (x - mean).
 template <class T, int N> struct Products {
+  struct Item { TgPack<T, N> x, gy; };
+  static constexpr int AHEAD = 2;
   const T *x, *gy;
-  int columns;
   Line<N> mean;
-  __device__ void add(int row, double (&sums)[2][N]) {
-    const auto values = tg_load<N>(x + (long long)row * columns);
-    const auto gradients = tg_load<N>(gy + (long long)row * columns);
+  __device__ Item load(int, unsigned place) const {
+    return {tg_load<N>(x + place), tg_load<N>(gy + place)};
+  }
+  __device__ void add(const Item& item, double (&sums)[2][N]) const {
 #pragma unroll
     for (int k = 0; k < N; ++k) {
-      const double g = double(gradients.at[k]);
-      sums[0][k] += g, sums[1][k] += g * (double(values.at[k]) - mean.at[k]);
+      const double g = double(item.gy.at[k]);
+      sums[0][k] += g, sums[1][k] += g * (double(item.x.at[k]) - mean.at[k]);
     }
   }
 };
@@ -54,7 +57,7 @@ __global__ void __launch_bounds__(TG_BLOCK)
     channel_moments(const T* __restrict__ x, double* __restrict__ part, int rows, int columns, int width) {
   const TgColumns at(columns, width, N);
   x += at.first(rows, columns);
-  tg_column_sums<N, 2>(at, Moments<T, N>{x, columns, x}, part, rows, columns, width);
+  tg_column_sums<N, 2>(at, Moments<T, N>{x, x}, part, rows, columns, width);
 }
 
 template <class T, int N>
@@ -62,7 +65,7 @@ __global__ void __launch_bounds__(TG_BLOCK)
     channel_products(const T* __restrict__ x, const T* __restrict__ gy, const double* __restrict__ mean,
                      double* __restrict__ part, int rows, int columns, int width) {
   const TgColumns at(columns, width, N);
-  const Products<T, N> term{x + at.first(rows, columns), gy + at.first(rows, columns), columns, mean + at.own(columns)};
+  const Products<T, N> term{x + at.first(rows, columns), gy + at.first(rows, columns), mean + at.own(columns)};
   tg_column_sums<N, 2>(at, term, part, rows, columns, width);
 }
 
@@ -117,13 +120,14 @@ __global__ void __launch_bounds__(TG_BLOCK)
   const int own = at.own(columns);
   const Line<N> m(mean + own % means), s(scale + own % scales), b(shift + own % shifts);
   x += at.first(rows, columns), y += at.first(rows, columns);
+  unsigned place = unsigned(at.row) * columns;
 #pragma unroll 4
-  for (int row = at.row; row < rows; row += at.step) {
-    const auto values = tg_load<N>(x + (long long)row * columns);
+  for (int row = at.row; row < rows; row += at.step, place += unsigned(at.step) * columns) {
+    const auto values = tg_load<N>(x + place);
     TgPack<T, N> result;
 #pragma unroll
     for (int k = 0; k < N; ++k) result.at[k] = T(s.at[k] * (double(values.at[k]) - m.at[k]) + b.at[k]);
-    tg_store(y + (long long)row * columns, result);
+    tg_store(y + place, result);
   }
 }
 
@@ -137,14 +141,14 @@ __global__ void __launch_bounds__(TG_BLOCK)
   const int own = at.own(columns), total = at.groups * columns;
   const Line<N> m(mean + own), a(lines + 2ll * total + own), b(lines + 3ll * total + own), c(lines + 4ll * total + own);
   x += at.first(rows, columns), gy += at.first(rows, columns), gx += at.first(rows, columns);
+  unsigned place = unsigned(at.row) * columns;
 #pragma unroll 2
-  for (int row = at.row; row < rows; row += at.step) {
-    const auto values = tg_load<N>(x + (long long)row * columns);
-    const auto gradients = tg_load<N>(gy + (long long)row * columns);
+  for (int row = at.row; row < rows; row += at.step, place += unsigned(at.step) * columns) {
+    const auto values = tg_load<N>(x + place), gradients = tg_load<N>(gy + place);
     TgPack<T, N> result;
 #pragma unroll
     for (int k = 0; k < N; ++k)
       result.at[k] = T(a.at[k] * double(gradients.at[k]) + (b.at[k] * (double(values.at[k]) - m.at[k]) + c.at[k]));
-    tg_store(gx + (long long)row * columns, result);
+    tg_store(gx + place, result);
   }
 }

@@ -72,7 +72,11 @@ def _affine(plan: Columns, x: Array, mean: Array, scale: Array, shift: Array) ->
     """channel_affine; mean and scale are taken as float64 unless both have the type of x."""
     y = empty(x.shape, x.dtype, x)
     dtype = x.dtype if mean.dtype == scale.dtype == x.dtype else np.dtype(np.float64)
-    mean, scale, shift = contiguous(mean, dtype), contiguous(scale, dtype), contiguous(shift, x.dtype)
+    mean, scale, shift = (
+        contiguous(mean, dtype),
+        contiguous(scale, dtype),
+        contiguous(shift, x.dtype),
+    )
     kernel = SOURCE[f"channel_affine<{c_type(x)}, {plan.pack}, {c_type(mean)}>"]
     sizes = map(np.int32, (mean.size, scale.size, shift.size))
     launch(kernel, plan.grid, BLOCK, (x, mean, scale, shift, y, *plan.sizes, *sizes))

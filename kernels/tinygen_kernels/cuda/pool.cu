@@ -6,6 +6,9 @@
 // in the cache.
 #include "tg_pack.cuh"
 
+constexpr int THREADS = 256;
+constexpr int AHEAD = 4;  // pixels that are on their way at a time
+
 struct Windows {  // pool.py lays it out alike
   int height, width, channels, out_height, out_width, kernel_height, kernel_width;
   int down, across, top, left;  // strides, and padding
@@ -41,27 +44,41 @@ template <int N> __device__ __forceinline__ TgPack<int, N> positions(const Windo
 
 // y and position, of n packs. The first of equal numbers, a NaN before all, padding never.
 template <class T, int N>
-__global__ void max_pool2d(const T* __restrict__ x, T* __restrict__ y, void* __restrict__ position, Windows g, int n) {
+__global__ void __launch_bounds__(THREADS)
+    max_pool2d(const T* __restrict__ x, T* __restrict__ y, void* __restrict__ position, Windows g, int n) {
   const int i = tg_first();
   if (i >= n) return;
   const Place<N> own(i, g.out_height, g.out_width, g.channels);
   const int top = own.y * g.down - g.top, left = own.x * g.across - g.left;
-  const int above = max(-top, 0), below = min(g.kernel_height, g.height - top);
-  const int before = max(-left, 0), after = min(g.kernel_width, g.width - left);
+  const int above = max(-top, 0), tall = min(g.kernel_height, g.height - top) - above;
+  const int before = max(-left, 0), wide = min(g.kernel_width, g.width - left) - before;
+  const int count = max(tall, 0) * max(wide, 0);  // what is not padding
+  const T* corner = x + pixel(g, own.n, top + above, left + before) + own.c;
   TgPack<T, N> best{};
   TgPack<int, N> where{};
-  bool found = false;
-  for (int a = above; a < below; ++a)
-#pragma unroll 4
-    for (int b = before; b < after; ++b) {
-      const auto values = tg_load<N>(x + pixel(g, own.n, top + a, left + b) + own.c);
+  int a = 0, b = 0;
+  for (int tap = 0; tap < count; tap += AHEAD) {
+    TgPack<T, N> values[AHEAD];
+#pragma unroll
+    for (int u = 0; u < AHEAD; ++u) {
+      if (tap + u >= count) continue;
+      values[u] = tg_load<N>(corner + ((long long)a * g.width + b) * g.channels);
+      if (++b == wide) b = 0, ++a;
+    }
+#pragma unroll
+    for (int u = 0; u < AHEAD; ++u) {
+      if (tap + u >= count) continue;
 #pragma unroll
       for (int k = 0; k < N; ++k) {
-        const T value = values.at[k], old = best.at[k];
-        if (!found || value > old || (value != value && old == old)) best.at[k] = value, where.at[k] = a * g.kernel_width + b;
+        const T value = values[u].at[k], old = best.at[k];
+        if (tap + u == 0 || value > old || (value != value && old == old)) best.at[k] = value, where.at[k] = tap + u;
       }
-      found = true;
     }
+  }
+  if (count)
+#pragma unroll
+    for (int k = 0; k < N; ++k)  // from what was counted to the window with its padding
+      where.at[k] = (above + where.at[k] / wide) * g.kernel_width + before + where.at[k] % wide;
   const long long place = window(g, own.n, own.y, own.x) + own.c;
   tg_store(y + place, best);
   if (g.wide) {
@@ -76,7 +93,8 @@ __global__ void max_pool2d(const T* __restrict__ x, T* __restrict__ y, void* __r
 
 // gx = gy where it came from, of n packs; added up as the position in the window grows.
 template <class T, int N>
-__global__ void max_pool2d_grad(const T* __restrict__ gy, const void* __restrict__ position, T* __restrict__ gx,
+__global__ void __launch_bounds__(THREADS)
+    max_pool2d_grad(const T* __restrict__ gy, const void* __restrict__ position, T* __restrict__ gx,
                                 Windows g, int n) {
   const int i = tg_first();
   if (i >= n) return;
@@ -97,7 +115,8 @@ __global__ void max_pool2d_grad(const T* __restrict__ gy, const void* __restrict
 
 // y = what x has at these positions, of n packs; 0 in the padding.
 template <class T, int N>
-__global__ void max_pool2d_pick(const T* __restrict__ x, const void* __restrict__ position, T* __restrict__ y,
+__global__ void __launch_bounds__(THREADS)
+    max_pool2d_pick(const T* __restrict__ x, const void* __restrict__ position, T* __restrict__ y,
                                 Windows g, int n) {
   const int i = tg_first();
   if (i >= n) return;

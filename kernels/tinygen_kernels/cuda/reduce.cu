@@ -2,10 +2,11 @@
 #include "tg_columns.cuh"
 
 template <class T, int N> struct Values {
+  using Item = TgPack<T, N>;
+  static constexpr int AHEAD = 4;
   const T* x;
-  int columns;
-  __device__ void add(int row, double (&sums)[1][N]) {
-    const auto values = tg_load<N>(x + (long long)row * columns);
+  __device__ Item load(int, unsigned place) const { return tg_load<N>(x + place); }
+  __device__ void add(const Item& values, double (&sums)[1][N]) const {
 #pragma unroll
     for (int k = 0; k < N; ++k) sums[0][k] += double(values.at[k]);
   }
@@ -16,7 +17,7 @@ template <class T, int N>
 __global__ void __launch_bounds__(TG_BLOCK)
     sum_rows_part(const T* __restrict__ x, double* __restrict__ part, int rows, int columns, int width) {
   const TgColumns at(columns, width, N);
-  tg_column_sums<N, 1>(at, Values<T, N>{x + at.column, columns}, part, rows, columns, width);
+  tg_column_sums<N, 1>(at, Values<T, N>{x + at.column}, part, rows, columns, width);
 }
 
 // y[column] = the sum of part over its shares.

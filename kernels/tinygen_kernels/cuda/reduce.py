@@ -13,9 +13,7 @@ from .launch import Source, launch
 
 Array = NDArray[Any]
 
-SOURCE = Source(
-    "reduce.cu", (*instances("sum_rows_part"), "add_parts<float>", "add_parts<double>")
-)
+SOURCE = Source("reduce.cu", (*instances("sum_rows_part"), "add_parts<float>", "add_parts<double>"))
 
 
 def sum_rows(x: Array) -> Array:

@@ -17,11 +17,15 @@ template <class T> struct TgBand {
   __device__ T weight(int i, int t) const { return places ? weights[(long long)i * reach + t] : T(1); }
 };
 
+constexpr int THREADS = 256;
+constexpr int AHEAD = 4;  // pixels that are on their way at a time
+
 struct Size { int height, width, out_height, out_width, channels; };
 
 // y of n packs.
 template <class T, int N>
-__global__ void resample2d(const T* __restrict__ x, T* __restrict__ y, Size size, const int* __restrict__ row_places,
+__global__ void __launch_bounds__(THREADS, 4)
+    resample2d(const T* __restrict__ x, T* __restrict__ y, Size size, const int* __restrict__ row_places,
                            const T* __restrict__ row_weights, int row_reach, const int* __restrict__ column_places,
                            const T* __restrict__ column_weights, int column_reach, int n) {
   const int own = tg_first();
@@ -36,19 +40,22 @@ __global__ void resample2d(const T* __restrict__ x, T* __restrict__ y, Size size
   const T* corner = x + (((long long)image * size.height + rows.first(i)) * size.width + columns.first(j)) * size.channels +
                     own % packs * N;
   TgPack<T, N> sum{};
-  for (int s = 0; s < down; ++s) {
-    TgPack<T, N> line{};
-    const T* place = corner + (long long)s * size.width * size.channels;
-#pragma unroll 4
-    for (int t = 0; t < across; ++t) {
-      const auto values = tg_load<N>(place + (long long)t * size.channels);
-      const T weight = columns.weight(j, t);
+  int s = 0, t = 0;
+  for (int tap = 0; tap < down * across; tap += AHEAD) {
+    TgPack<T, N> values[AHEAD];
+    T weights[AHEAD];
 #pragma unroll
-      for (int k = 0; k < N; ++k) line.at[k] += weight * values.at[k];
+    for (int u = 0; u < AHEAD; ++u) {
+      values[u] = {}, weights[u] = T(0);
+      if (tap + u >= down * across) continue;
+      values[u] = tg_load<N>(corner + ((long long)s * size.width + t) * size.channels);
+      weights[u] = rows.weight(i, s) * columns.weight(j, t);
+      if (++t == across) t = 0, ++s;
     }
-    const T weight = rows.weight(i, s);
 #pragma unroll
-    for (int k = 0; k < N; ++k) sum.at[k] += weight * line.at[k];
+    for (int u = 0; u < AHEAD; ++u)
+#pragma unroll
+      for (int k = 0; k < N; ++k) sum.at[k] += weights[u] * values[u].at[k];
   }
   tg_store(y + (long long)own * N, sum);
 }

@@ -4,6 +4,7 @@
 // twice, for sums and for the result, the second time from the nearest cache; so what limits this is
 // memory, 8 bytes a number of float forward and 12 back. All is computed in double. Moments are those
 // of d = x - the row's first number, in one pass, which costs no digits worth counting; see norm.cu.
+// `portion` is 1 / columns.
 #include "tg_columns.cuh"
 
 constexpr int LONGEST = 1024;  // threads of a block
@@ -39,9 +40,9 @@ template <int SUMS> __device__ __forceinline__ void sum_row(double (&sums)[SUMS]
 
 // y = n scale + shift, where n is the row with mean 0 and variance 1.
 template <class T, int N>
-__global__ void __launch_bounds__(LONGEST)
+__global__ void __launch_bounds__(LONGEST, 1)
     layer_norm(const T* __restrict__ x, const T* __restrict__ scale, const T* __restrict__ shift, T* __restrict__ y,
-               int rows, int columns, int lanes, double epsilon) {
+               int rows, int columns, int lanes, double portion, double epsilon) {
   const Row<N> own(rows, columns, lanes);
   x += own.first(columns), y += own.first(columns);
   const double origin = double(x[0]);
@@ -56,7 +57,7 @@ __global__ void __launch_bounds__(LONGEST)
     }
   }
   sum_row(sums, lanes);
-  const double mean = sums[0] / columns, difference = sums[1] / columns - mean * mean;
+  const double mean = sums[0] * portion, difference = sums[1] * portion - mean * mean;
   const double inverse = rsqrt((difference < 0 ? 0 : difference) + epsilon);
 #pragma unroll 2
   for (int j = own.column; j < own.end; j += own.step) {
@@ -74,10 +75,10 @@ __global__ void __launch_bounds__(LONGEST)
 // With g = gy scale: gx = (g - the mean of g - n the mean of g n) / s, unless gx is null. Leaves the
 // mean and 1 / s of each row in `moments`, (2, rows).
 template <class T, int N>
-__global__ void __launch_bounds__(LONGEST)
+__global__ void __launch_bounds__(LONGEST, 1)
     layer_norm_grad(const T* __restrict__ x, const T* __restrict__ gy, const T* __restrict__ scale,
                     T* __restrict__ gx, double* __restrict__ moments, int rows, int columns, int lanes,
-                    double epsilon) {
+                    double portion, double epsilon) {
   const Row<N> own(rows, columns, lanes);
   x += own.first(columns), gy += own.first(columns);
   const double origin = double(x[0]);
@@ -92,9 +93,9 @@ __global__ void __launch_bounds__(LONGEST)
     }
   }
   sum_row(sums, lanes);
-  const double mean = sums[0] / columns, difference = sums[1] / columns - mean * mean;
+  const double mean = sums[0] * portion, difference = sums[1] * portion - mean * mean;
   const double inverse = rsqrt((difference < 0 ? 0 : difference) + epsilon);
-  const double mean_g = sums[2] / columns, slope = (sums[3] / columns - mean * mean_g) * inverse;
+  const double mean_g = sums[2] * portion, slope = (sums[3] * portion - mean * mean_g) * inverse;
   if (own.end && own.column == 0) moments[own.row] = origin + mean, moments[rows + own.row] = inverse;
   if (!gx) return;
   gx += own.first(columns);
@@ -113,17 +114,19 @@ __global__ void __launch_bounds__(LONGEST)
 
 // gy n and gy.
 template <class T, int N> struct Weights {
+  struct Item { TgPack<T, N> x, gy; double mean, inverse; };
+  static constexpr int AHEAD = 2;
   const T *x, *gy;
   const double* moments;
-  int rows, columns;
-  __device__ void add(int row, double (&sums)[2][N]) {
-    const auto values = tg_load<N>(x + (long long)row * columns);
-    const auto gradients = tg_load<N>(gy + (long long)row * columns);
-    const double mean = moments[row], inverse = moments[rows + row];
+  int rows;
+  __device__ Item load(int row, unsigned place) const {
+    return {tg_load<N>(x + place), tg_load<N>(gy + place), moments[row], moments[rows + row]};
+  }
+  __device__ void add(const Item& item, double (&sums)[2][N]) const {
 #pragma unroll
     for (int k = 0; k < N; ++k) {
-      const double g = double(gradients.at[k]);
-      sums[0][k] += g * ((double(values.at[k]) - mean) * inverse), sums[1][k] += g;
+      const double g = double(item.gy.at[k]);
+      sums[0][k] += g * ((double(item.x.at[k]) - item.mean) * item.inverse), sums[1][k] += g;
     }
   }
 };
@@ -134,14 +137,14 @@ __global__ void __launch_bounds__(TG_BLOCK)
     layer_norm_sums(const T* __restrict__ x, const T* __restrict__ gy, const double* __restrict__ moments,
                     double* __restrict__ part, int rows, int columns, int width) {
   const TgColumns at(columns, width, N);
-  const Weights<T, N> term{x + at.column, gy + at.column, moments, rows, columns};
+  const Weights<T, N> term{x + at.column, gy + at.column, moments, rows};
   tg_column_sums<N, 2>(at, term, part, rows, columns, width);
 }
 
 // y = x / sqrt(the mean of x^2 + epsilon).
 template <class T, int N>
-__global__ void __launch_bounds__(LONGEST)
-    pixel_norm(const T* __restrict__ x, T* __restrict__ y, int rows, int columns, int lanes, double epsilon) {
+__global__ void __launch_bounds__(LONGEST, 1)
+    pixel_norm(const T* __restrict__ x, T* __restrict__ y, int rows, int columns, int lanes, double portion, double epsilon) {
   const Row<N> own(rows, columns, lanes);
   x += own.first(columns), y += own.first(columns);
   double sums[1] = {};
@@ -152,7 +155,7 @@ __global__ void __launch_bounds__(LONGEST)
     for (int k = 0; k < N; ++k) sums[0] += double(values.at[k]) * double(values.at[k]);
   }
   sum_row(sums, lanes);
-  const double inverse = rsqrt(sums[0] / columns + epsilon);
+  const double inverse = rsqrt(sums[0] * portion + epsilon);
 #pragma unroll 4
   for (int j = own.column; j < own.end; j += own.step) {
     const auto values = tg_load<N>(x + j);
@@ -167,7 +170,7 @@ __global__ void __launch_bounds__(LONGEST)
 template <class T, int N>
 __global__ void __launch_bounds__(LONGEST, 1)
     pixel_norm_grad(const T* __restrict__ x, const T* __restrict__ gy, T* __restrict__ gx, int rows, int columns,
-                    int lanes, double epsilon) {
+                    int lanes, double portion, double epsilon) {
   const Row<N> own(rows, columns, lanes);
   x += own.first(columns), gy += own.first(columns), gx += own.first(columns);
   double sums[2] = {};  // of x^2 and gy x
@@ -181,8 +184,8 @@ __global__ void __launch_bounds__(LONGEST, 1)
     }
   }
   sum_row(sums, lanes);
-  const double inverse = rsqrt(sums[0] / columns + epsilon);
-  const double slope = inverse * inverse * inverse * (sums[1] / columns);
+  const double inverse = rsqrt(sums[0] * portion + epsilon);
+  const double slope = inverse * inverse * inverse * (sums[1] * portion);
 #pragma unroll 2
   for (int j = own.column; j < own.end; j += own.step) {
     const auto values = tg_load<N>(x + j), gradients = tg_load<N>(gy + j);

@@ -16,8 +16,9 @@ from .reduce import add_parts
 
 Array = NDArray[Any]
 
-SHORT = 4 * 32  # packs that a warp takes; a longer row has a block to itself
-LONG = 8 * BLOCK  # packs from which on the block is the largest
+PACKS_OF_A_LANE = 4
+SHORT = PACKS_OF_A_LANE * 32  # packs that a warp takes; a longer row has a block to itself
+LONG = 2 * PACKS_OF_A_LANE * BLOCK  # packs from which on the block is the largest
 LONGEST = 1024  # threads of it
 
 SOURCE = Source(
@@ -31,8 +32,9 @@ def _each_row(kernel: str, arrays: Sequence[Array], args: Sequence[Any], epsilon
     rows, columns = arrays[0].shape
     n = pack(columns, *arrays)
     packs = columns // n
-    lanes = min(power_of_two(packs), 32)
-    if packs > SHORT:
+    if packs <= SHORT:  # some packs for each lane, but 32 bytes side by side if there are so many
+        lanes = min(max(power_of_two(blocks(packs, PACKS_OF_A_LANE)), 2), power_of_two(packs))
+    else:
         lanes = BLOCK if packs <= LONG else LONGEST
     threads = max(lanes, BLOCK)
     sizes = map(np.int32, (rows, columns, lanes))
@@ -40,7 +42,7 @@ def _each_row(kernel: str, arrays: Sequence[Array], args: Sequence[Any], epsilon
         SOURCE[f"{kernel}<{c_type(arrays[0])}, {n}>"],
         blocks(rows, threads // lanes),
         threads,
-        (*args, *sizes, np.float64(epsilon)),
+        (*args, *sizes, np.float64(1 / columns), np.float64(epsilon)),
     )
 
 

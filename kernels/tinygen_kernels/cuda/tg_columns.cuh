@@ -28,15 +28,25 @@ struct TgColumns {
   __device__ int own(int columns) const { return group * columns + column; }
 };
 
-// part[share, sum, group, column] = the sums of a share; term.add(row, sums) adds what is a row's.
+// part[share, sum, group, column] = the sums of a share. A term loads what it needs of a row, which
+// begins at `place` of its group, AHEAD rows at a time so that several loads are on their way, and
+// adds it to the sums.
 template <int N, int SUMS, class Term>
 __device__ __forceinline__ void tg_column_sums(const TgColumns& at, Term term, double* __restrict__ part, int rows,
                                                int columns, int width) {
   __shared__ double room[SUMS * N][TG_BLOCK];
   double sums[SUMS][N] = {};
-  if (at.real)
-#pragma unroll 4
-    for (int row = at.row; row < rows; row += at.step) term.add(row, sums);
+  const unsigned stride = unsigned(at.step) * columns;
+  unsigned place = unsigned(at.row) * columns;
+  int row = at.real ? at.row : rows;
+  for (; row < rows - (Term::AHEAD - 1) * at.step; row += Term::AHEAD * at.step, place += Term::AHEAD * stride) {
+    typename Term::Item items[Term::AHEAD];
+#pragma unroll
+    for (int i = 0; i < Term::AHEAD; ++i) items[i] = term.load(row + i * at.step, place + i * stride);
+#pragma unroll
+    for (int i = 0; i < Term::AHEAD; ++i) term.add(items[i], sums);
+  }
+  for (; row < rows; row += at.step, place += stride) term.add(term.load(row, place), sums);
 #pragma unroll
   for (int k = 0; k < SUMS * N; ++k) room[k][threadIdx.x] = sums[k / N][k % N];
   __syncthreads();
