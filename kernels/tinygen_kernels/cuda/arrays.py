@@ -41,6 +41,11 @@ def contiguous(x: Array) -> Array:
     return x if x.flags.c_contiguous else module_of(x).ascontiguousarray(x)
 
 
+def address(x: Array) -> int:
+    """Where the first element lies."""
+    return int(x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr)
+
+
 def c_type(x: Array) -> str:
     """How C++ calls the elements of x; raises TypeError for other types than float32 and float64."""
     try:
