@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..geometry import Geometry
 from .activation import KINDS, MOST_BLOCKS, bias_activate
-from .arrays import MOST, address, blocks, c_type, contiguous, empty, module_of
+from .arrays import MOST, aligned, blocks, c_type, contiguous, empty, module_of
 from .conv_ways import PIXELS, THREADS, TILES, lanes, phases, product, way
 from .launch import Source, launch
 
@@ -43,7 +42,7 @@ SMALL = Source(
         "weight_grad_few<double>",
     ),
 )
-PAIRS = ("size", "output", "kernel", "stride", "before", "dilation", "common")
+PAIRS = ("size", "output", "kernel", "stride", "before", "dilation", "every", "nearer")
 CONV = np.dtype(  # struct Conv of tg_conv.cuh
     [(name, np.int32) for name in ("images", "inputs", "outputs", "groups")]
     + [(name, np.int32, 2) for name in PAIRS]
@@ -89,15 +88,12 @@ def _convolve(
     if how.kernel == "few":
         _few(task, x, w, b, y, conv, geometry, KINDS[name], a)
         return y
-    reads = (outputs if task == "input" else inputs) // geometry.groups
-    makes = (inputs if task == "input" else outputs) // geometry.groups
     kernel = PRODUCTS[f"convolve<{c_type(x)}, {how.tile.name}, {back}>"]
-    vectors = _vectors((x, reads), (w, outputs // geometry.groups), (y, makes))
     if how.shares == 1:
-        launch(kernel, how.blocks, how.tile.threads, (x, w, b, y, conv, vectors, KINDS[name], a))
+        launch(kernel, how.blocks, how.tile.threads, (x, w, b, y, conv, KINDS[name], a))
         return y
     parts = empty((how.shares, *shape), x.dtype, x)
-    arguments = x, w, None, parts, conv, vectors, KINDS["identity"], a
+    arguments = x, w, None, parts, conv, KINDS["identity"], a
     launch(kernel, (how.blocks, how.shares), how.tile.threads, arguments)
     return _add_shares(parts, b, y, KINDS[name], a)
 
@@ -119,7 +115,7 @@ def _few(
     if task == "forward":
         w = contiguous(w.swapaxes(2, 3))  # what is read lies side by side
     reads = x.shape[3] // geometry.groups
-    vector = 4 if _vectors((x, reads), (w, reads)) == 3 else 1
+    vector = 4 if reads % 4 == 0 else 1
     n = lanes(of.depth, vector)
     per_phase = blocks(-(-of.rows // PIXELS) * geometry.groups, THREADS // n)
     back, times = ("true", phases(geometry)) if task == "input" else ("false", 1)
@@ -144,9 +140,7 @@ def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
         launch(SMALL[f"weight_grad_few<{c_type(x)}>"], grid, 256, (x, gy, parts, conv))
     else:
         kernel = PRODUCTS[f"weight_grad<{c_type(x)}, {how.tile.name}>"]
-        each = outputs // geometry.groups
-        vectors = _vectors((x, inputs // geometry.groups), (gy, each), (gw, each))
-        launch(kernel, grid, how.tile.threads, (x, gy, parts, conv, vectors))
+        launch(kernel, grid, how.tile.threads, (x, gy, parts, conv))
     if how.shares == 1:
         return gw
     return _add_shares(parts, None, gw, KINDS["identity"], x.dtype.type(0))
@@ -163,23 +157,18 @@ def _add_shares(parts: Array, b: Array | None, y: Array, kind: Any, a: Any) -> A
 
 
 def _operand(x: Array, like: Array) -> Array:
-    """x by rows in the type of `like`; raises ValueError if a kernel cannot count its elements."""
-    if x.size > MOST:
+    """x as kernels take it, in the type of `like`; raises ValueError for more than they can count."""
+    if x.size > MOST - (1 << 24):  # the last tiles count beyond the end
         raise ValueError(f"an array of shape {x.shape} has more elements than CUDA kernels take")
-    return contiguous(x.astype(like.dtype, copy=False))
-
-
-def _vectors(*arrays: tuple[Array, int]) -> np.int32:
-    """Which arrays may be read and written by fours of their channels, as TgVectors counts them."""
-    fours = (channels % 4 == 0 and address(x) % 16 == 0 for x, channels in arrays)
-    return np.int32(sum(1 << i for i, four in enumerate(fours) if four))
+    return aligned(x.astype(like.dtype, copy=False))
 
 
 @functools.lru_cache(maxsize=1024)
 def _conv(n: int, geometry: Geometry, inputs: int, outputs: int) -> NDArray[Any]:
     """What kernels are told of a convolution: a structure, passed by value."""
     (top, _), (left, _) = geometry.pads
-    common = tuple(map(math.gcd, geometry.stride, geometry.dilation))
+    common = np.gcd(geometry.stride, geometry.dilation)
+    every, nearer = geometry.stride // common, geometry.dilation // common
     g = geometry
-    pairs = g.size, g.output_size, g.kernel, g.stride, (top, left), g.dilation, common
+    pairs = g.size, g.output_size, g.kernel, g.stride, (top, left), g.dilation, every, nearer
     return np.array((n, inputs, outputs, g.groups, *pairs), CONV)

@@ -15,9 +15,10 @@
 #include "tg_tile.cuh"
 
 // Which part of a product this block makes.
-struct Part {
-  int column, group, row, phase, slice, slices;
-  template <class Tile> __device__ __forceinline__ void locate(Tile, int columns, int groups, int rows) {
+template <class Tile> struct Part {
+  int column, group, row, phase;  // the first of its tile
+  int slice = 0, slices = 0;      // of the depth
+  __device__ __forceinline__ Part(int columns, int groups, int rows) {
     const int tiles_across = (columns + Tile::COLUMNS - 1) / Tile::COLUMNS;
     const int tiles_down = (rows + Tile::ROWS - 1) / Tile::ROWS;
     int block = blockIdx.x;
@@ -25,7 +26,7 @@ struct Part {
     group = block % groups, block /= groups;
     row = block % tiles_down * Tile::ROWS, phase = block / tiles_down;
   }
-  template <class Tile> __device__ __forceinline__ void take_share(Tile, int depth) {
+  __device__ __forceinline__ void take_share(int depth) {
     const int all = (depth + Tile::DEPTH - 1) / Tile::DEPTH, share = (all + gridDim.y - 1) / gridDim.y;
     slice = blockIdx.y * share, slices = min(all - slice, share);
   }
@@ -40,20 +41,19 @@ template <class T, class Tile> struct Seen {
   int height, width, channels, stride;  // of a group, and of all groups
   bool vector;
   Digits depth;
-  int image[LOADS], top[LOADS], left[LOADS];
+  int image[LOADS], top[LOADS], left[LOADS];  // where the image's channels of the group begin; tap 0
   Four<T> fours[LOADS];
 
-  // x starts at the channels of the group
   template <bool BACK>
-  __device__ __forceinline__ Seen(const T* x, const Conv& c, const Phase<BACK>& phase, const Part& part, bool vector)
+  __device__ __forceinline__ Seen(const T* x, const Conv& c, const Phase<BACK>& phase, const Part<Tile>& part)
       : x(x), down(phase.down), across(phase.across), height(BACK ? c.output[0] : c.size[0]),
         width(BACK ? c.output[1] : c.size[1]), channels((BACK ? c.outputs : c.inputs) / c.groups),
-        stride(BACK ? c.outputs : c.inputs), vector(vector),
+        stride(BACK ? c.outputs : c.inputs), vector(Tile::FOURS || channels % 4 == 0),
         depth(part.slice * Tile::DEPTH + threadIdx.x % FOURS * 4, channels, across.taps) {
 #pragma unroll
     for (int l = 0; l < LOADS; ++l) {
       const Digits pixel(part.row + threadIdx.x / FOURS + l * TOGETHER, across.count, down.count);
-      image[l] = pixel.high * height;
+      image[l] = pixel.high * height * width * stride + part.group * channels;
       top[l] = pixel.high < c.images ? down.from + pixel.middle * down.stride : NOWHERE;
       left[l] = across.from + pixel.low * across.stride;
     }
@@ -61,7 +61,7 @@ template <class T, class Tile> struct Seen {
   __device__ __forceinline__ const T* find(int l, const Digits& at) const {
     const int i = top[l] + at.high * down.along, j = left[l] + at.middle * across.along;
     const bool inside = at.high < down.taps && unsigned(i) < unsigned(height) && unsigned(j) < unsigned(width);
-    return inside ? x + ((image[l] + i) * width + j) * stride + at.low : nullptr;
+    return inside ? x + (image[l] + (i * width + j) * stride + at.low) : nullptr;
   }
   __device__ __forceinline__ void load() {
 #pragma unroll
@@ -91,18 +91,19 @@ template <class T, class Tile> struct Seen {
 template <class T, class Tile> struct ByDepth {
   static constexpr int FOURS = Tile::COLUMNS / 4, TOGETHER = Tile::THREADS / FOURS, LOADS = Tile::DEPTH / TOGETHER;
   const T* w;
-  int columns, stride, depth, all;
+  int stride, end, columns, place;  // `columns` from this thread's first on
   bool vector;
   Four<T> fours[LOADS];
 
-  // w starts at the columns of the group
-  __device__ __forceinline__ ByDepth(const T* w, int columns, int stride, int all, const Part& part, bool vector)
-      : w(w + part.column + threadIdx.x % FOURS * 4), columns(columns - part.column - threadIdx.x % FOURS * 4),
-        stride(stride), depth(part.slice * Tile::DEPTH + threadIdx.x / FOURS), all(all), vector(vector) {}
+  __device__ __forceinline__ ByDepth(const T* w, int columns, int stride, int depth, const Part<Tile>& part)
+      : w(w), stride(stride), end(depth * stride), columns(columns - part.column - threadIdx.x % FOURS * 4),
+        place((part.slice * Tile::DEPTH + threadIdx.x / FOURS) * stride + part.group * columns + part.column +
+              threadIdx.x % FOURS * 4),
+        vector(Tile::FOURS || columns % 4 == 0) {}
   __device__ __forceinline__ void load() {
 #pragma unroll
-    for (int l = 0; l < LOADS; ++l, depth += TOGETHER)
-      fours[l] = tg_four(w + depth * stride, depth < all ? columns : 0, vector);
+    for (int l = 0; l < LOADS; ++l, place += TOGETHER * stride)
+      fours[l] = tg_four(w + place, place < end ? columns : 0, vector);
   }
   template <class Into> __device__ __forceinline__ void store(Into& slice) {
 #pragma unroll
@@ -111,25 +112,25 @@ template <class T, class Tile> struct ByDepth {
   }
 };
 
-// Right factor of a transpose: the weights of each column lie along the depth.
+// Right factor of a transpose: the weights of each column lie along the depth. How far the depth has come
+// the left factor counts for both, which is loaded after this one.
 template <class T, class Tile> struct ByColumn {
   static constexpr int FOURS = Tile::DEPTH / 4, TOGETHER = Tile::THREADS / FOURS, LOADS = Tile::COLUMNS / TOGETHER;
   const T* w;
-  Line down, across;
-  int channels, stride, column, columns, kernel_width;
+  const Line &down, &across;
+  int first, channels, stride, column, columns, kernel_width;
   bool vector;
-  Digits depth;
+  const Digits& depth;
   Four<T> fours[LOADS];
 
-  // w starts at the outputs of the group
-  __device__ __forceinline__ ByColumn(const T* w, const Conv& c, const Phase<true>& phase, const Part& part,
-                                      bool vector)
-      : w(w), down(phase.down), across(phase.across), channels(c.outputs / c.groups), stride(c.outputs),
+  __device__ __forceinline__ ByColumn(const T* w, const Conv& c, const Seen<T, Tile>& seen, const Part<Tile>& part)
+      : w(w), down(seen.down), across(seen.across), first(part.group * seen.channels), channels(seen.channels),
+        stride(c.outputs),
         column(part.column + threadIdx.x / FOURS), columns(c.inputs / c.groups), kernel_width(c.kernel[1]),
-        vector(vector), depth(part.slice * Tile::DEPTH + threadIdx.x % FOURS * 4, channels, across.taps) {}
+        vector(Tile::FOURS || channels % 4 == 0), depth(seen.depth) {}
   __device__ __forceinline__ int find(const Digits& at) const {
     const int tap = (down.tap + at.high * down.every) * kernel_width + across.tap + at.middle * across.every;
-    return (tap * columns + column) * stride + at.low;
+    return (tap * columns + column) * stride + first + at.low;
   }
   __device__ __forceinline__ void load() {
 #pragma unroll
@@ -145,7 +146,6 @@ template <class T, class Tile> struct ByColumn {
           fours[l].v[v] = exists && at.high < down.taps ? p[find(at)] : T(0);
       }
     }
-    depth.advance(Tile::DEPTH, channels, across.taps);
   }
   template <class Into> __device__ __forceinline__ void store(Into& slice) {
 #pragma unroll
@@ -159,24 +159,23 @@ template <class T, class Tile> struct ByColumn {
 template <class T, class Tile, bool BACK>
 __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
     convolve(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y, Conv c,
-             int vectors, int kind, T a) {
+             int kind, T a) {
   const int reads = (BACK ? c.outputs : c.inputs) / c.groups, makes = BACK ? c.inputs : c.outputs;
   const int columns = makes / c.groups, height = BACK ? c.size[0] : c.output[0], width = BACK ? c.size[1] : c.output[1];
-  Part part;
-  part.locate(Tile(), columns, c.groups, c.images * Phase<BACK>(c, 0).results());  // no phase has more
+  Part<Tile> part(columns, c.groups, c.images * Phase<BACK>(c, 0).results());  // no phase has more
   const Phase<BACK> phase(c, part.phase);
   const int rows = c.images * phase.results(), depth = phase.taps() * reads;
   if (part.row >= rows) return;
-  part.take_share(Tile(), depth);
+  part.take_share(depth);
 
   Product<T, Tile> product;
   if (part.slices > 0) {
-    Seen<T, Tile> seen(x + part.group * reads, c, phase, part, vectors & TG_LEFT);
+    Seen<T, Tile> seen(x, c, phase, part);
     if constexpr (BACK) {
-      ByColumn<T, Tile> weights(w + part.group * reads, c, phase, part, vectors & TG_RIGHT);
+      ByColumn<T, Tile> weights(w, c, seen, part);
       product.add(seen, weights, part.slices);
     } else {
-      ByDepth<T, Tile> weights(w + part.group * columns, columns, makes, depth, part, vectors & TG_RIGHT);
+      ByDepth<T, Tile> weights(w, columns, makes, depth, part);
       product.add(seen, weights, part.slices);
     }
   }
@@ -188,7 +187,7 @@ __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
   };
   y += (long long)blockIdx.y * c.images * height * width * makes + part.group * columns;
   if (b) b += part.group * columns;
-  product.store(y, b, offset, part.column, columns, vectors & TG_RESULT, kind, a);
+  product.store(y, b, offset, part.column, columns, kind, a);
 }
 
 // Left factor of the weight gradient: what four neighbouring weights see, at each pixel of gy.
@@ -196,14 +195,13 @@ template <class T, class Tile> struct SeenByWeights {
   static constexpr int FOURS = Tile::ROWS / 4, TOGETHER = Tile::THREADS / FOURS, LOADS = Tile::DEPTH / TOGETHER;
   const T* x;
   const Conv& c;
-  int channels;
+  int first, channels;  // of the group
   bool vector;
   Digits weight, pixel;  // (tap down, tap across, channel), (image, row, column)
   Four<T> fours[LOADS];
 
-  // x starts at the channels of the group
-  __device__ __forceinline__ SeenByWeights(const T* x, const Conv& c, const Part& part, bool vector)
-      : x(x), c(c), channels(c.inputs / c.groups), vector(vector),
+  __device__ __forceinline__ SeenByWeights(const T* x, const Conv& c, const Part<Tile>& part)
+      : x(x), c(c), first(part.group * (c.inputs / c.groups)), channels(c.inputs / c.groups), vector(Tile::FOURS || channels % 4 == 0),
         weight(part.row + threadIdx.x % FOURS * 4, channels, c.kernel[1]),
         pixel(part.slice * Tile::DEPTH + threadIdx.x / FOURS, c.output[1], c.output[0]) {}
   __device__ __forceinline__ const T* find(const Digits& at) const {
@@ -211,7 +209,7 @@ template <class T, class Tile> struct SeenByWeights {
     const int j = pixel.low * c.stride[1] + at.middle * c.dilation[1] - c.before[1];
     const bool inside = pixel.high < c.images && at.high < c.kernel[0] && unsigned(i) < unsigned(c.size[0]) &&
                         unsigned(j) < unsigned(c.size[1]);
-    return inside ? x + ((pixel.high * c.size[0] + i) * c.size[1] + j) * c.inputs + at.low : nullptr;
+    return inside ? x + (((pixel.high * c.size[0] + i) * c.size[1] + j) * c.inputs + first + at.low) : nullptr;
   }
   __device__ __forceinline__ void load() {
 #pragma unroll
@@ -240,21 +238,20 @@ template <class T, class Tile> struct SeenByWeights {
 // gw[tap, input, output] = the sum over pixels of what the tap sees in x, times gy.
 template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
-    weight_grad(const T* __restrict__ x, const T* __restrict__ gy, T* __restrict__ gw, Conv c, int vectors) {
+    weight_grad(const T* __restrict__ x, const T* __restrict__ gy, T* __restrict__ gw, Conv c) {
   const int reads = c.inputs / c.groups, columns = c.outputs / c.groups;
   const int rows = c.kernel[0] * c.kernel[1] * reads, depth = c.images * c.output[0] * c.output[1];
-  Part part;
-  part.locate(Tile(), columns, c.groups, rows);
-  part.take_share(Tile(), depth);
+  Part<Tile> part(columns, c.groups, rows);
+  part.take_share(depth);
   Product<T, Tile> product;
   if (part.slices > 0) {
-    SeenByWeights<T, Tile> seen(x + part.group * reads, c, part, vectors & TG_LEFT);
-    ByDepth<T, Tile> gradient(gy + part.group * columns, columns, c.outputs, depth, part, vectors & TG_RIGHT);
+    SeenByWeights<T, Tile> seen(x, c, part);
+    ByDepth<T, Tile> gradient(gy, columns, c.outputs, depth, part);
     product.add(seen, gradient, part.slices);
   }
   auto offset = [&](int row) { return part.row + row < rows ? (part.row + row) * c.outputs : -1; };
   gw += (long long)blockIdx.y * rows * c.outputs + part.group * columns;
-  product.store(gw, (const T*)nullptr, offset, part.column, columns, vectors & TG_RESULT, TG_IDENTITY, T(0));
+  product.store(gw, (const T*)nullptr, offset, part.column, columns, TG_IDENTITY, T(0));
 }
 
 // y = f(b + the sum of the shares, one after the other); b repeats every `columns` numbers.

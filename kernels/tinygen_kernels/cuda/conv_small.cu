@@ -12,7 +12,7 @@ constexpr int FEW = 4, PIXELS = 4, THREADS = 128;  // as in conv_ways.py
 // channels read) of a result, VECTOR numbers at a time, and add up at the end. w lies with what is read
 // last: (kernel height, kernel width, made, read) forward, of the group made; as it is for BACK.
 template <class T, bool BACK, int VECTOR>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 4)
     convolve_few(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y, Conv c,
                  int lanes, int kind, T a) {
   const int read = BACK ? c.outputs : c.inputs, made = BACK ? c.inputs : c.outputs;  // channels in all

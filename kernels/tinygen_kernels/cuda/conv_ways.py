@@ -31,13 +31,14 @@ class Tile(NamedTuple):
     columns: int
     depth: int  # of a slice
     threads: int
+    fours: bool  # only for groups with multiples of 4 channels on both sides
     rate: float  # multiply-adds in a given time, relative to Large; of a full tile
 
 
-LARGE = Tile("Large", 128, 128, 8, 256, 1.0)
-MEDIUM = Tile("Medium", 64, 64, 16, 128, 0.85)
-TALL = Tile("Tall", 128, 32, 16, 128, 0.75)
-WIDE = Tile("Wide", 32, 128, 16, 128, 0.75)
+LARGE = Tile("Large", 128, 128, 8, 256, True, 1.0)
+MEDIUM = Tile("Medium", 64, 64, 16, 128, False, 0.85)
+TALL = Tile("Tall", 128, 32, 16, 128, False, 0.75)
+WIDE = Tile("Wide", 32, 128, 16, 128, False, 0.75)
 TILES = {
     "forward": (LARGE, MEDIUM, TALL),
     "input": (LARGE, MEDIUM, TALL),
@@ -93,9 +94,9 @@ def way(
     of = product(task, n, geometry, inputs, outputs)
     if of.columns <= FEW:
         return _few(task, of, geometry)
-    return min(
-        (_tiled(of, tile) for tile in ((MEDIUM,) if double else TILES[task])), key=lambda w: w[0]
-    )[1]
+    tiles = (MEDIUM,) if double else TILES[task]
+    fours = (inputs // geometry.groups) % 4 == 0 == (outputs // geometry.groups) % 4
+    return min((_tiled(of, t) for t in tiles if fours or not t.fours), key=lambda pair: pair[0])[1]
 
 
 def _tiled(of: Product, tile: Tile) -> tuple[float, Way]:

@@ -8,7 +8,7 @@ struct Conv {
   int size[2], output[2], kernel[2], stride[2];
   int before[2];  // zeros above and to the left
   int dilation[2];
-  int common[2];  // the greatest divisor of stride and dilation
+  int every[2], nearer[2];  // of the transpose: stride and dilation over their greatest common divisor
 };
 
 // One direction of a convolution or of a phase of its transpose: both are the same walk over pixels.
@@ -18,16 +18,16 @@ struct Line { int count, first, step, from, stride, taps, along, tap, every; };
 
 // The transpose (BACK) makes pixel p of the image from those pixels o of the result and taps k for
 // which o * stride + k * dilation = p + before. For p = phase, phase + stride, ... these are the same
-// taps, stride / common apart; each further one reads dilation / common pixels less far.
+// taps, `every` apart; each reads pixels that are `nearer` by so many than those of the tap before.
 template <bool BACK> __device__ __forceinline__ Line tg_line(const Conv& c, int axis, int phase) {
   const int stride = c.stride[axis], dilation = c.dilation[axis], kernel = c.kernel[axis];
   if (!BACK) return {c.output[axis], 0, 1, -c.before[axis], stride, kernel, dilation, 0, 1};
-  const int every = stride / c.common[axis], place = phase + c.before[axis];
+  const int every = c.every[axis], place = phase + c.before[axis];
   int tap = 0;
   while (tap < every && (place - tap * dilation) % stride) ++tap;
   const int taps = tap < every && tap < kernel ? (kernel - tap + every - 1) / every : 0;
   const int count = (c.size[axis] - phase + stride - 1) / stride;
-  return {count, phase, stride, (place - tap * dilation) / stride, 1, taps, -(dilation / c.common[axis]), tap, every};
+  return {count, phase, stride, (place - tap * dilation) / stride, 1, taps, -c.nearer[axis], tap, every};
 }
 
 // Both directions of one phase. A convolution that is not transposed has one phase.
@@ -70,7 +70,7 @@ struct Digits {
 template <class T> struct __align__(16) Four { T v[4]; };
 
 // Four numbers from p on, of which only the first `inside` exist; the others are 0. `vector` says that
-// p is a multiple of 16 bytes and all or none exist.
+// p is a multiple of 16 bytes and all or none exist: so it is where channels are multiples of 4.
 template <class T> __device__ __forceinline__ Four<T> tg_four(const T* p, int inside, bool vector) {
   Four<T> four{};
   if (vector) {
@@ -82,6 +82,3 @@ template <class T> __device__ __forceinline__ Four<T> tg_four(const T* p, int in
   }
   return four;
 }
-
-// What may be read or written by fours (the bits of `vectors`): channels and addresses are multiples.
-enum TgVectors { TG_LEFT = 1, TG_RIGHT = 2, TG_RESULT = 4 };

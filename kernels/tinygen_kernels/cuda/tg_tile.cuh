@@ -8,8 +8,9 @@
 #pragma once
 #include "tg_conv.cuh"
 
-template <int ROWS_, int COLUMNS_, int DEPTH_, int TALL_, int WIDE_, int RESIDENT_> struct Tile {
+template <int ROWS_, int COLUMNS_, int DEPTH_, int TALL_, int WIDE_, bool FOURS_, int RESIDENT_> struct Tile {
   static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, DEPTH = DEPTH_, TALL = TALL_, WIDE = WIDE_;
+  static constexpr bool FOURS = FOURS_;       // serves only groups with multiples of 4 channels on both sides
   static constexpr int RESIDENT = RESIDENT_;  // blocks that a multiprocessor's registers must have room for
   static constexpr int ACROSS = COLUMNS / WIDE, THREADS = ROWS / TALL * ACROSS;
   // The numbers of a thread lie in groups of 4, the groups far apart: neighbouring threads then read
@@ -21,10 +22,10 @@ template <int ROWS_, int COLUMNS_, int DEPTH_, int TALL_, int WIDE_, int RESIDEN
     return j / 4 * (COLUMNS * 4 / WIDE) + threadIdx.x % ACROSS * 4 + j % 4;
   }
 };
-using Large = Tile<128, 128, 8, 8, 8, 2>;   // TILES in conv_ways.py tells when each is taken
-using Medium = Tile<64, 64, 16, 8, 4, 1>;
-using Tall = Tile<128, 32, 16, 8, 4, 1>;
-using Wide = Tile<32, 128, 16, 4, 8, 1>;
+using Large = Tile<128, 128, 8, 8, 8, true, 2>;      // TILES in conv_ways.py tells when each is taken
+using Medium = Tile<64, 64, 16, 8, 4, false, 1>;
+using Tall = Tile<128, 32, 16, 8, 4, false, 1>;
+using Wide = Tile<32, 128, 16, 4, 8, false, 1>;
 
 // A slice of a factor in shared memory, by depth. Rows of 4 more: fours that hold four depths of one
 // row or column are then stored to different banks.
@@ -49,14 +50,14 @@ template <class T, class Tile> struct Product {
   template <class Left, class Right> __device__ __forceinline__ void add(Left& left, Right& right, int slices) {
     __shared__ __align__(16) LeftSlice lefts[2];
     __shared__ __align__(16) RightSlice rights[2];
-    left.load();
     right.load();
+    left.load();
     left.store(lefts[0]);
     right.store(rights[0]);
     __syncthreads();
     for (int i = 0; i + 1 < slices; ++i) {
-      left.load();
       right.load();
+      left.load();
       multiply(lefts[i & 1], rights[i & 1]);
       left.store(lefts[~i & 1]);
       right.store(rights[~i & 1]);
@@ -84,8 +85,9 @@ template <class T, class Tile> struct Product {
   // first column is column `first` of `columns`. Simple activations are done in registers. Of the others
   // 64 copies would be needed, so they are done in a loop over what this thread has just written.
   template <class Offset>
-  __device__ __forceinline__ void store(T* y, const T* b, Offset offset, int first, int columns, bool vector,
-                                        int kind, T a) {
+  __device__ __forceinline__ void store(T* y, const T* b, Offset offset, int first, int columns, int kind,
+                                        T a) {
+    const bool vector = Tile::FOURS || columns % 4 == 0;
     T bias[Tile::WIDE];
 #pragma unroll
     for (int j = 0; j < Tile::WIDE; ++j) {
