@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..geometry import Geometry
 from .activation import KINDS, MOST_BLOCKS, bias_activate
 from .arrays import MOST, aligned, blocks, c_type, contiguous, empty, module_of
-from .conv_ways import PIXELS, THREADS, TILES, lanes, phases, product, way
+from .conv_ways import THREADS, TILES, way
 from .launch import Source, launch
 
 Array = NDArray[Any]
@@ -80,47 +80,25 @@ def _convolve(
     b = None if b is None else _operand(b, x)
     if not x.size or not w.size:
         return bias_activate(module_of(x).zeros(shape, x.dtype), b, name, parameter)
-    y, a = empty(shape, x.dtype, x), x.dtype.type(parameter)
+    y, back = empty(shape, x.dtype, x), "true" if task == "input" else "false"
     inputs, outputs = w.shape[2] * geometry.groups, w.shape[3]
     conv = _conv(len(x), geometry, inputs, outputs)
+    kind, a = KINDS[name], x.dtype.type(parameter)
     how = way(task, len(x), geometry, inputs, outputs, x.itemsize == 8)
-    back = "true" if task == "input" else "false"
     if how.kernel == "few":
-        _few(task, x, w, b, y, conv, geometry, KINDS[name], a)
+        if task == "forward":
+            w = contiguous(w.swapaxes(2, 3))  # what is read lies side by side
+        kernel = SMALL[f"convolve_few<{c_type(x)}, {back}, {how.vector}>"]
+        launch(kernel, how.blocks, THREADS, (x, w, b, y, conv, np.int32(how.lanes), kind, a))
         return y
     kernel = PRODUCTS[f"convolve<{c_type(x)}, {how.tile.name}, {back}>"]
     if how.shares == 1:
-        launch(kernel, how.blocks, how.tile.threads, (x, w, b, y, conv, KINDS[name], a))
+        launch(kernel, how.blocks, how.tile.threads, (x, w, b, y, conv, kind, a))
         return y
     parts = empty((how.shares, *shape), x.dtype, x)
     arguments = x, w, None, parts, conv, KINDS["identity"], a
     launch(kernel, (how.blocks, how.shares), how.tile.threads, arguments)
-    return _add_shares(parts, b, y, KINDS[name], a)
-
-
-def _few(
-    task: str,
-    x: Array,
-    w: Array,
-    b: Array | None,
-    y: Array,
-    conv: NDArray[Any],
-    geometry: Geometry,
-    kind: Any,
-    a: Any,
-) -> None:
-    """A launch of convolve_few."""
-    inputs, outputs = w.shape[2] * geometry.groups, w.shape[3]
-    of = product(task, len(x), geometry, inputs, outputs)
-    if task == "forward":
-        w = contiguous(w.swapaxes(2, 3))  # what is read lies side by side
-    reads = x.shape[3] // geometry.groups
-    vector = 4 if reads % 4 == 0 else 1
-    n = lanes(of.depth, vector)
-    per_phase = blocks(-(-of.rows // PIXELS) * geometry.groups, THREADS // n)
-    back, times = ("true", phases(geometry)) if task == "input" else ("false", 1)
-    kernel = SMALL[f"convolve_few<{c_type(x)}, {back}, {vector}>"]
-    launch(kernel, per_phase * times, THREADS, (x, w, b, y, conv, np.int32(n), kind, a))
+    return _add_shares(parts, b, y, kind, a)
 
 
 def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
@@ -157,7 +135,7 @@ def _add_shares(parts: Array, b: Array | None, y: Array, kind: Any, a: Any) -> A
 
 
 def _operand(x: Array, like: Array) -> Array:
-    """x as kernels take it, in the type of `like`; raises ValueError for more than they can count."""
+    """x as kernels take it, in the type of `like`; raises ValueError if it is too large."""
     if x.size > MOST - (1 << 24):  # the last tiles count beyond the end
         raise ValueError(f"an array of shape {x.shape} has more elements than CUDA kernels take")
     return aligned(x.astype(like.dtype, copy=False))

@@ -4,7 +4,7 @@
 >>> print(explain(8, Geometry((4, 4), (3, 3), pads=((1, 1), (1, 1))), 512, 512))
 forward: tile Medium 64 x 64, 16 blocks for 128 x 512 results, each in 17 shares of its 4608 depths
 input:   tile Medium 64 x 64, 16 blocks for 128 x 512 results, each in 17 shares of its 4608 depths
-weights: tile Large 128 x 128, 144 blocks for 4608 x 512 results
+weights: tile Medium 64 x 64, 576 blocks for 4608 x 512 results
 """
 
 from __future__ import annotations
@@ -42,18 +42,20 @@ WIDE = Tile("Wide", 32, 128, 16, 128, False, 0.75)
 TILES = {
     "forward": (LARGE, MEDIUM, TALL),
     "input": (LARGE, MEDIUM, TALL),
-    "weights": (LARGE, MEDIUM, WIDE),
+    "weights": (LARGE, MEDIUM, TALL, WIDE),
 }
 
 
 class Way(NamedTuple):
     """A kernel and its grid, and why that one."""
 
-    kernel: str  # "product" or "few"
+    kernel: str  # "tiles" or "few"
     why: str
     blocks: int
     shares: int = 1  # into which the depth is cut; each adds up a result of its own
-    tile: Tile = MEDIUM  # of "product"
+    tile: Tile = MEDIUM  # of "tiles"
+    lanes: int = 1  # of convolve_few that share a result, a power of two,
+    vector: int = 1  # and how many numbers each reads at a time
 
 
 class Product(NamedTuple):
@@ -73,17 +75,12 @@ def product(task: str, n: int, geometry: Geometry, inputs: int, outputs: int) ->
         return Product(pixels, makes, geometry.taps * reads, geometry.groups)
     if task == "weights":
         return Product(geometry.taps * reads, makes, pixels, geometry.groups)
-    rows, taps = n, 1
+    rows, taps, phases = n, 1, 1  # see tg_conv.cuh
     for size, stride, kernel in zip(geometry.size, geometry.stride, geometry.kernel, strict=True):
         rows *= -(-size // stride)
         taps *= -(-kernel // stride)
-    return Product(rows, reads, taps * makes, geometry.groups * phases(geometry))
-
-
-def phases(geometry: Geometry) -> int:
-    """How many phases the transpose of a convolution has: see tg_conv.cuh."""
-    down, across = (min(s, n) for s, n in zip(geometry.stride, geometry.size, strict=True))
-    return down * across
+        phases *= min(stride, size)
+    return Product(rows, reads, taps * makes, geometry.groups * phases)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -93,7 +90,7 @@ def way(
     """How to do one of TASKS for n images with so many channels on the convolution's sides."""
     of = product(task, n, geometry, inputs, outputs)
     if of.columns <= FEW:
-        return _few(task, of, geometry)
+        return _few(task, of, geometry, outputs if task == "input" else inputs)
     tiles = (MEDIUM,) if double else TILES[task]
     fours = (inputs // geometry.groups) % 4 == 0 == (outputs // geometry.groups) % 4
     return min((_tiled(of, t) for t in tiles if fours or not t.fours), key=lambda pair: pair[0])[1]
@@ -121,20 +118,20 @@ def _tiled(of: Product, tile: Tile) -> tuple[float, Way]:
     return time, Way("product", why, blocks, shares, tile)
 
 
-def _few(task: str, of: Product, geometry: Geometry) -> Way:
+def _few(task: str, of: Product, geometry: Geometry, read: int) -> Way:
     channels = f"{of.columns} channel" + "s" * (of.columns != 1)
-    made = f"only {channels} made" + (" by each group" if geometry.groups > 1 else "")
+    made = f"only {channels} made" + " by each group" * (geometry.groups > 1)
     if task == "weights":
         blocks = -(-of.rows * geometry.groups // 32)
         shares = max(min(-(-8 * PROCESSORS // max(blocks, 1)), of.depth // LEAST_PIXELS), 1)
         return Way("few", f"{made}: a thread for each tap and input", blocks, shares)
-    return Way("few", f"{made}: lanes along the {of.depth} depths", 0)
-
-
-def lanes(depth: int, vector: int) -> int:
-    """How many lanes of convolve_few share a result: a power of two."""
-    most = max(min(depth // (STEPS * vector), 32), 1)
-    return 1 << (most.bit_length() - 1)
+    vector = 4 if read // geometry.groups % 4 == 0 else 1
+    most = max(min(of.depth // (STEPS * vector), 32), 1)
+    lanes = 1 << (most.bit_length() - 1)
+    blocks = -(-(-(-of.rows // PIXELS) * geometry.groups) // (THREADS // lanes))
+    blocks *= of.times // geometry.groups
+    why = f"{made}: lanes along the {of.depth} depths, {lanes} for each result"
+    return Way("few", why, blocks, lanes=lanes, vector=vector)
 
 
 def explain(n: int, geometry: Geometry, inputs: int, outputs: int) -> str:
