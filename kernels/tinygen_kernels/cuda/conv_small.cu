@@ -117,8 +117,8 @@ __global__ void __launch_bounds__(32 * LINES)
     for (int pixel = blockIdx.y * share + line; pixel < end; pixel += LINES, at.advance(LINES, c.output[1], c.output[0])) {
       const int i = at.middle * c.stride[0] + weight.high * c.dilation[0] - c.before[0];
       const int j = at.low * c.stride[1] + weight.middle * c.dilation[1] - c.before[1];
-      if (unsigned(i) >= unsigned(c.size[0]) || unsigned(j) >= unsigned(c.size[1])) continue;
-      const T seen = x[((at.high * c.size[0] + i) * c.size[1] + j) * c.inputs + weight.low];
+      const bool inside = unsigned(i) < unsigned(c.size[0]) && unsigned(j) < unsigned(c.size[1]);
+      const T seen = inside ? x[((at.high * c.size[0] + i) * c.size[1] + j) * c.inputs + weight.low] : T(0);
 #pragma unroll
       for (int m = 0; m < FEW; ++m)
         if (m < makes) sum[m] += seen * gy[pixel * c.outputs + group * makes + m];
