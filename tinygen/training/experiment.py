@@ -74,8 +74,9 @@ class Experiment:
         return [self.dataset.test.floats()]
 
     def trainer(self, callbacks: Sequence[Callback] = (), show: bool = True) -> Trainer:
-        """The trainer, at the beginning."""
+        """The trainer, at the beginning; the model moves to the device of the settings."""
         training = {"max_steps": None, "patience": None, **self.settings["training"]}
+        self.model.to(device=training["device"])
         recipe = Recipe(
             epochs=training["epochs"],
             optimizer=training["optimizer"],

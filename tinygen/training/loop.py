@@ -89,7 +89,7 @@ class Trainer:
             check_range(model, data)
         self.model, self.stages, self.valid = model, list(stages), valid
         self.rng = Random(seed, "training", device=model.device)
-        self.loader = Loader(*arrays, batch_size=batch_size, rng=Random(seed))
+        self.loader = Loader(*arrays, batch_size=batch_size, rng=Random(seed), device=model.device)
         self.callbacks = list(callbacks)
         self.run: Run | None = None  # a folder to write to; see write_to
         self.progress = progress or Progress(False)
