@@ -1,6 +1,6 @@
 """Test equipment: what stands in for CuPy where there is no card.
 
-`CUPY` is a module; put in the place of `cupy` in sys.modules it makes the library believe in a card.
+`CUPY` is a module; in the place of `cupy` in sys.modules it makes the library believe in a card.
 Its arrays lie in the memory of the CPU, and kernels run there under the shim, but they are as aloof
 as CuPy's: they meet no array of NumPy, turn into none unless asked by `get`, and reductions of them
 have no axes instead of being numbers. In some ways they are stricter, where CuPy would wait for the
@@ -28,25 +28,20 @@ from tinygen_kernels.cuda import launch
 FUNCTIONS = (
     "abs add all any argmax argmin argsort array_equal broadcast_to clip concatenate cos diagonal "
     "dot equal exp expand_dims expm1 flip floor isfinite isinf isnan log log1p logical_and "
-    "logical_not logical_or matmul max maximum mean min minimum moveaxis multiply nonzero outer pad "
-    "power prod ravel repeat reshape result_type rint round sign sin split sqrt square squeeze stack "
-    "subtract sum swapaxes take take_along_axis tanh tensordot transpose where ascontiguousarray "
-    "zeros_like ones_like full_like empty_like zeros ones full arange eye"
-).split()
+    "logical_not logical_or matmul max maximum mean min minimum moveaxis multiply nonzero outer "
+    "pad power prod ravel repeat reshape result_type rint round sign sin split sqrt square "
+    "squeeze stack subtract sum swapaxes take take_along_axis tanh tensordot transpose where "
+    "ascontiguousarray zeros_like ones_like full_like empty_like zeros ones full arange eye"
+)
 METHODS = (
     "all any argmax argmin argsort astype clip copy diagonal dot fill max mean min nonzero prod "
     "ravel repeat reshape round squeeze std sum swapaxes take transpose var view"
-).split()
-OPERATORS = (
-    "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift lt le gt ge eq ne"
-).split()
-REVERSED = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
-IN_PLACE = "add sub mul truediv floordiv pow and or xor lshift rshift".split()
-UNARY = ("neg", "pos", "abs", "invert")
-TYPES = "bool_ float32 float64 int8 int32 int64 uint8 uint32 uint64".split()
-IN_CUDA = (
-    "Stream MemoryPool using_allocator get_current_stream is_available runtime nvrtc Device"
-).split()
+)
+OPERATORS = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift"
+COMPARISONS = "lt le gt ge eq ne"
+IN_PLACE = "add sub mul truediv floordiv pow and or xor lshift rshift"
+UNARY = "neg pos abs invert"
+TYPES = "bool_ float32 float64 int8 int32 int64 uint8 uint32 uint64"
 
 STATIC_SHARED = 48 << 10
 
@@ -130,10 +125,6 @@ class ndarray:
     def __int__(self) -> int:
         _wait("int")
         return int(self.host)
-
-    def __index__(self) -> int:
-        _wait("index")
-        return operator.index(self.host)
 
     def __iter__(self) -> Iterator[ndarray]:
         return (self[i] for i in range(len(self)))
@@ -284,20 +275,16 @@ def _function(name: str) -> Callable[..., Any]:
     return function
 
 
-for _name in METHODS:
+for _name in METHODS.split():
     setattr(ndarray, _name, _method(_name))
-for _name in OPERATORS:
+for _name in [*OPERATORS.split(), *COMPARISONS.split()]:
     setattr(ndarray, f"__{_name}__", _operator(_name))
-for _name in REVERSED:
+for _name in OPERATORS.split():
     setattr(ndarray, f"__r{_name}__", _operator(_name, swapped=True))
-for _name in IN_PLACE:
+for _name in IN_PLACE.split():
     setattr(ndarray, f"__i{_name}__", _in_place(_name))
-for _name in UNARY:
-    setattr(
-        ndarray,
-        f"__{_name}__",
-        _unary(_name),
-    )
+for _name in UNARY.split():
+    setattr(ndarray, f"__{_name}__", _unary(_name))
 
 
 class RawModule:
@@ -443,9 +430,9 @@ def _cupy() -> types.ModuleType:
     cuda.Device = lambda device=0: types.SimpleNamespace(id=device, synchronize=lambda: None)
     cupy: Any = types.ModuleType("cupy")
     cupy.__version__ = "stand-in"
-    for name in FUNCTIONS:
+    for name in FUNCTIONS.split():
         setattr(cupy, name, _function(name))
-    for name in TYPES:
+    for name in TYPES.split():
         setattr(cupy, name, getattr(np, name))
     cupy.ndarray, cupy.cuda, cupy.RawModule = ndarray, cuda, RawModule
     cupy.empty, cupy.asarray, cupy.array, cupy.asnumpy = _empty, _asarray, _asarray, _asnumpy
