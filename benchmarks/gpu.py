@@ -1,0 +1,211 @@
+"""Everything on a card, against PyTorch: ceilings, convolutions, launches, training steps.
+
+    python -m benchmarks.gpu [SECTION ...]
+
+SECTION is one of `ceilings`, `convolutions`, `launches` and `steps`; all of them take under ten
+minutes. Speeds are PyTorch's time divided by ours: higher is better. Convolutions are timed as
+CUDA graphs of ten calls, so that neither library's overhead counts; steps as a training loop sees
+them. `--rehearse` runs a few of each on the CPU, where the figures mean nothing, to see that all is
+ready for a card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+from typing import Any
+
+from . import libraries, machine, report
+from .harness import Contestant, Worker, WorkerDiedError, disagreement, take_turns
+from .peers.card import CALLS
+from .problems import PROBLEMS
+from .shapes import CONVOLUTIONS
+from .subject import AbsentError
+
+OURS, THEIRS = "benchmarks.peers.tinygen_gpu", "benchmarks.peers.torch_gpu"
+PARTS = ("forward", "input", "weight", "total")
+PRECISIONS = ("float32", "3xtf32", "tf32", "bf16")
+LAYOUTS = ("NCHW", "channels_last")
+TOLERANCES = {"float32": 1e-3, "3xtf32": 1e-3, "tf32": 2e-2, "bf16": 5e-2}  # of norms and numbers
+STEPS_COMPARED = 5
+WAYS = ("eager", "compile", "reduce-overhead", "graph")  # of PyTorch to run a step
+REHEARSED = ("16x32px 3-64 1x1", "32x3px 64-32 T3x3/2"), ("stacked-ae",)
+
+# What must hold on one H200-class card: (kind of row, peer) -> at least so fast, the aim.
+BARS = {
+    "small step, captured / eager": (3.0, 6.0),
+    "DCGAN and style-block, captured / eager": (0.8, 1.5),
+    "captured / reduce-overhead or graph": (1.0, 1.5),
+    "tf32 / cuDNN tf32, NCHW": (0.7, 1.2),
+    "tf32 / cuDNN tf32, channels_last": (0.5, 0.9),
+    "float32 / cuDNN without tf32": (0.6, 1.0),
+    "3xtf32 / cuDNN without tf32": (1.0, 1.8),
+}
+
+
+class Session:
+    """The two workers, and what is asked of them.
+
+    Args:
+        chosen: the command line.
+        stack: closes the workers.
+    """
+
+    def __init__(self, chosen: argparse.Namespace, stack: contextlib.ExitStack) -> None:
+        self.chosen = chosen
+        self.ours = stack.enter_context(Worker("tinygen", chosen.threads))
+        self.theirs = stack.enter_context(Worker("torch", chosen.threads, chosen.torch_python))
+        self.figures: dict[str, Any] = {}
+        self.failed = False
+
+    def load(self, label: str, name: str, **options: Any) -> Contestant:
+        """A subject of tinygen, or of PyTorch where the label begins so."""
+        theirs = label.startswith("torch")
+        worker, module = (self.theirs, THEIRS) if theirs else (self.ours, OURS)
+        if self.chosen.rehearse:
+            options["rehearse"] = True
+        return Contestant.load(label, worker, module, name, **options)
+
+    def compare(self, name: str, contestants: list[Contestant]) -> None:
+        """Let them take turns; what they measured goes into the figures."""
+        take_turns(contestants, self.chosen.blocks, self.chosen.seconds, warm_up=1.0)
+        self.figures[name] = {c.label: c.as_json() for c in contestants}
+
+    def bar(self, what: str, speeds: list[float]) -> str:
+        """A line that says whether all of them reach what was set."""
+        least, aim = BARS[what]
+        middle, worst = statistics.geometric_mean(speeds), min(speeds)
+        verdict = "met" if worst >= least else f"{sum(s < least for s in speeds)} below"
+        self.figures[what] = {"geometric mean": middle, "least": worst, "bar": least, "aim": aim}
+        return f"{what}: {middle:.2f} in the mean, {worst:.2f} at least; bar {least}: {verdict}"
+
+
+def ceilings(session: Session) -> None:
+    """What the card can do at most."""
+    options = {"scale": 0.002} if session.chosen.rehearse else {}
+    facts = session.load("ceilings", "ceilings", **options).loading["facts"]
+    rates = ", ".join(f"{k} {v / 1e12:.1f}" for k, v in facts["flops by"].items())
+    print(f"ceilings: TFLOP/s: {rates}; copying {facts['bandwidth'] / 1e12:.2f} TB/s\n")
+    session.figures["ceilings"] = facts
+
+
+def convolutions(session: Session) -> None:
+    """Every shape in every precision against cuDNN in both layouts, TF32 on and off."""
+    names = REHEARSED[0] if session.chosen.rehearse else CONVOLUTIONS
+    rows, speeds = [], {what: [] for what in BARS if "cuDNN" in what}
+    for name in names:
+        subject = f"convolution:{name}"
+        ours = {p: session.load(p, subject, precision=p) for p in PRECISIONS}
+        theirs = {
+            (layout, tf32): session.load(
+                f"torch {layout}{' tf32' * tf32}", subject, layout=layout, tf32=tf32
+            )
+            for layout in LAYOUTS
+            for tf32 in (True, False)
+        }
+        expected = theirs["NCHW", False].check(1)
+        far = {p: disagreement(c.check(1), expected) for p, c in ours.items()}
+        wrong = [p for p in PRECISIONS if not far[p] <= TOLERANCES[p]]
+        session.failed = session.failed or bool(wrong)
+        session.compare(name, [*ours.values(), *theirs.values()])
+        time = {key: c.time() for key, c in {**ours, **theirs}.items()}
+        exact = min(time[layout, False] for layout in LAYOUTS)
+        found = {
+            "tf32 / cuDNN tf32, NCHW": time["NCHW", True] / time["tf32"],
+            "tf32 / cuDNN tf32, channels_last": time["channels_last", True] / time["tf32"],
+            "float32 / cuDNN without tf32": exact / time["float32"],
+            "3xtf32 / cuDNN without tf32": exact / time["3xtf32"],
+        }
+        for what, speed in found.items():
+            speeds[what].append(speed)
+        rate = 3 * CONVOLUTIONS[name].flops / time["tf32"] / 1e12
+        rows.append([name, *(f"{time[p] * 1e6:.1f}" for p in PRECISIONS)])
+        rows[-1] += [f"{speed:.2f}" for speed in found.values()] + [f"{rate:.1f}"]
+        rows[-1].append("DISAGREES: " + ", ".join(wrong) if wrong else "")
+        print(" ".join(rows[-1]), flush=True)
+    header = [f"all passes, us; graphs of {CALLS}", *PRECISIONS, "tf32/NCHW", "tf32/last"]
+    header += ["f32/exact", "3x/exact", "TFLOP/s", ""]
+    print("\n" + report.table(header, rows))
+    print(*(session.bar(what, found) for what, found in speeds.items()), "", sep="\n")
+
+
+def launches(session: Session) -> None:
+    """What it costs the CPU to start one small piece of work."""
+    contestants = [
+        session.load("kernel", "launch:kernel"),
+        session.load("op", "launch:op"),
+        session.load("torch add", "launch:"),
+    ]
+    session.compare("launches", contestants)
+    print("a launch: " + ", ".join(f"{c.label} {report.seconds(c.time())}" for c in contestants))
+    print()
+
+
+def steps(session: Session) -> None:
+    """The training step of every model, with TF32 in all products and convolutions."""
+    names = REHEARSED[1] if session.chosen.rehearse else PROBLEMS
+    speeds: dict[str, list[float]] = {what: [] for what in BARS if "captured" in what}
+    rows = []
+    for name in names:
+        ours = [session.load(way, f"step:{name}", way=way) for way in ("eager", "captured")]
+        theirs, absent = [], []
+        for way in WAYS[:1] if session.chosen.rehearse else WAYS:
+            try:
+                theirs.append(session.load(f"torch {way}", f"step:{name}", way=way, tf32=True))
+            except (AbsentError, WorkerDiedError) as error:
+                absent.append(f"{name}, torch {way}: {error}")
+        values = [c.check(STEPS_COMPARED) for c in [*ours, *theirs[:1]]]
+        far = max(disagreement(values[-1], each) for each in values[:-1])
+        session.failed = session.failed or not far <= TOLERANCES["tf32"]
+        session.compare(f"step {name}", [*ours, *theirs])
+        time = {c.label: c.time() for c in [*ours, *theirs]}
+        fast = [time[f"torch {way}"] for way in WAYS[2:] if f"torch {way}" in time]
+        large = name.startswith(("dcgan", "style"))
+        kind = "DCGAN and style-block" if large else "small step"
+        speeds[f"{kind}, captured / eager"].append(time["torch eager"] / time["captured"])
+        if fast:
+            peer = min(fast) / time["captured"]
+            speeds["captured / reduce-overhead or graph"].append(peer)
+        labels = ["eager", "captured", *(f"torch {way}" for way in WAYS)]
+        rows.append([name, *(f"{time[k] * 1e6:.0f}" if k in time else "-" for k in labels)])
+        print(" ".join(rows[-1]), *absent, f"losses agree to {far:.0e}", flush=True)
+    print(
+        "\n" + report.table(["step, us", "eager", "captured", *(f"torch {w}" for w in WAYS)], rows)
+    )
+    print(*(session.bar(what, found) for what, found in speeds.items() if found), sep="\n")
+
+
+SECTIONS = {f.__name__: f for f in (ceilings, convolutions, launches, steps)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure all sections, or those asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION", choices=[[], *SECTIONS])
+    parser.add_argument("--rehearse", action="store_true", help="a few of each, on the CPU")
+    libraries.add_arguments(parser, seconds=0.05, blocks=5)
+    chosen = parser.parse_args(arguments)
+    description = machine.description()
+    with contextlib.ExitStack() as stack:
+        session = Session(chosen, stack)
+        try:
+            card = session.load("card", "card").loading["facts"]
+        except AbsentError as error:
+            print(f"nothing to measure: {error}")
+            return 1
+        print(machine.describe(description), card["card"], sep="\n")
+        for name in chosen.sections or SECTIONS:
+            SECTIONS[name](session)
+    if chosen.json:
+        contents = {"machine": description, "card": card, "figures": session.figures}
+        report.write_json(chosen.json, contents)
+    return int(session.failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
