@@ -16,11 +16,16 @@ import pytest
 from tinygen_kernels import using
 
 import tinygen
+from tests.cuda.equipment import needs_compiler
 from tinygen import Parameter, Random, Tensor, optim
 from tinygen.nn import Dense
 
 STEPS = 50
 SHAPES = [(3, 4), (4,), (), (2, 1, 5)]
+
+every_backend = pytest.mark.parametrize(
+    "backend", ["auto", "reference", pytest.param("shim", marks=needs_compiler)]
+)
 
 
 def problem() -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
@@ -82,7 +87,7 @@ TORCH = [
 ]
 
 
-@pytest.mark.parametrize("backend", ["auto", "reference"])
+@every_backend
 @pytest.mark.parametrize("rate", [0.05, falling], ids=["constant", "falling"])
 @pytest.mark.parametrize(("ours", "options", "theirs", "torch_options"), TORCH)
 def test_every_step_is_pytorchs(request, backend, rate, ours, options, theirs, torch_options):
@@ -159,7 +164,7 @@ KERAS = [
 TOLERANCE = {"float64": 1e-12, "float32": STEPS * 4 * 2.0**-24}
 
 
-@pytest.mark.parametrize("backend", ["auto", "reference"])
+@every_backend
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("rate", [0.05, falling], ids=["constant", "falling"])
 @pytest.mark.parametrize(("ours", "rule", "options"), KERAS)
@@ -221,7 +226,7 @@ def test_defaults_are_keras(name):
     assert optimizer.convention == "keras"
 
 
-@pytest.mark.parametrize("backend", ["auto", "reference"])
+@every_backend
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("limit", [1e-3, 1.0, 1e3])
 def test_clip_norm_scales_all_together(backend, dtype, limit):
@@ -236,7 +241,7 @@ def test_clip_norm_scales_all_together(backend, dtype, limit):
 
 
 @pytest.mark.parametrize("name", optim.BY_NAME)
-@pytest.mark.parametrize("backend", ["auto", "reference"])
+@every_backend
 def test_every_optimizer_clips(name, backend):
     """Clipping inside a step is the same as clipping the gradients before it."""
     limit = 0.5

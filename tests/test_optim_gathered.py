@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from tinygen_kernels import using
 
+from tests.cuda.equipment import needs_compiler
 from tinygen import Parameter, Random, Tensor, optim
 from tinygen.backend import LINE
 from tinygen.nn import Dense, Flatten, Module, Sequential
@@ -23,6 +26,13 @@ MAKERS = {
     "adamw": lambda m: optim.AdamW(m, 0.01),
     "nadam": lambda m: optim.Nadam(m, 0.01),
 }
+
+
+@pytest.fixture(autouse=True, params=["auto", pytest.param("shim", marks=needs_compiler)])
+def backend(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of it, with kernels for the CPU and with CUDA's."""
+    with using(request.param):
+        yield
 
 
 def net() -> Sequential:

@@ -9,8 +9,13 @@ import pytest
 from tinygen_kernels import using
 
 import tinygen
+from tests.cuda.equipment import needs_compiler
 from tinygen import Random, optim
 from tinygen.nn import Dense, Flatten, Sequential
+
+every_backend = pytest.mark.parametrize(
+    "backend", ["auto", "reference", pytest.param("shim", marks=needs_compiler)]
+)
 
 
 def test_schedules_at_their_corners():
@@ -39,7 +44,7 @@ def test_schedules_at_their_corners():
     assert values(optim.warmup(0.4, 0), 0, 1) == [0.4, 0.4]
 
 
-@pytest.mark.parametrize("backend", ["auto", "reference"])
+@every_backend
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_average_has_its_closed_form(backend, dtype):
     """After n updates: decay^n p_0 + (1 - decay) sum_i decay^(n - i) p_i."""

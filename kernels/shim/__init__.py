@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from tinygen_kernels.cpu.jit import UNUSED_AFTER_DAYS, cache_folder
-from tinygen_kernels.cuda.launch import Kernel, Source, register_shim, source_text
+from tinygen_kernels.cuda.launch import Kernel, Source, is_host_array, register_shim, source_text
 
 HERE = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-Wno-unknown-pragmas")
@@ -69,8 +69,8 @@ class Shim:
         order = ORDERS[self.launches % len(ORDERS)] if self.order is None else self.order
         self.launches += 1
         function = self.functions(kernel.source)[kernel.name]
-        memory = GuardedMemory([a for a in args if isinstance(a, np.ndarray) and a.ndim])
-        values = [memory.address(a) if isinstance(a, np.ndarray) and a.ndim else a for a in args]
+        memory = GuardedMemory([a for a in args if is_host_array(a)])
+        values = [memory.address(a) if is_host_array(a) else a for a in args]
         cells = [np.array([np.uint64(0) if v is None else v]) for v in values]
         pointers = (ctypes.c_void_p * len(cells))(*(c.ctypes.data for c in cells))
         sizes = (ctypes.c_int * len(cells))(*(c.itemsize for c in cells))

@@ -63,6 +63,12 @@ def test_a_kernel_runs_and_leaves_the_rest_alone(probe):
     np.testing.assert_array_equal(y, [0, 1, 2, 3, 0])
 
 
+def test_an_array_without_axes_is_an_array(probe):
+    y = np.zeros((), "f")
+    probe("copy", 32, (np.full((), 2, "f"), y, np.int32(1)))
+    assert y == 2
+
+
 def test_memory_past_an_array(probe):
     x, y = np.zeros(5, "f"), np.zeros(5, "f")
     with pytest.raises(shim.KernelError, match=r"outside of every array.*thread \(5, 0, 0\)"):

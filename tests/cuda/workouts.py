@@ -13,7 +13,13 @@ def reduce():
     return CUDA.sum_rows(normal(50, 40))
 
 
+def optim():
+    arrays = [normal(size, seed=size) for size in (7, 2100, 40)]
+    return CUDA.sum_of_squares(arrays)
+
+
 # file -> what to call; files without barriers are not here
 WORKOUTS = {
+    "optim.cu": optim,
     "reduce.cu": reduce,
 }

@@ -10,14 +10,20 @@ from tinygen_kernels import FAMILIES, Kernels
 from tinygen_kernels.reference.activation import ACTIVATIONS
 from tinygen_kernels.reference.loss import LOSSES
 
-FAST, SLOW = Kernels("cpu"), Kernels("reference")
+from tests.cuda.equipment import needs_compiler
+
+FAST, SLOW, CUDA = Kernels("cpu"), Kernels("reference"), Kernels("cuda")
 TINY = np.finfo(np.float32).tiny  # the smallest normal number
 
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 every_size = pytest.mark.parametrize("size", [0, 1, 7, 16, 1000, 2500])
 every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
 every_loss = pytest.mark.parametrize("name", LOSSES)
-both = pytest.mark.parametrize("kernels", [FAST, SLOW], ids=["cpu", "reference"])
+cuda = pytest.param(CUDA, marks=needs_compiler, id="cuda")
+compiled = pytest.mark.parametrize("kernels", [pytest.param(FAST, id="cpu"), cuda])
+every_backend = pytest.mark.parametrize(
+    "kernels", [pytest.param(FAST, id="cpu"), pytest.param(SLOW, id="reference"), cuda]
+)
 
 
 def normal(shape, dtype, seed=0):
@@ -40,30 +46,32 @@ def test_every_kernel_is_there_twice():
         FAST.conv9d  # noqa: B018  (it must fail)
 
 
+@compiled
 @every_activation
 @every_dtype
 @every_size
-def test_activations(name, dtype, size):
+def test_activations(name, dtype, size, kernels):
     x, gy = normal(size, dtype), normal(size, dtype, seed=1)
     y = SLOW.activate(x, name, 0.3)
-    assert_same(FAST.activate(x, name, 0.3), y)
+    assert_same(kernels.activate(x, name, 0.3), y)
     expected = SLOW.activation_grad(y, gy, name, 0.3)
-    assert_same(FAST.activation_grad(y, gy, name, 0.3), expected, times=10)
+    assert_same(kernels.activation_grad(y, gy, name, 0.3), expected, times=10)
 
 
+@compiled
 @every_activation
 @every_dtype
 @pytest.mark.parametrize("shape", [(0, 3), (1, 1), (7, 16), (100, 13)], ids=str)
-def test_bias_and_activation_in_place(name, dtype, shape):
+def test_bias_and_activation_in_place(name, dtype, shape, kernels):
     b = normal(shape[1], dtype, seed=1)
     for bias in (b, np.repeat(b, 2)[::2], None):
         z = normal(shape, dtype)
         expected = SLOW.bias_activate(z.copy(), bias, name, 0.3)
-        assert FAST.bias_activate(z, bias, name, 0.3) is z
+        assert kernels.bias_activate(z, bias, name, 0.3) is z
         assert_same(z, expected)
 
 
-@both
+@every_backend
 def test_bias_and_activation_in_place_in_a_part_of_an_array(kernels):
     for bias in (np.zeros(2), None):
         whole = np.full((3, 4), -1.0)
@@ -71,7 +79,7 @@ def test_bias_and_activation_in_place_in_a_part_of_an_array(kernels):
         np.testing.assert_array_equal(whole, [[0, -1, 0, -1]] * 3)
 
 
-@both
+@every_backend
 def test_kernels_take_arrays_of_any_layout(kernels):
     x, gy = normal((4, 6), "float64"), normal((4, 6), "float64", seed=1)
     expected = SLOW.activation_grad(x, gy, "tanh", 0.0)
@@ -117,7 +125,7 @@ def whole_range(low, high):
     return x[(x >= low) & (x <= high)]
 
 
-@both
+@every_backend
 @pytest.mark.parametrize("name", EXACT)
 def test_activations_are_accurate_to_a_millionth(name, kernels):
     """Relative to the exact value, wherever that is a normal number.
@@ -132,7 +140,7 @@ def test_activations_are_accurate_to_a_millionth(name, kernels):
     np.testing.assert_allclose(y[~normal], exact[~normal], rtol=0, atol=2e-38)
 
 
-@both
+@every_backend
 def test_cross_entropy_is_accurate_to_a_millionth(kernels):
     """Relative to the loss where it is above 1, else absolute."""
     p = np.concatenate([np.logspace(-6.99, 0, 50_001), np.linspace(0.5, 1, 50_001)])
@@ -141,7 +149,7 @@ def test_cross_entropy_is_accurate_to_a_millionth(kernels):
     np.testing.assert_allclose(found, -np.log(p.astype(float)), rtol=1e-6, atol=1e-6)
 
 
-@both
+@every_backend
 @every_dtype
 def test_the_error_function(kernels, dtype):
     x = np.linspace(-6, 6, 1001).astype(dtype)
@@ -152,24 +160,25 @@ def test_the_error_function(kernels, dtype):
 # --- Losses --------------------------------------------------------------------------------------
 
 
+@compiled
 @every_loss
 @every_dtype
 @every_size
-def test_losses(name, dtype, size):
+def test_losses(name, dtype, size, kernels):
     p, t = normal(size, dtype), normal(size, dtype, seed=1)
     if name == "binary_cross_entropy":
         p, t = (1 / (1 + np.exp(-v)) for v in (p, t))
     g = normal(size, dtype, seed=2)
     a = 1e-7 if name == "binary_cross_entropy" else 1.0
-    assert_same(FAST.loss(p, t, name, a), SLOW.loss(p, t, name, a), times=2)
+    assert_same(kernels.loss(p, t, name, a), SLOW.loss(p, t, name, a), times=2)
     total = SLOW.loss_sum(p.astype(float), t.astype(float), name, a)
-    np.testing.assert_allclose(FAST.loss_sum(p, t, name, a), total, rtol=2e-6)
+    np.testing.assert_allclose(kernels.loss_sum(p, t, name, a), total, rtol=2e-6)
     for seed in (g, np.asarray(g.sum())):
         expected = SLOW.loss_grad(p, t, seed, name, a, 0.5)
-        assert_same(FAST.loss_grad(p, t, seed, name, a, 0.5), expected, times=20)
+        assert_same(kernels.loss_grad(p, t, seed, name, a, 0.5), expected, times=20)
 
 
-@both
+@every_backend
 def test_long_sums_do_not_drift(kernels):
     p, t = np.full(10**6, 0.1, "float32"), np.zeros(10**6, "float32")
     exact = 10**6 * float(np.float32(0.1)) ** 2
@@ -188,44 +197,46 @@ def layouts(x):
     return x, x.copy("F"), np.repeat(x, 2, 1)[:, ::2], x[::-1].copy()[::-1]
 
 
+@compiled
 @every_product
 @every_dtype
-def test_matrix_products(sizes, dtype):
+def test_matrix_products(sizes, dtype, kernels):
     n, k, m = sizes
     x, y = normal((n, k), dtype), normal((k, m), dtype, seed=1)
     exact = (x.astype(float) @ y.astype(float)).astype(dtype)
     pairs = itertools.product(layouts(x), layouts(y)) if dtype == "float32" else [(x, y)]
     for a, b in pairs:
-        assert_same(FAST.matmul(a, b), exact, times=20 * math.sqrt(k + 1))
+        assert_same(kernels.matmul(a, b), exact, times=20 * math.sqrt(k + 1))
         assert_same(SLOW.matmul(a, b), exact, times=20 * math.sqrt(k + 1))
 
 
-@both
+@every_backend
 def test_matrix_products_broadcast(kernels):
     x, y = normal((5, 1, 2, 3), "float64"), normal((4, 3, 6), "float64", seed=1)
     expected = np.einsum("aij,bjk->abik", x[:, 0], y)
     np.testing.assert_allclose(kernels.matmul(x, y), expected, rtol=1e-12)
 
 
-@both
+@every_backend
 def test_a_product_that_does_not_fit_is_an_error(kernels):
     for shape in ((3, 4), (30, 40)):
         with pytest.raises(ValueError, match="mismatch"):
             kernels.matmul(np.ones((shape[0], 50)), np.ones(shape))
 
 
+@compiled
 @pytest.mark.parametrize("sizes", SIZES + SHARED, ids=str)
 @every_dtype
 @pytest.mark.parametrize("name", ["identity", "selu"])
-def test_dense(sizes, dtype, name):
+def test_dense(sizes, dtype, name, kernels):
     n, k, m = sizes
     x, w, b = normal((n, k), dtype), normal((k, m), dtype, seed=1) / 9, normal(m, dtype, seed=2)
     y, gy = SLOW.dense(x, w, b, name, 0.0), normal((n, m), dtype, seed=3)
     times = 20 * math.sqrt(k + 1)
-    assert_same(FAST.dense(x, w, b, name, 0.0), y, times)
-    assert_same(FAST.dense(x, w, None, name, 0.0), SLOW.dense(x, w, None, name, 0.0), times)
+    assert_same(kernels.dense(x, w, b, name, 0.0), y, times)
+    assert_same(kernels.dense(x, w, None, name, 0.0), SLOW.dense(x, w, None, name, 0.0), times)
     for needed in ([True, True, True], [False, True, False], [True, False, True]):
-        found = FAST.dense_grad(x, w, y, gy, name, 0.0, needed)
+        found = kernels.dense_grad(x, w, y, gy, name, 0.0, needed)
         expected = SLOW.dense_grad(x, w, y, gy, name, 0.0, needed)
         assert [g is not None for g in found] == [e is not None for e in expected] == needed
         for g, e in zip(found, expected, strict=True):
@@ -249,27 +260,29 @@ def test_the_bits_of_dense_do_not_depend_on_the_number_of_threads(sizes):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_operands_of_other_types_and_layouts_are_brought_in_line():
+@compiled
+def test_operands_of_other_types_and_layouts_are_brought_in_line(kernels):
     """Pieces read memory as it is, so nothing may reach them in another type than the rest."""
     x, w, b = normal((8, 64), "float32"), normal((64, 48), "float32"), normal(48, "float64")
     y = SLOW.dense(x, w, b.astype("float32"), "tanh", 0.0)
-    assert_same(FAST.dense(x, w, b, "tanh", 0.0), y, times=200)
+    assert_same(kernels.dense(x, w, b, "tanh", 0.0), y, times=200)
     for gy in (normal((8, 48), "float64", seed=1), normal((48, 8), "float32", seed=1).T):
         expected = SLOW.dense_grad(x, w, y, gy.astype("float32"), "tanh", 0.0, [True] * 3)
-        found = FAST.dense_grad(x, w, y, gy, "tanh", 0.0, [True] * 3)
+        found = kernels.dense_grad(x, w, y, gy, "tanh", 0.0, [True] * 3)
         for g, e in zip(found, expected, strict=True):
             assert_same(g, e, times=1000)
         expected_gx = SLOW.activation_grad(y, gy.astype("float32"), "tanh", 0.0)
-        assert_same(FAST.activation_grad(y, gy, "tanh", 0.0), expected_gx, times=10)
+        assert_same(kernels.activation_grad(y, gy, "tanh", 0.0), expected_gx, times=10)
 
 
+@compiled
 @every_dtype
 @pytest.mark.parametrize(
     "shape", [(0, 3), (1, 1), (7, 1), (4096, 1), (1000, 3), (130, 70)], ids=str
 )
-def test_sums_over_rows(shape, dtype):
+def test_sums_over_rows(shape, dtype, kernels):
     x = normal(shape, dtype) + 100
     exact = x.astype(float).sum(axis=0).astype(dtype)
-    assert_same(FAST.sum_rows(x), exact, times=10)
+    assert_same(kernels.sum_rows(x), exact, times=10)
     assert_same(SLOW.sum_rows(x), exact, times=10)
-    assert_same(FAST.sum_rows(np.asfortranarray(x)), exact, times=10)
+    assert_same(kernels.sum_rows(np.asfortranarray(x)), exact, times=10)

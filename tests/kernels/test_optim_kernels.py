@@ -9,6 +9,8 @@ import pytest
 from tinygen_kernels import kernels, using
 from tinygen_kernels.cpu.jit import SHARED_FROM
 
+from tests.cuda.equipment import needs_compiler
+
 # 1024 elements are a block of the sum of squares; from SHARED_FROM on, threads share a loop
 SIZES = [0, 1, 7, 1000, 1025, 5000, SHARED_FROM + 3]
 
@@ -22,6 +24,11 @@ CALLS = {
     "adam": ("adam", 2, (0.9, 0.99, 0.1, 0.0, 1.0, 1e-3, 1.0, 1.0)),
     "nadam with decay": ("adam", 2, (0.9, 0.99, 0.1, 0.05, 0.8, 1e-3, 0.99, 0.5)),
 }
+
+
+shim = pytest.param("shim", marks=needs_compiler)
+compiled = pytest.mark.parametrize("backend", ["auto", shim])
+every_backend = pytest.mark.parametrize("backend", ["auto", "reference", shim])
 
 
 def arrays(dtype: str) -> tuple[list[np.ndarray], list[np.ndarray], list[list[np.ndarray]]]:
@@ -47,30 +54,32 @@ def assert_close(found, expected, dtype):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+@compiled
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "states", "numbers"), CALLS.values(), ids=CALLS)
-def test_an_update_is_that_of_the_reference(name, states, numbers, dtype):
-    results = {}
-    for backend in ("auto", "reference"):
+def test_an_update_is_that_of_the_reference(name, states, numbers, dtype, backend):
+    results = []
+    for each in (backend, "reference"):
         parameters, gradients, state = arrays(dtype)
         state = state[:states] or ([[]] if name == "sgd" else [])
         before = [g.copy() for g in gradients]
-        with using(backend):
+        with using(each):
             getattr(kernels(parameters[0]), name)(parameters, gradients, *state, *numbers)
         for g, b in zip(gradients, before, strict=True):
             np.testing.assert_array_equal(g, b)
-        results[backend] = [*parameters, *(a for slot in state for a in slot)]
+        results.append([*parameters, *(a for slot in state for a in slot)])
     start = arrays(dtype)[0]
-    assert all((p != q).all() for p, q in zip(results["auto"], start, strict=False))
-    assert_close(results["auto"], results["reference"], dtype)
+    assert all((p != q).all() for p, q in zip(results[0], start, strict=False))
+    assert_close(*results, dtype)
 
 
+@compiled
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_average_is_that_of_the_reference(dtype):
+def test_the_average_is_that_of_the_reference(dtype, backend):
     results = []
-    for backend in ("auto", "reference"):
+    for each in (backend, "reference"):
         averages, parameters, _ = arrays(dtype)
-        with using(backend):
+        with using(each):
             kernels(averages[0]).ema(averages, parameters, 0.9)
         results.append(averages)
     _, parameters, _ = arrays(dtype)
@@ -82,7 +91,7 @@ def test_the_average_is_that_of_the_reference(dtype):
     assert_close(results[0], expected, dtype)
 
 
-@pytest.mark.parametrize("backend", ["auto", "reference"])
+@every_backend
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_sum_of_squares_is_that_of_exact_arithmetic(backend, dtype):
     _, gradients, _ = arrays(dtype)
@@ -90,13 +99,13 @@ def test_the_sum_of_squares_is_that_of_exact_arithmetic(backend, dtype):
         total = kernels(gradients[0]).sum_of_squares(gradients)
         assert kernels(gradients[0]).sum_of_squares(gradients[:1]) == 0.0
         assert kernels(gradients[0]).sum_of_squares([]) == 0.0
-    assert type(total) is float
+    assert type(total) is (np.ndarray if backend == "shim" else float)
     exact = math.fsum(float(x) ** 2 for g in gradients for x in g.flat)
     # positive terms: each sum in its own type is of at most 1024, with a relative error below
     assert abs(total - exact) <= 1024 * np.finfo(dtype).eps * exact
 
 
-@pytest.mark.parametrize("backend", ["auto", "reference"])
+@every_backend
 def test_nan_and_infinity_are_not_hidden(backend):
     with using(backend), np.errstate(invalid="ignore"):
         for bad in (np.nan, np.inf):

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from tinygen_kernels import Kernels, using
 
+from tests.cuda.equipment import needs_compiler
 from tinygen import Random, ops
 
 N = 100_000
 ONES = 0xFFFFFFFF
 
-both = pytest.mark.parametrize("backend", ["cpu", "reference"])
+BACKENDS = ["cpu", "reference", pytest.param("cuda", marks=needs_compiler)]
+
+every_backend = pytest.mark.parametrize("backend", BACKENDS)
 
 
 def words(backend, n, key, counter, first):
@@ -24,7 +27,7 @@ def words(backend, n, key, counter, first):
     return out
 
 
-@both
+@every_backend
 @pytest.mark.parametrize(
     ("counter", "key", "answer"),
     [
@@ -43,22 +46,22 @@ def test_known_answers(counter, key, answer, backend):
     assert tuple(words(backend, 4, key, counter[1:], 4 * counter[0])) == answer
 
 
+@every_backend
 @pytest.mark.parametrize("first", [0, 1, 6, 2**33 + 3, 2**34 - 8])
 @pytest.mark.parametrize("n", [0, 1, 7, 16, 1001])
-def test_any_slice_is_the_same_everywhere(n, first):
+def test_any_slice_is_the_same_everywhere(n, first, backend):
     """Also across the end of the counter, after which the words start again."""
     key, counter = (7, 11), (1, 2, 3)
     block = first - first % 4
     whole = words("reference", n + 8, key, counter, block)
     expected = whole[first - block :][:n]
-    for backend in ("cpu", "reference"):
-        np.testing.assert_array_equal(words(backend, n, key, counter, first), expected)
+    np.testing.assert_array_equal(words(backend, n, key, counter, first), expected)
 
 
-def test_the_last_word_of_a_stream_is_followed_by_the_first():
-    for backend in ("cpu", "reference"):
-        end = words(backend, 8, (7, 11), (1, 2, 3), 2**34 - 4)
-        np.testing.assert_array_equal(end[4:], words(backend, 4, (7, 11), (1, 2, 3), 0))
+@every_backend
+def test_the_last_word_of_a_stream_is_followed_by_the_first(backend):
+    end = words(backend, 8, (7, 11), (1, 2, 3), 2**34 - 4)
+    np.testing.assert_array_equal(end[4:], words(backend, 4, (7, 11), (1, 2, 3), 0))
 
 
 DRAWS = {

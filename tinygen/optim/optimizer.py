@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, device_of, kernels, to_device, to_numpy
+from ..backend import (
+    Array,
+    array_module,
+    as_array,
+    device_of,
+    kernels,
+    to_device,
+    to_numpy,
+)
 from ..core import Parameter, Tensor
 from ..names import nearest
 from ..nn.module import Module
@@ -92,7 +100,7 @@ class Optimizer:
                 gathered.parameters[i].version += 1
             if self.clip_value is not None:
                 limit = self.clip_value
-                gradients = [array_module(g).clip(g, -limit, limit) for g in gradients]
+                gradients = [as_array(array_module(g).clip(g, -limit, limit)) for g in gradients]
             scale = 1.0
             if self.clip_norm is not None:
                 scale = min(1.0, self.clip_norm / max(_norm(gradients), 1e-30))

@@ -44,7 +44,7 @@ def activate(x: Array, name: str, parameter: float) -> Array:
 def activation_grad(y: Array, gy: Array, name: str, parameter: float) -> Array:
     """gy f'(x), told from y = f(x), in a new array."""
     gx, a = empty(y.shape, y.dtype, y), y.dtype.type(parameter)
-    y, gy = contiguous(y), contiguous(gy)
+    y, gy = contiguous(y), contiguous(gy, y.dtype)
     _each("activation_grad", y, y, gy, gx, np.int32(y.size), KINDS[name], a)
     return gx
 
@@ -59,7 +59,7 @@ def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Arr
     """f(z + b), in place; b holds one number for each place on the last axis."""
     y, a = contiguous(z), z.dtype.type(parameter)
     size, columns = np.int32(z.size), np.int32(z.shape[-1])
-    bias = None if b is None else contiguous(b)
+    bias = None if b is None else contiguous(b, z.dtype)
     _each("activate", y, y, bias, y, size, columns, KINDS[name], a)
     if y is not z:
         z[...] = y

@@ -36,9 +36,17 @@ def empty(shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
     return made
 
 
-def contiguous(x: Array) -> Array:
-    """x, or a copy of it by rows: what kernels take."""
-    return x if x.flags.c_contiguous else module_of(x).ascontiguousarray(x)
+def contiguous(x: Array, dtype: Any = None) -> Array:
+    """x, or a copy of it by rows (and in that type): what kernels take."""
+    if x.flags.c_contiguous and dtype in (None, x.dtype):
+        return x
+    made: Array = module_of(x).ascontiguousarray(x, dtype)
+    return made.reshape(x.shape)  # it adds an axis where there is none
+
+
+def address(x: Array) -> int:
+    """Where the first element lies, for kernels that are told by a table where arrays are."""
+    return int(x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr)
 
 
 def c_type(x: Array) -> str:

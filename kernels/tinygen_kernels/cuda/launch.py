@@ -138,14 +138,19 @@ def shim() -> Driver | None:
     return _shim
 
 
+def is_host_array(arg: Any) -> bool:
+    """Whether an argument is NumPy's and goes by address: a structure goes by value."""
+    return isinstance(arg, np.ndarray) and arg.dtype.kind != "V"
+
+
 def launch(kernel: Kernel, grid: Size, block: Size, args: Sequence[Any], smem: int = 0) -> None:
     """Run a kernel on so many blocks of so many threads.
 
     Args:
         kernel: from a Source.
         grid, block: one to three numbers; with a 0 among them nothing is done.
-        args: arrays that lie by rows, NumPy scalars of the kernel's types (also structures, as
-            arrays without axes), None for a null pointer.
+        args: arrays that lie by rows, NumPy scalars of the kernel's types, structures (NumPy's,
+            as arrays without axes), None for a null pointer.
         smem: bytes of dynamic shared memory.
 
     Raises TypeError for other arguments, RuntimeError if there is nothing to run it on.
@@ -154,10 +159,10 @@ def launch(kernel: Kernel, grid: Size, block: Size, args: Sequence[Any], smem: i
     block = (block,) if isinstance(block, int) else block
     driver: Driver = _cupy
     for i, arg in enumerate(args):
-        if isinstance(arg, np.ndarray):
-            if arg.ndim and _shim is None:
+        if is_host_array(arg):
+            if _shim is None:
                 raise RuntimeError(f"{kernel!r} was given NumPy arrays: CUDA kernels take CuPy's")
-            driver = _shim if arg.ndim and _shim is not None else driver
+            driver = _shim
         elif not (arg is None or isinstance(arg, np.generic) or hasattr(arg, "data")):
             raise TypeError(
                 f"argument {i} of {kernel!r} must be an array or a NumPy scalar: {arg!r}"

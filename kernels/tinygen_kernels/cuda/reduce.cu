@@ -2,7 +2,7 @@
 // added by a second launch in their order, so that the result is the same in every run.
 #include "tg_common.cuh"
 
-constexpr int COLUMNS = 32, LINES = 8;
+constexpr int COLUMNS = 32, LINES = 8, TOTAL_THREADS = 256;
 
 // part[share, column] = the sum of x over the rows share, share + shares, ...
 template <class T>
@@ -31,4 +31,13 @@ __global__ void add_parts(const double* __restrict__ part, T* __restrict__ y, in
     for (int share = 0; share < shares; ++share) total += part[(long long)share * columns + column];
     y[column] = T(total);
   }
+}
+
+// y[0] = the sum of n numbers, by one block: what is left to do for a sum over a whole array.
+__global__ void __launch_bounds__(TOTAL_THREADS) add_all(const double* __restrict__ x, double* __restrict__ y, int n) {
+  __shared__ double room[TOTAL_THREADS / 32];
+  double total = 0;
+  for (int i = threadIdx.x; i < n; i += TOTAL_THREADS) total += x[i];
+  total = tg_block_sum<TOTAL_THREADS>(total, room);
+  if (threadIdx.x == 0) y[0] = total;
 }

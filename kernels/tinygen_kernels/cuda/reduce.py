@@ -14,11 +14,13 @@ Array = NDArray[Any]
 
 COLUMNS, LINES = 32, 8  # of a block, as in reduce.cu
 ROWS_OF_A_SHARE, MOST_SHARES = 256, 64
+TOTAL_THREADS = 256  # of the block that adds all up
 
 SOURCE = Source(
     "reduce.cu",
-    tuple(
-        f"{kernel}<{T}>" for kernel in ("sum_rows_part", "add_parts") for T in ("float", "double")
+    (
+        *(f"{name}<{T}>" for name in ("sum_rows_part", "add_parts") for T in ("float", "double")),
+        "add_all",
     ),
 )
 
@@ -40,4 +42,11 @@ def add_parts(part: Array, dtype: Any) -> Array:
     y = empty((columns,), dtype, part)
     kernel = SOURCE[f"add_parts<{c_type(y)}>"]
     launch(kernel, blocks(columns, 256), 256, (part, y, np.int32(shares), np.int32(columns)))
+    return y
+
+
+def add_all(x: Array) -> Array:
+    """The sum of numbers of float64, of at most some thousands: (n,) -> ()."""
+    y = empty((), np.float64, x)
+    launch(SOURCE["add_all"], 1, TOTAL_THREADS, (x, y, np.int32(x.size)))
     return y
