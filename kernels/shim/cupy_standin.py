@@ -353,7 +353,7 @@ class Stream:
 
     def __init__(self, non_blocking: bool = False) -> None:
         self.graph: Graph | None = None
-        self.non_blocking = non_blocking
+        self.non_blocking, self.ptr = non_blocking, id(self)
 
     def __enter__(self) -> Stream:
         _streams.append(self)
@@ -421,6 +421,7 @@ def _cupy() -> types.ModuleType:
     cuda.is_available = lambda: True
     cuda.runtime = types.SimpleNamespace(
         getDevice=lambda: 0,
+        runtimeGetVersion=lambda: 13000,
         getDeviceCount=lambda: 1,
         getDeviceProperties=lambda device: {"name": b"a stand-in for a card"},
     )

@@ -5,7 +5,7 @@ import sys
 import pytest
 import shim
 from shim.cupy_standin import CUPY
-from tinygen_kernels.cuda import launch
+from tinygen_kernels.cuda import launch, matmul
 
 from tinygen import backend
 
@@ -17,6 +17,7 @@ def card(monkeypatch):
         pytest.skip("CUDA kernels are tested on the CPU with g++, which is missing")
     monkeypatch.setitem(sys.modules, "cupy", CUPY)
     monkeypatch.setattr(launch, "_cupy", launch.CuPy())
+    monkeypatch.setattr(matmul, "_there_is_cublas", lambda: False)  # so products are CuPy's
     forget()
     yield CUPY
     forget()
