@@ -11,7 +11,8 @@ import importlib
 import importlib.util
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -22,6 +23,8 @@ if importlib.util.find_spec("tinygen_kernels") is None:  # a raw checkout, not i
 
 from tinygen_kernels import kernels
 from tinygen_kernels.bands import Band
+from tinygen_kernels.cuda.graph import Recording
+from tinygen_kernels.cuda.precision import PRECISIONS, using_precision
 from tinygen_kernels.geometry import (
     Geometry,
     Padding,
@@ -35,16 +38,19 @@ from tinygen_kernels.lines import LINE, aligned
 
 __all__ = [
     "LINE",
+    "PRECISIONS",
     "Array",
     "Band",
     "Geometry",
     "Padding",
     "Pads",
     "Pair",
+    "Recording",
     "array_module",
     "as_array",
     "beside",
     "check_device",
+    "check_precision",
     "cuda_status",
     "device_of",
     "empty",
@@ -54,9 +60,12 @@ __all__ = [
     "kernels",
     "pair",
     "parse_padding",
+    "recorded_step",
+    "recording_of",
     "resolve_padding",
     "to_device",
     "to_numpy",
+    "using_precision",
 ]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # CuPy's has the same methods
@@ -120,6 +129,14 @@ def check_device(device: str) -> None:
         raise ValueError(f"unknown device {device!r}: known are 'cpu' and 'cuda'")
 
 
+def check_precision(precision: str, device: str) -> None:
+    """Raise ValueError if products on `device` cannot be formed with that precision."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}: known are {', '.join(PRECISIONS)}")
+    if device == "cpu" and precision != "float32":
+        raise ValueError(f"precision {precision!r} is for device 'cuda'; a CPU knows no other way")
+
+
 def cuda_status() -> str:
     """Whether CUDA can be used, and with what; if not, what is missing."""
     return _find_cuda()[1]
@@ -180,6 +197,11 @@ def to_device(x: Array, device: str | None) -> Array:
         return to_numpy(x)
     if _is_cupy(x):
         return x
+    if _recorded_steps:
+        raise RuntimeError(
+            f"an array {x.shape} of the CPU was used in a training step that is being recorded for "
+            "the card: move it there beforehand, or train with capture=False"
+        )
     moved: Array = foreign[0].asarray(x)
     return moved
 
@@ -197,5 +219,28 @@ def to_numpy(x: Array) -> Array:
     """`x` as a NumPy array, shared if it is one; waits for a card that is to make it."""
     if not _is_cupy(x):
         return x
+    if _recorded_steps:
+        raise RuntimeError(
+            "a value was read (item, numpy, float, if ...) in a training step that is being "
+            "recorded for the card: use ops on tensors instead, or train with capture=False"
+        )
     array: Array = x.get()  # type: ignore[attr-defined]  # a method of CuPy's alone
     return array
+
+
+_recorded_steps: list[int] = []
+
+
+def recorded_step() -> int | None:
+    """The training step whose work is being recorded for a card, if one is."""
+    return _recorded_steps[-1] if _recorded_steps else None
+
+
+@contextmanager
+def recording_of(step: int) -> Iterator[None]:
+    """Within the block work is recorded, not done: nothing may be read, or come from the CPU."""
+    _recorded_steps.append(step)
+    try:
+        yield
+    finally:
+        _recorded_steps.pop()

@@ -34,7 +34,7 @@ FUNCTIONS = (
     "ascontiguousarray zeros_like ones_like full_like empty_like zeros ones full arange eye"
 )
 METHODS = (
-    "all any argmax argmin argsort astype clip copy diagonal dot fill max mean min nonzero prod "
+    "all any argmax argmin argsort astype clip copy diagonal dot max mean min nonzero prod "
     "ravel repeat reshape round squeeze std sum swapaxes take transpose var view"
 )
 OPERATORS = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift"
@@ -142,7 +142,11 @@ class ndarray:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         parts = index if isinstance(index, tuple) else (index,)
-        run(operator.setitem, (self, _indices(parts), value))
+        run(operator.setitem, (self, _indices(parts), value), in_place=True)
+
+    def fill(self, value: Any) -> None:
+        """Set all elements to a number."""
+        run(np.ndarray.fill, (self, value), in_place=True)
 
 
 def _indices(parts: Sequence[Any]) -> tuple[Any, ...]:
@@ -184,8 +188,14 @@ def _wrapped(result: Any, operands: Sequence[ndarray]) -> Any:
     return ndarray(array)
 
 
-def run(function: Callable[..., Any], args: Sequence[Any], **options: Any) -> Any:
-    """A function of NumPy on arrays of the stand-in; it is noted down while a graph is recorded."""
+def run(
+    function: Callable[..., Any], args: Sequence[Any], *, in_place: bool = False, **options: Any
+) -> Any:
+    """A function of NumPy on arrays of the stand-in.
+
+    While a graph is recorded it is noted down. What changes arrays `in_place` then is not done yet;
+    all else is, to know the shapes of the results, but what they hold is of no worth.
+    """
     hosts = [_host(a) for a in args]
     given = {name: _host(value) for name, value in options.items()}
 
@@ -193,9 +203,11 @@ def run(function: Callable[..., Any], args: Sequence[Any], **options: Any) -> An
         with np.errstate(all="ignore"):  # a card does not warn
             return function(*hosts, **given)
 
-    operands = _arrays([*args, *options.values()])
+    operands, graph = _arrays([*args, *options.values()]), _recording()
+    if graph is not None and in_place:
+        graph.calls.append(call)
+        return None
     result = _wrapped(call(), operands)
-    graph = _recording()
     if graph is not None:
         made = [a.host for a in _arrays(result) if a.base is None]
         if made:
@@ -259,7 +271,7 @@ def _in_place(name: str) -> Callable[..., Any]:
     function = getattr(operator, f"i{name}")
 
     def method(self: ndarray, other: Any) -> ndarray:
-        run(function, (self, other))
+        run(function, (self, other), in_place=True)
         return self
 
     return method
@@ -318,9 +330,10 @@ class Function:
             raise RuntimeError("the stand-in for CuPy needs the shim: call shim.install() first")
         hosts = [a.host if isinstance(a, ndarray) else a for a in args]
         call = functools.partial(driver.launch, self.kernel, grid, block, hosts, shared_mem)
-        call()
         graph = _recording()
-        if graph is not None:
+        if graph is None:
+            call()
+        else:
             graph.calls.append(call)
 
 

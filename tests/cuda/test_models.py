@@ -2,16 +2,20 @@
 
 import copy
 import json
+import sys
+import tomllib
 
 import numpy as np
 import pytest
 
 from tests.models.cases import CASES, each
 from tests.training.toys import whole_state
-from tinygen import Random, models, optim
+from tinygen import Random, backend, models, optim
 from tinygen.backend import to_device
+from tinygen.cli import main
 from tinygen.training import Callback, Trainer, evaluate, fit, load
 
+from .conftest import forget
 from .equipment import distance, needs_compiler
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("card")]
@@ -131,3 +135,28 @@ def test_fit_and_files(tmp_path):
     )
     on_card.load_state_dict(model.state_dict())
     assert on_card.device == "cuda"
+
+
+def test_from_the_shell(tmp_path, monkeypatch, capsys):
+    """Trained on a card, resumed there, and looked at without one."""
+    monkeypatch.chdir(tmp_path)
+    x = Random(0).integers(0, 255, (60, 6, 6)).astype(np.uint8)
+    np.savez("images.npz", images=x, labels=np.arange(60) % 3)
+    call = "train denoising-ae --data images.npz --set size=6 --set channels=1 --device cuda "
+    call += "--precision 3xtf32 --quick --set codings=4 --set noise=dropout --out "
+    assert main([*call.split(), "run"]) == 0
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())["training"]
+    assert (config["device"], config["precision"], config["capture"]) == ("cuda", "3xtf32", True)
+    assert main([*call.split(), "other", "--epochs", "1"]) == 0
+    assert main(["resume", "other", "--epochs", "2"]) == 0
+    for name in ("metrics.jsonl", "model.safetensors"):
+        first, second = ((tmp_path / run / name).read_bytes() for run in ("run", "other"))
+        assert first == second
+    assert backend.foreign
+    forget()
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    for command in ("evaluate run", "report run", "interpolate run"):
+        assert main(command.split()) == 0
+    assert "Traceback" not in capsys.readouterr().err
+    assert main(["resume", "run", "--epochs", "3"]) != 0
+    assert "CuPy is missing" in capsys.readouterr().err

@@ -108,6 +108,10 @@ def test_a_recording_is_done_again_in_the_same_memory():
         with pytest.raises(RuntimeError, match="StreamCaptureUnsupported"):
             CUPY.asarray(np.zeros(2))
         graph = stream.end_capture()
+    np.testing.assert_array_equal(z.get(), 0)  # what it does to arrays is not done yet
+    for _ in range(2):
+        graph.launch()
+        assert total.item() == 6
     x += 1
     graph.launch()
     np.testing.assert_array_equal(y.get()[:, 0], [1, 4, 9])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, device_of, empty, kernels
+from ..backend import Array, array_module, device_of, empty, kernels, recorded_step
 from ..core import Function, Tensor, TensorLike, data_of
 from .elementwise import add
 
@@ -83,6 +83,12 @@ class Random:
 
     def bits(self, n: int, first: int = 0) -> Array:
         """`n` random words (uint32), from word `first` of this draw."""
+        recorded = recorded_step()
+        if recorded is not None and (self.step != recorded or self is _default):
+            raise RuntimeError(
+                "random numbers that do not depend on the step would be the same in every step "
+                "that is done from the recording: pass rng= on, or train with capture=False"
+            )
         out = empty((n,), "uint32", self.device)
         counter = (self.draw & 0xFFFFFFFF, self.step & 0xFFFFFFFF, self.step >> 32)
         kernels(out).random_bits(out, self._key, counter, first)
