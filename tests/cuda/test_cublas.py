@@ -2,7 +2,6 @@
 
 import ctypes
 import itertools
-import os
 import subprocess
 import sys
 import threading
@@ -188,6 +187,7 @@ NOTHING = [
     ((0, 2, 3), (3, 4)),
     ((2, 3, 0), (2, 0, 4)),
     ((0, 2, 3), (0, 3, 4)),
+    ((1, 3, 0), (2, 0, 4)),
 ]
 
 
@@ -255,13 +255,17 @@ def test_errors_have_names(handle, stand_in, failing):
 @pytest.fixture
 def cupy(monkeypatch):
     """What the binding needs of CuPy: a current device and stream, memory, a version."""
-    module = SimpleNamespace(device=0, stream=0, matmul=lambda x, y: "by CuPy")
+    module = SimpleNamespace(device=0, stream=0, version=13000, matmul=lambda x, y: "by CuPy")
     module.cuda = SimpleNamespace(
         Memory=Memory,
         get_current_stream=lambda: SimpleNamespace(ptr=module.stream),
-        runtime=SimpleNamespace(getDevice=lambda: module.device, runtimeGetVersion=lambda: 12090),
+        runtime=SimpleNamespace(
+            getDevice=lambda: module.device, runtimeGetVersion=lambda: module.version
+        ),
     )
     monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setattr(cublas, "_local", threading.local())
+    monkeypatch.setattr(cublas._OfThread, "free", {})
     for cached in (cublas.library, matmul._there_is_cublas):
         cached.cache_clear()
     yield module
@@ -271,8 +275,10 @@ def cupy(monkeypatch):
 
 @pytest.fixture
 def toolkit(stand_in, monkeypatch):
-    """A CUDA toolkit that consists of the stand-in."""
+    """A CUDA toolkit that consists of the stand-in, and nothing that would be taken before it."""
     monkeypatch.setenv("CUDA_PATH", str(stand_in.parent.parent))
+    monkeypatch.setattr(cublas.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "prefix", "/nowhere")
 
 
 def test_a_handle_for_each_device_and_thread(cupy, toolkit, stand_in, record):
@@ -285,16 +291,28 @@ def test_a_handle_for_each_device_and_thread(cupy, toolkit, stand_in, record):
     cupy.device = 1
     assert cublas.handle() is not first
     cupy.device, others = 0, []
-    thread = threading.Thread(target=lambda: others.append(cublas.handle()))
-    thread.start()
-    thread.join()
-    assert others[0] is not first
+    for _ in range(2):  # the second thread gets what the first has left
+        thread = threading.Thread(target=lambda: others.append(cublas.handle()))
+        thread.start()
+        thread.join()
+    assert others[0] is others[1] is not first
     assert cublas.handle() is first
 
 
-def test_the_version_that_fits_comes_first(cupy):
-    assert cublas.versions() == [12, 13]
-    assert os.path.basename(next(cublas.places())) == "libcublas.so.12"
+@pytest.mark.parametrize(("version", "order"), [(13000, [13, 12]), (12090, [12, 13])])
+def test_where_it_is_looked_for(cupy, toolkit, stand_in, monkeypatch, version, order):
+    """The version of CuPy's CUDA first; packages of pip, of conda, the toolkit, the loader."""
+    packages = SimpleNamespace(submodule_search_locations=["/site/nvidia"])
+    monkeypatch.setattr(cublas.importlib.util, "find_spec", lambda name: packages)
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    cupy.version = version
+    expected = []
+    for n in order:
+        name = f"libcublas.so.{n}"
+        expected += [f"/site/nvidia/cu{n}/lib/{name}", f"/site/nvidia/cublas/lib/{name}"]
+        expected += [f"/nowhere/lib/{name}", str(stand_in.with_name(name))]
+        expected += [f"/usr/local/cuda/lib64/{name}", name]
+    assert list(cublas.places()) == expected
 
 
 def test_what_is_said_where_there_is_no_cublas(cupy, monkeypatch, tmp_path):

@@ -159,11 +159,12 @@ def status() -> str:
 
 
 class Handle:
-    """A handle of cuBLAS, for one thread and one device.
+    """A handle of cuBLAS, for one thread at a time and one device.
 
-    Each stream has a workspace of its own, kept as long as the process lives: a captured graph
-    goes on using that of the stream it was captured in. So graphs captured in one stream must not
-    run at the same time, and the first product in a stream, which allocates, must not be captured.
+    Each stream has a workspace of its own, which is never freed: a captured graph goes on using
+    that of the stream it was captured in. So nothing else that was put into that stream may run at
+    the same time as the graph; and the first product in a stream, which allocates the workspace,
+    must not be captured.
 
     Args:
         library: the functions.
@@ -190,8 +191,20 @@ class Handle:
         self.stream = stream
 
 
+class _OfThread:
+    """The handles of a thread by device; when it ends they are free for others."""
+
+    free: dict[int, list[Handle]] = {}
+
+    def __init__(self) -> None:
+        self.handles: dict[int, Handle] = {}
+
+    def __del__(self) -> None:
+        for device, handle in self.handles.items():
+            self.free.setdefault(device, []).append(handle)
+
+
 _local = threading.local()
-_kept: list[Handle] = []  # a thread may end before the graphs that it captured
 
 
 def handle() -> Handle:
@@ -201,13 +214,15 @@ def handle() -> Handle:
     """
     import cupy
 
-    handles: dict[int, Handle] = _local.__dict__.setdefault("handles", {})
+    if not hasattr(_local, "own"):
+        _local.own = _OfThread()
+    own: _OfThread = _local.own
     device = cupy.cuda.runtime.getDevice()
-    if device not in handles:
-        handles[device] = Handle(library(), cupy.cuda.Memory)
-        _kept.append(handles[device])
-    handles[device].enter(cupy.cuda.get_current_stream().ptr)
-    return handles[device]
+    if device not in own.handles:
+        free = own.free.get(device)
+        own.handles[device] = free.pop() if free else Handle(library(), cupy.cuda.Memory)
+    own.handles[device].enter(cupy.cuda.get_current_stream().ptr)
+    return own.handles[device]
 
 
 class Operand(NamedTuple):
@@ -232,27 +247,27 @@ def operand(x: Array, batch: tuple[int, ...]) -> Operand:
 
 def _as_it_lies(x: Array, batch: tuple[int, ...]) -> Operand | None:
     """x as an operand if its matrices have a leading dimension, and all are the same step apart."""
-    rows, columns = x.shape[-2:]
-    if any(n > 1 and stride % x.itemsize for n, stride in zip(x.shape, x.strides, strict=True)):
-        return None
-    *outer, row, column = (stride // x.itemsize for stride in x.strides)
-    row, column = row if rows > 1 else columns, column if columns > 1 else rows
-    if (column == 1 or columns == 1) and row >= columns:
+    *lengths, rows, columns = x.shape
+    *steps, row, column = x.strides  # in bytes
+    size = x.itemsize
+    row = row if rows > 1 else columns * size
+    column = column if columns > 1 else rows * size
+    if (column == size or columns == 1) and row >= columns * size:
         transposed, leading = 0, row
-    elif (row == 1 or rows == 1) and column >= rows:
+    elif (row == size or rows == 1) and column >= rows * size:
         transposed, leading = 1, column
     else:
         return None
-    if leading > MOST:
+    axes = [(n, step) for n, step in zip(lengths, steps, strict=True) if n > 1]
+    step = axes[-1][1] if axes else 0
+    if leading % size or leading > MOST * size or step % size or step < 0:
         return None
-    axes = [(n, step) for n, step in zip(x.shape[:-2], outer, strict=True) if n > 1]
-    if not axes:
-        return Operand(x, transposed, leading, 0)
-    wide = (1,) * (len(batch) - x.ndim + 2) + x.shape[:-2]
-    regular = all(a == n * b for (_, a), (n, b) in itertools.pairwise(axes))
-    if wide != batch or not regular or axes[-1][1] < 0:
+    if axes and (
+        (1,) * (len(batch) - len(lengths)) + tuple(lengths) != batch
+        or any(outer != n * inner for (_, outer), (n, inner) in itertools.pairwise(axes))
+    ):
         return None
-    return Operand(x, transposed, leading, axes[-1][1])
+    return Operand(x, transposed, leading // size, step // size)
 
 
 def product(handle: Handle, x: Array, y: Array) -> Array:
@@ -263,8 +278,8 @@ def product(handle: Handle, x: Array, y: Array) -> Array:
     if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
         raise ValueError(f"matmul: mismatch of sizes, {x.shape} times {y.shape}")
     (n, k), m = x.shape[-2:], y.shape[-1]
-    batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
-    if x.ndim > 2 and y.size == k * m and x.flags.c_contiguous:  # one product of more rows
+    batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2]) if x.ndim + y.ndim > 4 else ()
+    if x.ndim > 2 and math.prod(y.shape[:-2]) == 1 and x.flags.c_contiguous:  # one of more rows
         rows = product(handle, x.reshape(math.prod(x.shape[:-1]), k), y.reshape(k, m))
         return rows.reshape(*batch, n, m)
     z = empty((*batch, n, m), x.dtype, x)

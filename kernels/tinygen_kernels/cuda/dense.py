@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .activation import activation_grad, bias_activate
+from .arrays import contiguous
 from .matmul import matmul
 from .reduce import sum_rows
 
@@ -26,7 +27,9 @@ def dense_grad(
     x: Array, w: Array, y: Array, gy: Array, name: str, parameter: float, needed: Sequence[Any]
 ) -> tuple[Array | None, Array | None, Array | None]:
     """The gradients of x, w and b where `needed`; see the reference."""
-    gz = gy if name == "identity" else activation_grad(y, gy, name, parameter)
+    gz = contiguous(gy, y.dtype)  # once for all that follows
+    if name != "identity":
+        gz = activation_grad(y, gz, name, parameter)
     return (
         matmul(gz, w.T) if needed[0] else None,
         matmul(x.T, gz) if needed[1] else None,

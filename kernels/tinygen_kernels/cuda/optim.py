@@ -2,7 +2,8 @@
 
 Kernels find the arrays by a table of addresses. Parameters and state that an optimiser has gathered
 stay where they are, and a training loop whose gradients come to lie at the same places again uses a
-table that is there already.
+table that is there already. A new one is copied from the host, and factors go by value: so an
+update is launched after a captured graph, not captured itself.
 """
 
 from __future__ import annotations
