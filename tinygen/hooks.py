@@ -62,7 +62,8 @@ def _finite(a: Any) -> bool:
 class Timer(Hook):
     """How often each op ran, and for how long: `seconds` and `calls` by (op, phase).
 
-    The time of an op's backward includes that of the ops it is made of.
+    The time of an op's backward includes that of the ops it is made of. Of a card it is only the
+    time to tell it what to do.
     """
 
     def __init__(self) -> None:

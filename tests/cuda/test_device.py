@@ -9,8 +9,9 @@ from shim.cupy_standin import CUPY
 
 import tinygen
 from tests.cuda.conftest import forget
-from tinygen import backend, nn
+from tinygen import backend, nn, optim
 from tinygen.cli import main
+from tinygen.data import Loader
 
 from .equipment import needs_compiler
 
@@ -103,6 +104,8 @@ def test_arrays_that_the_user_made(card):
     assert float(x[1]) == 1.0
     np.testing.assert_array_equal(np.asarray(x), [0, 1, 2])
     assert x.to("cpu").device == "cpu"
+    with pytest.raises(ValueError, match="input 0 is on 'cuda'; gradients are checked on the CPU"):
+        tinygen.gradcheck(tinygen.ops.sin, x)
 
 
 @needs_compiler
@@ -116,3 +119,58 @@ def test_modules_are_born_on_the_cpu(card):
         assert backend.device_of(b) == "cuda"
         np.testing.assert_allclose(backend.to_numpy(b), a, rtol=1e-6)
     np.testing.assert_array_equal(backend.to_numpy(found.bits(9)), expected.bits(9))
+
+
+@needs_compiler
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_batches_come_to_the_card(card, prefetch):
+    x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
+    loader = Loader(x, y, batch_size=2, device="cuda", prefetch=prefetch)
+    batches = list(loader)
+    assert {backend.device_of(array) for batch in batches for array in batch} == {"cuda"}
+    for i, whole in enumerate((x, y)):
+        np.testing.assert_array_equal(np.concatenate([b[i].get() for b in batches]), whole)
+
+
+@needs_compiler
+def test_an_optimiser_follows_its_parameters(card):
+    """To the card and back, with its state; and so do averages of the weights."""
+    x, places = np.ones((2, 3), np.float32), ("cpu", "cuda", "cuda", "cpu")
+    nets = [nn.Dense(3, 2, rng=tinygen.Random(0)) for _ in range(2)]
+    optimizers = [optim.Adam(net, 0.1) for net in nets]
+    for place in places:
+        nets[1].to(device=place)
+        for net, optimizer in zip(nets, optimizers, strict=True):
+            net.zero_grad()
+            (net(x) ** 2).sum().backward()
+            optimizer.step()
+        assert nets[1].device == place
+        np.testing.assert_allclose(nets[1].weight.numpy(), nets[0].weight.numpy(), rtol=1e-5)
+    state = optimizers[0].state_dict()
+    nets[1].to(device="cuda")
+    optimizers[1].load_state_dict(state)
+    for name, value in optimizers[1].state_dict().items():
+        np.testing.assert_array_equal(value, state[name])
+    ema = optim.EMA(nets[1], decay=0.5)
+    before = nets[1].bias.numpy()
+    nets[1].bias.data[...] += 1.0
+    ema.update()
+    ema.load_state_dict(ema.state_dict())
+    with ema.applied():
+        np.testing.assert_allclose(nets[1].bias.numpy(), before + 0.5, rtol=1e-6)
+
+
+@needs_compiler
+def test_what_a_card_cannot_check_is_nan(card):
+    """Nobody waits to look at labels or indices that are on a card already."""
+    labels = backend.to_device(np.array([0, 3, -1, 2]), "cuda")
+    logits = tinygen.tensor(np.zeros((4, 3)), requires_grad=True).to("cuda")
+    losses = tinygen.ops.softmax_cross_entropy(logits, labels, reduction="none")
+    np.testing.assert_array_equal(np.isnan(losses.numpy()), [False, True, True, False])
+    table = tinygen.tensor(np.ones((3, 2))).to("cuda")
+    rows = tinygen.ops.embedding(labels, table).numpy()
+    np.testing.assert_array_equal(np.isnan(rows[:, 0]), [False, True, True, False])
+    with pytest.raises(ValueError, match="labels must be from 0 to 2"):
+        tinygen.ops.softmax_cross_entropy(logits, np.array([0, 3, -1, 2]))
+    with pytest.raises(ValueError, match="indices must be from 0 to 2"):
+        tinygen.ops.embedding(np.array([3]), table)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..backend import Array, as_array, beside, device_of, kernels
+from ..backend import Array, array_module, as_array, beside, device_of, kernels
 from ..core import Function, Tensor, TensorLike, data_of
 from .activation import log_softmax, sigmoid
 from .elementwise import clip, exp, log, where
@@ -220,11 +220,11 @@ def softmax_cross_entropy(prediction: TensorLike, target: Any, reduction: str = 
                 f"softmax_cross_entropy: labels must be from 0 to {logits.shape[-1] - 1}, "
                 f"got {labels.min()} to {labels.max()}"
             )
-        places = beside(labels, logits)[..., None]
-        losses = -take_along_axis(log_softmax(prediction), places, -1).reshape(labels.shape)
-        if not known:
-            losses = where((labels >= 0) & (labels < logits.shape[-1]), losses, math.nan)
-        return _reduced(losses, reduction)
+        inside = None if known else (labels >= 0) & (labels < logits.shape[-1])
+        places = beside(labels, logits) if known else array_module(labels).where(inside, labels, 0)
+        chosen = take_along_axis(log_softmax(prediction), places[..., None], -1)
+        losses = -chosen.reshape(labels.shape)
+        return _reduced(losses if known else where(inside, losses, math.nan), reduction)
     if labels.shape != logits.shape:
         raise ValueError(
             f"softmax_cross_entropy: logits of shape {logits.shape} need probabilities of the "
