@@ -10,16 +10,21 @@ from tinygen_kernels.cuda import launch, matmul
 from tinygen import backend
 
 
-@pytest.fixture
-def card(monkeypatch):
-    """The library finds CuPy and a card: a stand-in whose kernels run under the shim."""
-    if shim.compiler() is None:
-        pytest.skip("CUDA kernels are tested on the CPU with g++, which is missing")
-    monkeypatch.setitem(sys.modules, "cupy", CUPY)
-    monkeypatch.setattr(launch, "_cupy", launch.CuPy())
-    monkeypatch.setattr(matmul, "_there_is_cublas", lambda: False)  # so products are CuPy's
+@pytest.fixture(params=["stand-in", pytest.param("real", marks=pytest.mark.gpu)])
+def card(request, monkeypatch):
+    """CuPy, and a card for it: a stand-in whose kernels run under the shim; `-m gpu` a real one."""
     forget()
-    yield CUPY
+    if request.param == "real":
+        if not backend.cuda_status().startswith("available"):
+            pytest.skip(f"CUDA is {backend.cuda_status()}")
+    else:
+        if shim.compiler() is None:
+            pytest.skip("CUDA kernels are tested on the CPU with g++, which is missing")
+        monkeypatch.setitem(sys.modules, "cupy", CUPY)
+        monkeypatch.setattr(launch, "_cupy", launch.CuPy())
+        monkeypatch.setattr(matmul, "_there_is_cublas", lambda: False)  # so products are CuPy's
+        forget()
+    yield sys.modules["cupy"]
     forget()
 
 

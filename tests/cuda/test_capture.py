@@ -18,9 +18,7 @@ from tinygen.training import Callback, TrainingError, fit
 from tinygen.training.capture import AT_ONCE, Captured
 from tinygen.training.progress import Progress
 
-from .equipment import needs_compiler
-
-pytestmark = [needs_compiler, pytest.mark.usefixtures("card")]
+pytestmark = pytest.mark.usefixtures("card")
 
 
 class Batches(nn.Module):

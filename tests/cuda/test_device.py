@@ -1,5 +1,6 @@
 """Which device can be used, and what is said where one cannot."""
 
+import re
 import sys
 import types
 
@@ -12,8 +13,6 @@ from tests.cuda.conftest import forget
 from tinygen import backend, nn, optim
 from tinygen.cli import main
 from tinygen.data import Loader
-
-from .equipment import needs_compiler
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +78,9 @@ def test_unknown_devices():
             backend.to_device(np.zeros(2), device)
 
 
-@needs_compiler
 def test_a_card(card):
-    assert tinygen.info()["cuda"] == "available: a stand-in for a card, CuPy stand-in, NVRTC 13.0"
+    info = tinygen.info()["cuda"]
+    assert re.fullmatch(r"available: .+, CuPy \S+, NVRTC [\d.]+", info)
     x = np.arange(6.0).reshape(2, 3)
     there = backend.to_device(x, "cuda")
     assert (backend.device_of(there), backend.device_of(x)) == ("cuda", "cpu")
@@ -94,7 +93,6 @@ def test_a_card(card):
     assert backend.array_module(x, 1.0) is np
 
 
-@needs_compiler
 def test_arrays_that_the_user_made(card):
     x = tinygen.tensor(card.arange(3.0), requires_grad=True)
     (x * x).sum().backward()
@@ -108,7 +106,6 @@ def test_arrays_that_the_user_made(card):
         tinygen.gradcheck(tinygen.ops.sin, x)
 
 
-@needs_compiler
 def test_modules_are_born_on_the_cpu(card):
     rng = tinygen.Random(0, device="cuda")
     for made in (nn.Dense(3, 4, rng=rng), nn.LSTM(3, 4, rng=rng), nn.Embedding(3, 4, rng=rng)):
@@ -121,7 +118,6 @@ def test_modules_are_born_on_the_cpu(card):
     np.testing.assert_array_equal(backend.to_numpy(found.bits(9)), expected.bits(9))
 
 
-@needs_compiler
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_batches_come_to_the_card(card, prefetch):
     x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
@@ -132,7 +128,6 @@ def test_batches_come_to_the_card(card, prefetch):
         np.testing.assert_array_equal(np.concatenate([b[i].get() for b in batches]), whole)
 
 
-@needs_compiler
 def test_an_optimiser_follows_its_parameters(card):
     """To the card and back, with its state; and so do averages of the weights."""
     x, places = np.ones((2, 3), np.float32), ("cpu", "cuda", "cuda", "cpu")
@@ -160,7 +155,6 @@ def test_an_optimiser_follows_its_parameters(card):
         np.testing.assert_allclose(nets[1].bias.numpy(), before + 0.5, rtol=1e-6)
 
 
-@needs_compiler
 def test_what_a_card_cannot_check_is_nan(card):
     """Nobody waits to look at labels or indices that are on a card already."""
     labels = backend.to_device(np.array([0, 3, -1, 2]), "cuda")

@@ -16,9 +16,9 @@ from tinygen.cli import main
 from tinygen.training import Callback, Trainer, evaluate, fit, load
 
 from .conftest import forget
-from .equipment import distance, needs_compiler
+from .equipment import distance
 
-pytestmark = [needs_compiler, pytest.mark.usefixtures("card")]
+pytestmark = pytest.mark.usefixtures("card")
 NEAR = 1e-4
 SMALL = {"sparse-l1-ae": {"codings": 30}, "sparse-kl-ae": {"codings": 30}}
 BY_NAME = [next(c for c in CASES if c.name == name) for name in models.names()]

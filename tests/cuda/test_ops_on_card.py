@@ -12,9 +12,7 @@ from tests.test_ops import OPTIONS, assert_close, cotangents, listed
 from tinygen import Tensor
 from tinygen.backend import device_of, to_device
 
-from .equipment import needs_compiler
-
-pytestmark = [needs_compiler, pytest.mark.usefixtures("card")]
+pytestmark = pytest.mark.usefixtures("card")
 every_option = pytest.mark.parametrize("variant", OPTIONS, ids=str)
 
 
