@@ -3,6 +3,7 @@
 import numpy as np
 
 from .equipment import CUDA
+from .test_rnn import problem, run
 
 
 def normal(*shape, seed=0):
@@ -18,8 +19,18 @@ def optim():
     return CUDA.sum_of_squares(arrays)
 
 
+def rnn():
+    return run(CUDA, "lstm", *problem("lstm", 3, 3, 2, 170, "float32"))
+
+
+def rnn_sequence():
+    return run(CUDA, "lstm", *problem("lstm", 3, 3, 2, 37, "float32"))
+
+
 # file -> what to call; files without barriers are not here
 WORKOUTS = {
     "optim.cu": optim,
     "reduce.cu": reduce,
+    "rnn.cu": rnn,
+    "rnn_sequence.cu": rnn_sequence,
 }

@@ -6,10 +6,14 @@ import os
 
 import numpy as np
 import pytest
-from tinygen_kernels import kernels, using
+from tinygen_kernels import Kernels, kernels
 from tinygen_kernels.cpu.matmul import matmul
 
 import tinygen
+from tests.cuda.equipment import needs_compiler
+
+FAST = [Kernels("cpu"), pytest.param(Kernels("cuda"), marks=needs_compiler)]
+every_backend = pytest.mark.parametrize("fast", FAST, ids=["cpu", "cuda"])
 
 RNG = np.random.default_rng(0)
 SHAPES = [(1, 1, 1), (5, 0, 3), (0, 4, 2), (9, 1, 7), (1, 30, 5), (100, 300, 120), (700, 90, 50)]
@@ -35,19 +39,20 @@ def test_product(shape, turned, dtype):
         tinygen.set_threads(os.cpu_count() or 1)
 
 
+@every_backend
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
-def test_the_kernels_leave_their_inputs_alone(cell):
+def test_the_kernels_leave_their_inputs_alone(cell, fast):
     gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
     x, w, u = RNG.normal(size=(7, 5, 4)), RNG.normal(size=(4, 6 * gates)), np.eye(6, 6 * gates)
     b, h, c = RNG.normal(size=(sides, 6 * gates)), np.ones((5, 6)), np.ones((5, 6))
     mask = RNG.random((7, 5)) < 0.7
     inputs = x, w, u, b, h, c, mask
     copies = [a.copy() for a in inputs]
-    after = kernels(x).recurrent(cell, *inputs)
+    after = fast.recurrent(cell, *inputs)
     kept = [a.copy() for a in after]
     gy = RNG.normal(size=(7, 5, 6))
     for _ in range(2):
-        kernels(x).recurrent_grad(cell, x, w, u, mask, after, gy, h, c, [True] * 6)
+        fast.recurrent_grad(cell, x, w, u, mask, after, gy, h, c, [True] * 6)
     for a, copy in zip((*inputs, *after), (*copies, *kept), strict=True):
         np.testing.assert_array_equal(a, copy)
 
@@ -55,10 +60,11 @@ def test_the_kernels_leave_their_inputs_alone(cell):
 SIZES = [(1, 1), (2, 15), (3, 16), (9, 17), (16, 47), (33, 49), (130, 33)]
 
 
+@every_backend
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("n", "units"), SIZES)
-def test_any_size_agrees_with_the_reference(cell, dtype, n, units):
+def test_any_size_agrees_with_the_reference(cell, dtype, n, units, fast):
     """Units around the widths of registers and tiles, batches around those of the shares."""
     gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
     rng = np.random.default_rng(n)
@@ -73,16 +79,13 @@ def test_any_size_agrees_with_the_reference(cell, dtype, n, units):
     mask = rng.random((steps, n)) < 0.8 if n % 2 else None
     gy = normal(steps, n, units) if units % 2 else None
 
-    def run():
-        after = kernels(x).recurrent(cell, x, w, u, b, h, c, mask)
+    def run(family):
+        after = family.recurrent(cell, x, w, u, b, h, c, mask)
         needed = [True] * 5 + [cell == "lstm"]
-        gradients = kernels(x).recurrent_grad(cell, x, w, u, mask, after, gy, h, c, needed)
+        gradients = family.recurrent_grad(cell, x, w, u, mask, after, gy, h, c, needed)
         return [a for a in (after[0], *gradients) if a is not None]
 
-    found = run()
-    with using("reference"):
-        expected = run()
-    for a, e in zip(found, expected, strict=True):
+    for a, e in zip(run(fast), run(Kernels("reference")), strict=True):
         assert (a.shape, a.dtype) == (e.shape, e.dtype)
         bound = 2e-6 if dtype == "float32" else 1e-14
         assert np.linalg.norm(a - e) <= bound * np.linalg.norm(e)

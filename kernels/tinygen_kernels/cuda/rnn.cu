@@ -1,22 +1,22 @@
-// The steps of recurrent layers, forward and backward, a launch each; see reference/rnn.py.
+// The steps of recurrent layers, forward and backward, a launch each; see reference/rnn.py. Layers
+// whose weights fit into registers go another way: rnn_sequence.cu.
 //
-// All that does not wait for the step before is one product for the whole sequence, outside. Here
-// remain h u and the gates; backward the gates' gradients and their product with u^T. For a batch of
-// 32 and an LSTM of 100 units that is 1.3 million multiply-adds and 160 KB of weights a step, 0.1 us
-// of a card's arithmetic and less of its second-level cache: what a step costs is latency. So
+// What does not wait for the step before is one product for the whole sequence, outside. Here remain
+// h u and the gates; backward, the gates' gradients and their product with u^T. For a batch of 32 and
+// an LSTM of 128 units that is 2 million multiply-adds and 256 KB of weights a step: 0.1 us of a card's
+// arithmetic, and not more of its second-level cache. What a step costs is latency, so
 //
 // - a step is one launch: a block has the sums of all gates of its units, and goes on to the cell.
 //   Backward, the launch of step t takes what step t + 1 left of its gates' gradients, multiplies by
 //   u^T, and goes on to the gates of step t, so that is one launch too;
-// - a block has ROWS rows and 8 units, so that 32 x 100 fills 52 multiprocessors, and its depth is
-//   shared out among warps: each has asked for all its weights (up to 16 a thread) before it waits
-//   for the first, and all go through the card's cache once. From 32 x 512 on, blocks of 16 rows are
-//   enough to fill a card; 128 of them read 64 KB of weights and 32 KB of h each, 12 MB, which takes
-//   the cache 2 us and arithmetic half of that;
+// - a block has 8 rows and 8 units, so that 32 x 128 gives work to 64 multiprocessors, and its depth
+//   is shared out among the warps. A thread has asked for its weights (up to 16 at a time), and for
+//   all that the cell will need, before it waits for the first: the cache answers once;
 // - each gate is activated by a lane of its own, at the same time.
-#include "tg_activation.cuh"
-
-enum Cell { SIMPLE_RNN, LSTM, GRU };  // in this order in rnn.py
+//
+// From 32 x 512 on, blocks of 16 rows are enough for a card: 128 of them read 64 KB of weights and
+// 32 KB of h each. These 12 MB take the cache 2 us, and arithmetic half of that.
+#include "tg_cell.cuh"
 
 constexpr int UNITS = 8, WARPS = 8, THREADS = 32 * WARPS;
 constexpr int PIECES = 4;  // of a thread, in a pass over the depth
@@ -26,8 +26,6 @@ template <class T> struct __align__(16) Piece {
   static constexpr int SIZE = 16 / sizeof(T);
   T at[SIZE];
 };
-
-__device__ __forceinline__ int gates_of(int cell) { return cell == LSTM ? 4 : cell == GRU ? 3 : 1; }
 
 // Which part of the work is this thread's. A warp's lanes are four groups of 8 units. Where there are
 // several gates, each group has one of them; else each has a share of the depth.
@@ -116,10 +114,10 @@ __global__ void __launch_bounds__(THREADS)
     recurrent_step(T* gates, const T* __restrict__ u, const T* __restrict__ b, T* states, T* memory,
                    const bool* __restrict__ mask, int t, int n, int units, int cell) {
   const Place at;
-  const int count = gates_of(cell), columns = count * units, top = blockIdx.y * ROWS;
+  const int count = tg_gates(cell), columns = count * units, top = blockIdx.y * ROWS;
+  const int column = at.group * units + at.unit;
   const bool mine = at.unit < units && at.group < count;
   const long long step = (long long)t * n;
-  const int column = at.group * units + at.unit;
 
   // What the cell will need is on its way while the product is computed.
   T z[ROWS / WARPS], h[ROWS / WARPS], m[ROWS / WARPS];
@@ -130,10 +128,10 @@ __global__ void __launch_bounds__(THREADS)
     const bool real = mine && row < n;
     z[i] = real ? gates[(step + row) * columns + column] + b[column] : T(0);
     h[i] = real ? states[(step + row) * units + at.unit] : T(0);
-    m[i] = real && cell != SIMPLE_RNN ? memory[(step + row) * units + at.unit] : T(0);
+    m[i] = real && cell != TG_SIMPLE_RNN ? memory[(step + row) * units + at.unit] : T(0);
     valid[i] = !mask || row >= n || mask[step + row];
   }
-  const T recurrent_bias = mine && cell == GRU ? b[columns + column] : T(0);
+  const T recurrent_bias = mine && cell == TG_GRU ? b[columns + column] : T(0);
 
   T r[ROWS / WARPS];
   tile_sums<T, ROWS>(states + (step + top) * units, u, n - top, units, units, count, at, r);
@@ -141,38 +139,40 @@ __global__ void __launch_bounds__(THREADS)
 #pragma unroll
   for (int i = 0; i < ROWS / WARPS; ++i) {
     const int row = top + at.warp + WARPS * i;
-    const auto of = [&](T x, int gate) {  // x as the lane of that gate of the unit has it
-      return __shfl_sync(0xffffffffu, x, gate * UNITS + at.lane % UNITS);
-    };
     r[i] += recurrent_bias;
-    T gate, new_h, new_m = T(0);
-    if (cell == SIMPLE_RNN) {
-      new_h = gate = tg_tanh(z[i] + r[i]);
-    } else if (cell == LSTM) {
-      gate = at.group == 2 ? tg_tanh(z[i] + r[i]) : tg_sigmoid(z[i] + r[i]);
-      new_m = of(gate, 1) * m[i] + of(gate, 0) * of(gate, 2);
-      new_h = of(gate, 3) * tg_tanh(new_m);
-    } else {
-      gate = tg_sigmoid(z[i] + r[i]);
-      const T update = of(gate, 0), reset = of(gate, 1);
-      if (at.group == 2) gate = tg_tanh(z[i] + reset * r[i]);
-      new_h = update * h[i] + (T(1) - update) * of(gate, 2);
-      new_m = of(r[i], 2);
-    }
+    T gate = tg_gate(cell, at.group, z[i] + r[i]), all[4], new_h, new_m;
+#pragma unroll
+    for (int k = 0; k < 4; ++k) all[k] = __shfl_sync(0xffffffffu, gate, k * UNITS + at.lane % UNITS);
     if (!mine || row >= n) continue;
+    if (at.group == count - 1) {  // the last gate's lane goes on to the cell
+      tg_cell_step(cell, all, z[i], r[i], h[i], m[i], new_h, new_m);
+      if (cell == TG_GRU) gate = all[2];
+      const long long after = (step + n + row) * units + at.unit;
+      states[after] = valid[i] ? new_h : h[i];
+      if (cell != TG_SIMPLE_RNN) memory[after] = valid[i] ? new_m : m[i];
+    }
     gates[(step + row) * columns + column] = gate;
-    if (at.group) continue;
-    const long long after = (step + n + row) * units + at.unit;
-    states[after] = valid[i] ? new_h : h[i];
-    if (cell != SIMPLE_RNN) memory[after] = valid[i] ? new_m : m[i];
   }
 }
 
-// What the gradients of a cell depend on, but for what comes through r.
-template <class T> struct Known {
-  T gates[4], before, memory, gh, gm;  // `before` of an LSTM is the memory, of a GRU h
-  int valid;
-};
+// It is all 0 where there is no such unit. Steps have `rows` rows, and `row` counts those of all
+// steps; gy and mask may be null.
+template <class T>
+__device__ __forceinline__ TgKnown<T> known_of(int cell, bool real, const T* gates, const T* states,
+                                               const T* memory, const T* gy, const bool* mask, long long row,
+                                               int rows, int units, int unit) {
+  const int count = tg_gates(cell);
+  const long long place = row * units + unit;
+  const bool has_memory = real && cell != TG_SIMPLE_RNN;
+  TgKnown<T> k;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) k.gates[i] = real && i < count ? gates[(row * count + i) * units + unit] : T(0);
+  k.before = has_memory ? (cell == TG_GRU ? states : memory)[place] : T(0);
+  k.memory = has_memory ? memory[place + (long long)rows * units] : T(0);
+  k.gy = real && gy ? gy[place] : T(0);
+  k.valid = !real || !mask || mask[row];
+  return k;
+}
 
 // Back through step t: the gradients of its z and r, from those of step t + 1. `grads` is (1, or 2
 // of a GRU; steps, n, gates units), `turned` u^T, gy (steps, n, units) or null. gh and gm are (2, n,
@@ -185,31 +185,21 @@ __global__ void __launch_bounds__(THREADS)
                         const bool* __restrict__ mask, const T* __restrict__ gy, T* gh, T* gm, T* grads, int t,
                         int steps, int n, int units, int cell) {
   const Place at;
-  const int count = gates_of(cell), columns = count * units, top = blockIdx.y * ROWS;
-  const long long all = (long long)n * units, step = (long long)t * n;
-  const int before = (t & 1) * int(all), after = int(all) - before;
-  T* gz = grads;
-  T* gr = cell == GRU ? grads + (long long)steps * n * columns : grads;
+  const int count = tg_gates(cell), columns = count * units, top = blockIdx.y * ROWS;
+  const int before = (t & 1) * n * units, after = n * units - before;
+  const long long step = (long long)t * n;
+  T* gr = cell == TG_GRU ? grads + (long long)steps * n * columns : grads;
 
   // As before, this is on its way while the product is computed.
-  Known<T> known[ROWS / WARPS];
+  TgKnown<T> known[ROWS / WARPS];
+  T g[ROWS / WARPS], m[ROWS / WARPS];
 #pragma unroll
   for (int i = 0; i < ROWS / WARPS; ++i) {
     const int row = top + at.warp + WARPS * i, here = row * units + at.unit;
-    const bool real = at.unit < units && row < n, inside = real && t >= 0;
-    const long long now = step * units + here;
-    Known<T>& k = known[i];
-#pragma unroll
-    for (int gate = 0; gate < 4; ++gate) {
-      const bool has = inside && gate < count;
-      k.gates[gate] = has ? gates[(step + row) * columns + gate * units + at.unit] : T(0);
-    }
-    k.before = inside && cell != SIMPLE_RNN ? (cell == GRU ? states : memory)[now] : T(0);
-    k.memory = inside && cell != SIMPLE_RNN ? memory[now + all] : T(0);
-    k.gh = real ? gh[after + here] : T(0);
-    if (inside && gy) k.gh += gy[now];
-    k.gm = inside && cell == LSTM ? gm[after + here] : T(0);
-    k.valid = !inside || !mask || mask[step + row];
+    const bool real = at.unit < units && row < n;
+    known[i] = known_of(cell, real && t >= 0, gates, states, memory, gy, mask, step + row, n, units, at.unit);
+    g[i] = real ? gh[after + here] : T(0);
+    m[i] = real && cell == TG_LSTM ? gm[after + here] : T(0);
   }
 
   T sums[ROWS / WARPS];
@@ -221,39 +211,19 @@ __global__ void __launch_bounds__(THREADS)
   for (int i = 0; i < ROWS / WARPS; ++i) {
     const int row = top + at.warp + WARPS * i, here = row * units + at.unit;
     if (at.unit >= units || row >= n) continue;
-    const Known<T>& k = known[i];
-    const T g = k.gh + sums[i];
-    T mine, recurrent, new_gh = T(0), new_gm = T(0);
-    if (t < 0) {
-      new_gh = g;
-    } else if (cell == SIMPLE_RNN) {
-      mine = recurrent = g * (T(1) - k.gates[0] * k.gates[0]);
-    } else if (cell == LSTM) {
-      const T in = k.gates[0], forget = k.gates[1], news = k.gates[2], out = k.gates[3];
-      const T tanh_m = tg_tanh(k.memory), through = k.gm + g * out * (T(1) - tanh_m * tanh_m);
-      mine = at.group == 0   ? through * news * in * (T(1) - in)
-             : at.group == 1 ? through * k.before * forget * (T(1) - forget)
-             : at.group == 2 ? through * in * (T(1) - news * news)
-                             : g * tanh_m * out * (T(1) - out);
-      recurrent = mine;
-      new_gm = through * forget;
-    } else {
-      const T update = k.gates[0], reset = k.gates[1], news = k.gates[2];
-      const T gg = g * (T(1) - update) * (T(1) - news * news);
-      mine = at.group == 0   ? g * (k.before - news) * update * (T(1) - update)
-             : at.group == 1 ? gg * k.memory * reset * (T(1) - reset)
-                             : gg;
-      recurrent = at.group == 2 ? gg * reset : mine;
-      new_gh = g * update;
-    }
-    if (t >= 0 && at.group < count) {
-      const long long place = (step + row) * columns + at.group * units + at.unit;
-      gz[place] = k.valid ? mine : T(0);
-      if (cell == GRU) gr[place] = k.valid ? recurrent : T(0);
+    g[i] += sums[i] + known[i].gy;
+    if (t >= 0) {
+      T gz, own_gr;
+      tg_cell_grad(cell, at.group, known[i], g[i], m[i], gz, own_gr);
+      if (at.group < count) {
+        const long long place = (step + row) * columns + at.group * units + at.unit;
+        grads[place] = gz;
+        if (cell == TG_GRU) gr[place] = own_gr;
+      }
     }
     if (at.group == 0) {
-      gh[before + here] = k.valid ? new_gh : g;
-      if (cell == LSTM && t >= 0) gm[before + here] = k.valid ? new_gm : k.gm;
+      gh[before + here] = g[i];
+      if (cell == TG_LSTM && t >= 0) gm[before + here] = m[i];
     }
   }
 }
