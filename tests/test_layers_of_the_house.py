@@ -143,6 +143,14 @@ def test_only_the_backend_names_cupy_and_the_kernels():
     assert named == {"backend.py"}
 
 
+def test_nothing_else_speaks_of_cupy():
+    """Not even in passing: what goes for arrays of a card is said of arrays of a card."""
+    for package, allowed in ((PACKAGE, ("backend.py",)), (KERNELS, ("cuda/", "__init__.py"))):
+        spoken = [f for f in files(package) if "cupy" in (package / f).read_text("utf-8").lower()]
+        assert spoken
+        assert not [file for file in spoken if not file.startswith(allowed)]
+
+
 def test_names_and_config_import_nothing_of_ours():
     assert not [
         found

@@ -16,7 +16,16 @@ from typing import Any, ClassVar, Self, TypeAlias, Union
 
 import numpy as np
 
-from .backend import Array, as_array, device_of, is_array, to_device, to_numpy
+from .backend import (
+    Array,
+    as_array,
+    beside,
+    device_of,
+    foreign,
+    is_array,
+    to_device,
+    to_numpy,
+)
 from .config import hooks, state
 
 TensorLike: TypeAlias = Union["Tensor", Array, float]
@@ -99,7 +108,7 @@ class Tensor:
 
     def item(self) -> float:
         """The one element as a Python number."""
-        value: float = self.array.item()
+        value: float = to_numpy(self.array).item()
         return value
 
     def numpy(self) -> Array:
@@ -213,16 +222,16 @@ class Tensor:
         return OPS["getitem"](self, index)
 
     def __lt__(self, other: Any) -> Tensor:
-        return Tensor(as_array(self.array < data_of(other)))
+        return Tensor(as_array(self.array < beside(data_of(other), self.array)))
 
     def __le__(self, other: Any) -> Tensor:
-        return Tensor(as_array(self.array <= data_of(other)))
+        return Tensor(as_array(self.array <= beside(data_of(other), self.array)))
 
     def __gt__(self, other: Any) -> Tensor:
-        return Tensor(as_array(self.array > data_of(other)))
+        return Tensor(as_array(self.array > beside(data_of(other), self.array)))
 
     def __ge__(self, other: Any) -> Tensor:
-        return Tensor(as_array(self.array >= data_of(other)))
+        return Tensor(as_array(self.array >= beside(data_of(other), self.array)))
 
     def __len__(self) -> int:
         return len(self.array)
@@ -355,6 +364,8 @@ class Function:
             edges.append(None)
         if recording and not state.grad_enabled:
             recording = False
+        if foreign:
+            inputs, arrays = _together(self.name, inputs, arrays)
         if recording:
             if self.sequence:
                 raise RuntimeError(f"{self.name}: one Function object is one call; make another")
@@ -438,6 +449,25 @@ def _output_or_constant(array: Any, result: Any) -> Any:
         if array is y:
             return array, i
     return array
+
+
+def _together(
+    op: str, inputs: tuple[Any, ...], arrays: list[Any]
+) -> tuple[tuple[Any, ...], list[Any]]:
+    """The inputs with constants on the device of the others, so that all arrays are of one kind."""
+    like = next((a for a in arrays if device_of(a) != "cpu"), None)
+    if like is None or all(a is like or device_of(a) != "cpu" for a in arrays if is_array(a)):
+        return inputs, arrays
+    moved = list(inputs)
+    for i, (x, array) in enumerate(zip(inputs, arrays, strict=True)):
+        if is_array(array) and device_of(array) == "cpu":
+            if isinstance(x, Tensor) and x.requires_grad:
+                raise ValueError(
+                    f"{op}: input {i} of shape {x.shape} is on 'cpu', others are on "
+                    f"{device_of(like)!r}; bring model and data together with .to(device=...)"
+                )
+            moved[i] = arrays[i] = beside(array, like)
+    return tuple(moved), arrays
 
 
 def _tell_apart(arrays: list[Any]) -> None:

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-import numpy as np
-
-from .backend import Array, array_module, is_array
+from .backend import Array, array_module, beside, is_array
 from .config import grad_mode, hooks
 from .core import Edge, Function, Tensor, TensorLike, data_of, run_hooked, wrap
 
@@ -57,7 +55,7 @@ def grad(
     for i, x in enumerate(ins):
         gradient = found.get(x.edge or (x, 0))
         if gradient is None and reached[x.edge or (x, 0)]:
-            gradient = Tensor(np.zeros_like(x.array))
+            gradient = Tensor(array_module(x.array).zeros_like(x.array))
         if gradient is None and not allow_unused:
             raise ValueError(
                 f"grad: no output depends on input {i} of shape {x.shape}; "
@@ -169,8 +167,11 @@ def _seed(y: Tensor, seed: TensorLike | None) -> Tensor:
             )
         return Tensor(array_module(y.array).ones(y.shape, y.dtype))
     if isinstance(seed, (int, float)):
-        seed = np.full_like(y.array, seed, shape=y.shape if y.size == 1 else ())
+        xp = array_module(y.array)
+        seed = xp.full(y.shape if y.size == 1 else (), seed, y.dtype)
     gradient = seed if isinstance(seed, Tensor) else Tensor(seed)
+    if gradient.device != y.device and not gradient.requires_grad:
+        gradient = Tensor(beside(gradient.array, y.array))
     if gradient.shape != y.shape:
         raise ValueError(f"backward: gradient of shape {gradient.shape} for output {y.shape}")
     return gradient
@@ -211,15 +212,17 @@ def _incoming(
     """The gradients of the outputs of `node`; zeros for those that nothing depends on."""
     if node.outputs is None and targets is None:
         return (gradients.pop((node, 0)),)
-    incoming = []
-    for i, (shape, dtype) in enumerate(node.outputs or [((), None)]):
+    found = []
+    outputs = node.outputs or [((), None)]
+    for i in range(len(outputs)):
         edge = node, i
         keep = targets is not None and edge in targets
-        gradient = gradients.get(edge) if keep else gradients.pop(edge, None)
-        if gradient is None:
-            gradient = Tensor(np.zeros(shape, dtype))
-        incoming.append(gradient)
-    return incoming
+        found.append(gradients.get(edge) if keep else gradients.pop(edge, None))
+    xp = array_module(*(g.array for g in found if g is not None))
+    return [
+        Tensor(xp.zeros(shape, dtype)) if gradient is None else gradient
+        for gradient, (shape, dtype) in zip(found, outputs, strict=True)
+    ]
 
 
 def _deliver(leaf: Tensor, gradient: Tensor, seen: set[int], create_graph: bool) -> None:

@@ -21,9 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
-from .backend import is_array
+from .backend import array_module, as_array, is_array
 from .config import hooks
 from .core import Function, Tensor, data_of, run_hooked
 
@@ -53,13 +51,19 @@ class Hook:
 def _arrays(values: Any) -> list[Any]:
     """The arrays among the inputs or outputs of an op."""
     several = values if isinstance(values, (tuple, list)) else [values]
-    return [np.asarray(data_of(v)) for v in several if v is not None]
+    return [as_array(data_of(v)) for v in several if v is not None]
+
+
+def _finite(a: Any) -> bool:
+    """Whether an array of floats has neither NaN nor infinity; any other array passes."""
+    return a.dtype.kind != "f" or bool(array_module(a).isfinite(a).all())
 
 
 class Timer(Hook):
     """How often each op ran, and for how long: `seconds` and `calls` by (op, phase).
 
-    The time of an op's backward includes that of the ops it is made of.
+    The time of an op's backward includes that of the ops it is made of. Of a card it is only the
+    time to tell it what to do.
     """
 
     def __init__(self) -> None:
@@ -104,10 +108,10 @@ class NaNFinder(Hook):
 
     def after(self, op: Function, phase: str, inputs: Sequence[Any], outputs: Any) -> None:
         """Look at what came out."""
-        bad = [a for a in _arrays(outputs) if a.dtype.kind == "f" and not np.isfinite(a).all()]
-        if not bad or any(not np.isfinite(a).all() for a in _arrays(inputs) if a.dtype.kind == "f"):
+        bad = [a for a in _arrays(outputs) if not _finite(a)]
+        if not bad or not all(map(_finite, _arrays(inputs))):
             return
-        what = "NaN" if np.isnan(bad[0]).any() else "infinity"
+        what = "NaN" if array_module(bad[0]).isnan(bad[0]).any() else "infinity"
         shapes = ", ".join(str(a.shape) for a in _arrays(inputs))
         where = f"the {phase} of {op.name}"
         outer = _in_backward_of() if phase == "forward" else None

@@ -65,7 +65,7 @@ _chosen: Kernels | None = None
 
 def kernels(x: object) -> Kernels:
     """The kernels for arrays of the type of `x`."""
-    if isinstance(x, np.ndarray):
+    if isinstance(x, (np.ndarray, np.generic)):
         return _chosen or _CPU
     return _CUDA
 

@@ -44,6 +44,7 @@ def failing(capsys, *arguments: str) -> tuple[int, str]:
         ("train stacked-ae --set codings=few", "codings cannot be 'few'; an example is 30"),
         ("train stacked-ae --set seed=3", "say config.seed or data.seed or training.seed"),
         ("train stacked-ae --device cuda", "not available"),
+        ("train stacked-ae --precision tf32", "precision 'tf32' is for device 'cuda'"),
         ("gradcheck tanhh", "no op 'tanhh' to check, did you mean 'tanh'?"),
         ("data fetch mnsit", "Did you mean 'mnist'?"),
         ("data show mnsit", "Did you mean 'mnist'?"),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..backend import PRECISIONS
 from ..system import require
 from ._parts import add_command, assignment, positive, usage
 
@@ -33,6 +34,12 @@ def add_to(commands: Any) -> None:
     train.add_argument("--batch-size", type=positive, metavar="B", help="samples in a step")
     train.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
     train.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default cpu")
+    train.add_argument(
+        "--precision",
+        default="float32",
+        choices=PRECISIONS,
+        help="of products on a card (default float32)",
+    )
     train.add_argument("--out", metavar="DIR", help="the run's folder (default runs/NAME)")
     train.add_argument(
         "--set",
@@ -72,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         seed=options.seed,
         device=options.device,
+        precision=options.precision,
         overrides=dict(options.set),
         quick=options.quick,
     )
@@ -157,6 +165,7 @@ def _train(experiment: Any, trainer: Any) -> int:
         print(f"\n{stopped}", file=sys.stderr)
         trainer.run.log(str(stopped))
         return 128 + stopped.signal_number
+    experiment.model.to(device="cpu")
     print("\npictures:")
     for path in draw_figures(experiment.model, experiment.samples, rows, folder):
         print(f"  {path}")

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, check_device, to_device
 from ..ops.random import Random
 from .errors import DataError
 
@@ -37,6 +37,7 @@ class Loader:
             0 for no thread. By default 2 if there is a `transform`, else 0: to gather a batch
             takes a few microseconds, less than to hand it from one thread to another.
         transform: a function of a batch, called for each, in the thread if there is one.
+        device: "cpu", or "cuda" to copy each batch to the card when its turn comes.
 
     Batches are tuples of new arrays, one for each of `arrays`.
 
@@ -61,7 +62,9 @@ class Loader:
         drop_remainder: bool = False,
         prefetch: int | None = None,
         transform: Callable[[Batch], Batch] | None = None,
+        device: str = "cpu",
     ) -> None:
+        check_device(device)
         # take() would copy a strided array as a whole, every time
         self.arrays: Batch = tuple(np.ascontiguousarray(array) for array in arrays)
         self.samples = _samples(arrays)
@@ -79,7 +82,7 @@ class Loader:
         if prefetch < 0:
             raise DataError(f"Loader: prefetch must be at least 0, not {prefetch}")
         self.batch_size, self.drop_remainder = batch_size, drop_remainder
-        self.prefetch, self.transform = prefetch, transform
+        self.prefetch, self.transform, self.device = prefetch, transform, device
         self._rng = rng.stream("shuffle") if rng is not None and shuffle is not False else None
         self._next_epoch = 0
 
@@ -104,7 +107,11 @@ class Loader:
         if not 0 <= start <= len(self):
             raise DataError(f"Loader: start={start}, but an epoch has {len(self)} batches")
         batches = self._batches(self.order(epoch), start)
-        return self._ahead(batches) if self.prefetch else batches
+        if self.prefetch:
+            batches = self._ahead(batches)
+        if self.device == "cpu":
+            return batches
+        return (tuple(to_device(array, self.device) for array in batch) for batch in batches)
 
     def _batches(self, order: Array, start: int) -> Iterator[Batch]:
         """The batches, one by one, made when they are asked for."""

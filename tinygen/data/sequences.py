@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, array_module, device_of
 from .errors import DataError
 
 
@@ -58,9 +58,12 @@ def pad_sequences(sequences: Sequence[Any], steps: int | None = None) -> Array:
 def real_steps(x: Array) -> Array | None:
     """Where sequences (n, steps, ...) have steps: booleans (n, steps); None if they all are full.
 
-    Raises DataError for a sequence of length 0, and for NaN before the end of one.
+    Raises DataError for a sequence of length 0, and for NaN before the end of one. A batch on a
+    card is not waited for: it gets booleans in any case, and no checks.
     """
-    missing = np.isnan(x)
+    missing = array_module(x).isnan(x)
+    if device_of(x) != "cpu":
+        return array_module(x).logical_not(missing.reshape(*x.shape[:2], -1).all(axis=2))
     if not missing.any():
         return None
     missing = missing.reshape(*x.shape[:2], -1)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..core import Tensor, TensorLike, data_of
 from ..names import nearest
 from ..nn import Module
@@ -162,7 +163,7 @@ class Autoencoder(Model):
     def compare(self, y: Tensor, target: TensorLike) -> dict[str, float]:
         """The figures of reconstructions y, as in `measures`."""
         figures = {"loss": self.criterion(y, target).item()}
-        goal = np.asarray(target)
+        goal = to_numpy(data_of(target))
         if goal.size and goal.min() >= 0 and goal.max() <= 1:
             figures["rounded_accuracy"] = float((np.round(goal) == np.round(y.numpy())).mean())
         return figures

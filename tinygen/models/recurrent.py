@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..backend import Array
+from ..backend import Array, to_numpy
 from ..core import Tensor, TensorLike, data_of
 from ..data.sequences import real_steps
 from ..names import nearest
@@ -135,7 +135,8 @@ class RecurrentAutoencoder(Autoencoder):
         """The loss; of characters the accuracy, of pixels the rounded accuracy."""
         y, goal, real = self._compared(x, target)
         figures = {"loss": self._distance(y, goal, real).item()}
-        made, wanted = y.numpy(), np.asarray(data_of(goal))
+        made, wanted = y.numpy(), to_numpy(data_of(goal))
+        real = None if real is None else to_numpy(real)
         if self.kind == "characters":
             right = (made.argmax(axis=2) == wanted.argmax(axis=2)).astype(float)
             figures["accuracy"] = float(mean_over_steps(right, real))
@@ -164,7 +165,7 @@ class RecurrentAutoencoder(Autoencoder):
         """Reconstructions and targets, (n, steps, features), and where there are steps."""
         rows, real = self._rows(x)
         goal, known = (rows, real) if target is None else self._rows(target)
-        if not np.array_equal(real, known):  # type: ignore[arg-type]  # None equals None
+        if known is not real and not _alike(real, known):
             raise ValueError(f"{self.name}: x and its targets have different lengths")
         return through(self.decoder, through(self.encoder, rows, real), real), goal, real
 
@@ -184,6 +185,13 @@ class GRUAutoencoder(RecurrentAutoencoder):
 
     name = "gru-ae"
     layer = GRU
+
+
+def _alike(real: Array | None, known: Array | None) -> bool:
+    """Whether the steps of two batches are the same."""
+    if real is None or known is None:
+        return real is known
+    return np.array_equal(to_numpy(real), to_numpy(known))
 
 
 def through(layers: Sequential, x: TensorLike, real: Array | None) -> Tensor:

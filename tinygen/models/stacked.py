@@ -152,7 +152,7 @@ class DenseTransposed(Module):
 
     def __init__(self, dense: Dense, activation: ops.Activation, *, rng: Random) -> None:
         self.weight, self.activation = dense.weight, activation
-        self.bias = Parameter(initializers.zeros((dense.weight.shape[0],), rng))
+        self.bias = Parameter(initializers.draw("zeros", (dense.weight.shape[0],), rng))
 
     def forward(self, z: TensorLike) -> Tensor:
         """The layer's output."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from .. import ops
-from ..backend import Array, resolve_padding, to_numpy
+from ..backend import Array, beside, resolve_padding, to_numpy
 from ..config import no_grad
 from ..core import Tensor, TensorLike, data_of
 from ..nn import Conv2D, Conv2DTranspose, Dense, Flatten, Module, Reshape, Sequential
@@ -168,7 +168,7 @@ class VariationalAutoencoder(Autoencoder):
 
     def _log_weight(self, x: Array, mean: Tensor, log_var: Tensor, eps: Array) -> Array:
         """log p(x|z) + log p(z) - log q(z|x) at z = mu + e^(gamma / 2) eps; the 2 pi cancel."""
-        eps = eps.astype(mean.dtype, copy=False)
+        eps = beside(eps.astype(mean.dtype, copy=False), mean.data)
         z = mean + ops.exp(log_var / 2) * eps
         losses = ops.binary_cross_entropy(self.decode(z), x, reduction="none").data
         ratios = (eps**2 + log_var.data - z.data**2) / 2

@@ -51,8 +51,8 @@ class _Conv(Module):
             "activation": activation,
         }
         shape = self.kernel_shape(size, inputs, outputs, groups)
-        self.weight = Parameter(initializers.get(initializer)(shape, rng))
-        self.bias = Parameter(initializers.zeros((outputs,), rng)) if bias else None
+        self.weight = Parameter(initializers.draw(initializer, shape, rng))
+        self.bias = Parameter(initializers.draw("zeros", (outputs,), rng)) if bias else None
         self.text = f"{inputs}, {outputs}, {kernel}, stride={stride}, padding={padding!r}"
 
     def kernel_shape(self, size: Pair, inputs: int, outputs: int, groups: int) -> tuple[int, ...]:

@@ -33,10 +33,8 @@ class Embedding(Module):
         if count < 1 or features < 1:
             raise ValueError(f"Embedding: sizes must be positive, got {count} and {features}")
         shape, rng = (count, features), rng or default_rng()
-        if initializer is None:
-            self.weight = Parameter(rng.uniform(shape, -0.05, 0.05))
-        else:
-            self.weight = Parameter(initializers.get(initializer)(shape, rng))
+        usual = lambda shape, rng: rng.uniform(shape, -0.05, 0.05)  # noqa: E731  # in one line
+        self.weight = Parameter(initializers.draw(initializer or usual, shape, rng))
 
     def forward(self, indices: Any) -> Tensor:
         """The vectors of the integers."""

@@ -1,4 +1,4 @@
-"""Initial weights: functions of (shape, rng) that return float32 arrays.
+"""Initial weights: functions of (shape, rng) that return float32 arrays of the CPU.
 
 A kernel has its inputs on the axis before the last, its outputs on the last, and positions before
 them; fan-in and fan-out count the connections of one output and of one input.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from ..backend import Array, array_module
+from ..backend import Array
 from ..names import nearest
 from ..ops.random import Random
 
@@ -31,7 +31,7 @@ def _truncated_normal(shape: tuple[int, ...], std: float, rng: Random) -> Array:
     """Normal numbers redrawn until they are within two standard deviations, scaled to `std`."""
     x = rng.normal(shape)
     while (outside := np.abs(x) > 2).any():
-        x = array_module(x).where(outside, rng.normal(shape), x)
+        x = np.where(outside, rng.normal(shape), x)
     scaled: Array = x * np.float32(std / 0.87962566103423978)  # the deviation that is left
     return scaled
 
@@ -88,9 +88,8 @@ def orthogonal(shape: tuple[int, ...], rng: Random) -> Array:
     """Orthonormal rows or columns, uniform over all such matrices (Saxe et al. 2014)."""
     rows, columns = math.prod(shape[:-1]), shape[-1]
     a = rng.normal((max(rows, columns), min(rows, columns)), dtype=np.float64)
-    xp: Any = array_module(a)
-    q, r = xp.linalg.qr(a)
-    q = q * xp.sign(xp.diagonal(r))
+    q, r = np.linalg.qr(a)
+    q = q * np.sign(np.diagonal(r))
     matrix: Array = (q if rows >= columns else q.T).reshape(shape).astype(np.float32)
     return matrix
 
@@ -118,3 +117,9 @@ def get(initializer: str | Initializer) -> Initializer:
     if initializer not in BY_NAME:
         raise ValueError(f"unknown initializer {initializer!r}{nearest(initializer, BY_NAME)}")
     return BY_NAME[initializer]
+
+
+def draw(initializer: str | Initializer, shape: tuple[int, ...], rng: Random) -> Array:
+    """Initial weights: modules are born on the CPU, whatever the device of the stream is."""
+    with rng.on("cpu"):
+        return get(initializer)(shape, rng)

@@ -37,8 +37,8 @@ class Dense(Module):
         rng = rng or default_rng()
         parse_activation(activation)
         self.activation = activation
-        self.weight = Parameter(initializers.get(initializer)((inputs, outputs), rng))
-        self.bias = Parameter(initializers.zeros((outputs,), rng)) if bias else None
+        self.weight = Parameter(initializers.draw(initializer, (inputs, outputs), rng))
+        self.bias = Parameter(initializers.draw("zeros", (outputs,), rng)) if bias else None
 
     def forward(self, x: TensorLike) -> Tensor:
         """The layer's output."""

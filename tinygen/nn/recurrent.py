@@ -34,11 +34,11 @@ class _Recurrent(Module):
             raise ValueError(f"{name}: sizes must be positive, got {inputs} and {units}")
         rng = rng or default_rng()
         columns = self._gates * units
-        recurrent = initializers.get(recurrent_initializer)
         self.units = units
         self.return_sequences, self.return_state = return_sequences, return_state
-        self.weight = Parameter(initializers.get(initializer)((inputs, columns), rng))
-        self.recurrent_weight = Parameter(recurrent((units, columns), rng))
+        self.weight = Parameter(initializers.draw(initializer, (inputs, columns), rng))
+        recurrent = initializers.draw(recurrent_initializer, (units, columns), rng)
+        self.recurrent_weight = Parameter(recurrent)
         self.bias = Parameter(self._first_bias(columns))
 
     def _first_bias(self, columns: int) -> Any:

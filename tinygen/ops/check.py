@@ -180,7 +180,7 @@ def _difference(
     array = x.array
     try:
         for k, weight in STENCIL:
-            x.array = array + k * epsilon * direction
+            x.array = np.asarray(array + k * epsilon * direction)
             for slope, y in zip(slopes, _outputs(fn, inputs), strict=True):
                 slope += weight / epsilon * y.data
     finally:
@@ -227,6 +227,11 @@ def _listed(check: _Check, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
     if not any(x.requires_grad for x in tensors):
         raise ValueError(f"{check.name}: none of the inputs requires a gradient")
     for i, x in enumerate(tensors):
+        if x.device != "cpu":
+            raise ValueError(
+                f"{check.name}: input {i} is on {x.device!r}; gradients are checked on the CPU: "
+                "move model and inputs there with .to(device='cpu')"
+            )
         if x.requires_grad and x.dtype != np.float64:
             raise TypeError(
                 f"{check.name}: input {i} is {x.dtype}, in which differences are too coarse; "

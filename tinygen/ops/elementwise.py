@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, array_module
+from ..backend import Array, array_module, as_array
 from ..core import Function, Tensor, TensorLike, data_of
 from .reduce import sum_to
 
@@ -213,8 +213,7 @@ class ExtremumFunction(Function):
         self.name = name  # type: ignore[misc]  # one class serves both names
 
     def forward(self, x: Array, y: Array) -> Array:
-        xp = array_module(x)
-        z: Array = getattr(xp, self.name)(x, y)
+        z: Array = getattr(array_module(x, y), self.name)(x, y)
         share = ((x == z).astype(z.dtype) + (y != z).astype(z.dtype)) * 0.5
         self.shapes = _shape(x), _shape(y)
         self.save(share)
@@ -248,18 +247,18 @@ class ClipFunction(Function):
 class WhereFunction(Function):
     """z = x where the condition holds, else y."""
 
-    def __init__(self, condition: Array) -> None:
-        self.condition = condition
-
-    def forward(self, x: Array, y: Array) -> Array:
+    def forward(self, condition: Array, x: Array, y: Array) -> Array:
         self.shapes = _shape(x), _shape(y)
-        return array_module(self.condition).where(self.condition, x, y)
+        self.save(condition)
+        return array_module(condition, x, y).where(condition, x, y)
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
+        (condition,) = self.saved
         x_shape, y_shape = self.shapes
         return (
-            sum_to(where(self.condition, gz, 0.0), x_shape) if self.needed[0] else None,
-            sum_to(where(self.condition, 0.0, gz), y_shape) if self.needed[1] else None,
+            None,
+            sum_to(where(condition, gz, 0.0), x_shape) if self.needed[1] else None,
+            sum_to(where(condition, 0.0, gz), y_shape) if self.needed[2] else None,
         )
 
 
@@ -362,4 +361,4 @@ def clip(x: TensorLike, low: float | None = None, high: float | None = None) -> 
 
 def where(condition: Any, x: TensorLike, y: TensorLike) -> Tensor:
     """x where `condition` (booleans) holds, else y."""
-    return WhereFunction(data_of(condition))(x, y)
+    return WhereFunction()(as_array(data_of(condition)), x, y)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, kernels
+from ..backend import Array, array_module, as_array, beside, device_of, kernels
 from ..core import Function, Tensor, TensorLike, data_of
+from .elementwise import where
 
 
 class EmbeddingFunction(Function):
@@ -45,15 +46,24 @@ def embedding(indices: Any, table: TensorLike) -> Tensor:
     Args:
         indices: integers from 0 to rows - 1, of any shape.
         table: one vector for each of them. Where an index comes up twice, gradients add up.
+
+    Raises ValueError for other indices. Those that are on a card already are not waited for:
+    vectors of NaN then stand for them.
     """
-    array, rows = np.asarray(data_of(indices)), data_of(table).shape
+    array, rows = as_array(data_of(indices)), data_of(table).shape
     if len(rows) != 2:
         raise ValueError(f"embedding: the table must be (rows, features), not {rows}")
     if array.dtype.kind not in "iu" and array.size:
         raise ValueError(f"embedding: indices must be integers, not {array.dtype}")
-    if array.size and not (array.min() >= 0 and array.max() < rows[0]):
+    known = device_of(array) == "cpu"
+    if known and array.size and not (array.min() >= 0 and array.max() < rows[0]):
         raise ValueError(
             f"embedding: indices must be from 0 to {rows[0] - 1}, "
             f"got some from {array.min()} to {array.max()}"
         )
-    return EmbeddingFunction(array.astype(np.int64))(table)
+    places = beside(array.astype(np.int64), data_of(table))
+    if known:
+        return EmbeddingFunction(places)(table)
+    inside = (places >= 0) & (places < rows[0])
+    y = EmbeddingFunction(array_module(places).where(inside, places, 0))(table)
+    return where(inside[..., None], y, math.nan)

@@ -3,15 +3,14 @@ them up, "none" gives every element's own."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from ..backend import Array, kernels
+from ..backend import Array, array_module, as_array, beside, device_of, kernels
 from ..core import Function, Tensor, TensorLike, data_of
 from .activation import log_softmax, sigmoid
-from .elementwise import clip, exp, log
+from .elementwise import clip, exp, log, where
 from .reduce import mean, sum, sum_to
 from .shape import take_along_axis
 
@@ -96,8 +95,8 @@ class LossFunction(Function):
             return kernels(p).loss(p, t, self.name, self.parameter)
         total = kernels(p).loss_sum(p, t, self.name, self.parameter)
         if self.reduction == "mean":
-            self.scale = 1.0 / p.size if p.size else np.nan
-        return np.asarray(total * self.scale, dtype=p.dtype)
+            self.scale = 1.0 / p.size if p.size else math.nan
+        return as_array(total * self.scale).astype(p.dtype, copy=False)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         p, t = self.saved
@@ -202,23 +201,30 @@ def softmax_cross_entropy(prediction: TensorLike, target: Any, reduction: str = 
         prediction: logits, (..., classes).
         target: integer labels (...), or probabilities (..., classes).
         reduction: over the samples.
+
+    Raises ValueError for labels that are no classes. Those that are on a card already are not
+    waited for: their loss is NaN.
     """
     _check_reduction("softmax_cross_entropy", reduction)
     logits = data_of(prediction)
-    labels = np.asarray(data_of(target)) if not isinstance(target, Tensor) else target.data
+    labels = as_array(data_of(target))
     if labels.dtype.kind in "iu":
         if labels.shape != logits.shape[:-1]:
             raise ValueError(
                 f"softmax_cross_entropy: logits of shape {logits.shape} need labels of shape "
                 f"{logits.shape[:-1]}, got {labels.shape}"
             )
-        if labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[-1]:
+        known = device_of(labels) == "cpu"
+        if known and labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[-1]:
             raise ValueError(
                 f"softmax_cross_entropy: labels must be from 0 to {logits.shape[-1] - 1}, "
                 f"got {labels.min()} to {labels.max()}"
             )
-        chosen = take_along_axis(log_softmax(prediction), labels[..., None], -1)
-        return _reduced(-chosen.reshape(labels.shape), reduction)
+        inside = None if known else (labels >= 0) & (labels < logits.shape[-1])
+        places = beside(labels, logits) if known else array_module(labels).where(inside, labels, 0)
+        chosen = take_along_axis(log_softmax(prediction), places[..., None], -1)
+        losses = -chosen.reshape(labels.shape)
+        return _reduced(losses if known else where(inside, losses, math.nan), reduction)
     if labels.shape != logits.shape:
         raise ValueError(
             f"softmax_cross_entropy: logits of shape {logits.shape} need probabilities of the "

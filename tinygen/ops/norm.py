@@ -10,8 +10,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..backend import Array, array_module, kernels
 from ..config import state
 from ..core import Function, Tensor, TensorLike, data_of, wrap
@@ -94,7 +92,7 @@ class FixedNormFunction(Function):
         """Each channel of gy times its slope."""
         if state.grad_enabled:
             return gy * slope
-        zeros = np.zeros((1, slope.size), slope.dtype)
+        zeros = array_module(slope.array).zeros((1, slope.size), slope.dtype)
         groups = _groups(gy.array, False)
         gx = kernels(gy.array).channel_affine(groups, zeros, slope.array[None], zeros)
         return wrap(gx.reshape(gy.shape))
@@ -211,11 +209,11 @@ def _prepared(
         raise ValueError(
             f"{op}: needs at least {axes} axes, features last, not shape {array.shape}"
         )
-    shape = array.shape[-1:]
+    shape, xp = array.shape[-1:], array_module(array)
     return (
         x,
-        np.ones(shape, array.dtype) if scale is None else _checked(op, "scale", scale, shape),
-        np.zeros(shape, array.dtype) if shift is None else _checked(op, "shift", shift, shape),
+        xp.ones(shape, array.dtype) if scale is None else _checked(op, "scale", scale, shape),
+        xp.zeros(shape, array.dtype) if shift is None else _checked(op, "shift", shift, shape),
     )
 
 
@@ -325,9 +323,9 @@ def layer_norm(
     array = data_of(x)
     if not 1 <= axes <= array.ndim:
         raise ValueError(f"layer_norm: {axes} axes of an x of shape {array.shape}")
-    row = array.shape[array.ndim - axes :]
-    scale = np.ones(row, array.dtype) if scale is None else scale
-    shift = np.zeros(row, array.dtype) if shift is None else shift
+    row, xp = array.shape[array.ndim - axes :], array_module(array)
+    scale = xp.ones(row, array.dtype) if scale is None else scale
+    shift = xp.zeros(row, array.dtype) if shift is None else shift
     _checked("layer_norm", "scale", scale, row)
     _checked("layer_norm", "shift", shift, row)
     return LayerNormFunction(epsilon)(x, scale, shift)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, empty, kernels
+from ..backend import Array, array_module, device_of, empty, kernels, recorded_step
 from ..core import Function, Tensor, TensorLike, data_of
 from .elementwise import add
 
@@ -61,6 +63,15 @@ class Random:
         """The same stream at the start of training step `step`."""
         return Random(self.seed, self.purpose, step, device=self.device)
 
+    @contextmanager
+    def on(self, device: str) -> Iterator[Random]:
+        """Within the block, this stream makes its arrays on another device; the same numbers."""
+        before, self.device = self.device, device
+        try:
+            yield self
+        finally:
+            self.device = before
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that a checkpoint needs to go on with the next draw."""
         return {"seed": self.seed, "purpose": self.purpose, "step": self.step, "draw": self.draw}
@@ -72,6 +83,12 @@ class Random:
 
     def bits(self, n: int, first: int = 0) -> Array:
         """`n` random words (uint32), from word `first` of this draw."""
+        recorded = recorded_step()
+        if recorded is not None and (self.step != recorded or self is _default):
+            raise RuntimeError(
+                "random numbers that do not depend on the step would be the same in every step "
+                "that is done from the recording: pass rng= on, or train with capture=False"
+            )
         out = empty((n,), "uint32", self.device)
         counter = (self.draw & 0xFFFFFFFF, self.step & 0xFFFFFFFF, self.step >> 32)
         kernels(out).random_bits(out, self._key, counter, first)
@@ -151,7 +168,8 @@ class DropoutFunction(Function):
         self.rate, self.rng = rate, rng
 
     def forward(self, x: Array) -> Array:
-        kept = self.rng.bits(x.size).reshape(x.shape) >= np.uint32(self.rate * 2**32)
+        with self.rng.on(device_of(x)) as rng:
+            kept = rng.bits(x.size).reshape(x.shape) >= np.uint32(self.rate * 2**32)
         mask = kept.astype(x.dtype) * (1.0 / (1.0 - self.rate))
         self.save(mask)
         return x * mask
@@ -179,7 +197,8 @@ def gaussian_noise(x: TensorLike, std: float, *, rng: Random | None = None) -> T
     if std < 0:
         raise ValueError(f"gaussian_noise: std must not be negative, got {std}")
     data = data_of(x)
-    return add(x, (rng or default_rng()).normal(data.shape, 0.0, std, dtype=data.dtype))
+    with (rng or default_rng()).on(device_of(data)) as stream:
+        return add(x, stream.normal(data.shape, 0.0, std, dtype=data.dtype))
 
 
 _default = Random(int.from_bytes(os.urandom(8), "little"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from ..backend import Array, array_module, kernels
+from ..backend import Array, array_module, beside, kernels
 from ..config import state as config
 from ..core import Function, Tensor, TensorLike, data_of, wrap
 from .activation import sigmoid, tanh
@@ -101,7 +101,7 @@ class RecurrentFunction(Function):
     def forward(  # (n, t, i), (i, g u), (u, g u), (sides, g u), (n, u), (n, u)
         self, x: Array, w: Array, u: Array, b: Array, h: Array, c: Array | None = None
     ) -> Array | tuple[Array, Array]:
-        self.x_shape = x.shape
+        self.x_shape, self.mask = x.shape, beside(self.mask, x)
         empty = h[:, :0]
         states, memory, gates = kernels(x).recurrent(
             self.cell, _swapped(x), w, u, b, h, empty if c is None else c, _swapped(self.mask)
@@ -227,7 +227,7 @@ def _recurrent(
                 f"{name}: the mask must be booleans of shape {(n, steps)}, "
                 f"got {mask.dtype} of shape {mask.shape}"
             )
-    xp, dtype = array_module(data_of(x)), data_of(x).dtype
+    xp, dtype = array_module(data_of(x), data_of(w)), data_of(x).dtype
     state = state or [xp.zeros((n, units), dtype)] * (2 if name == "lstm" else 1)
     b = xp.zeros(bias_shape, dtype) if b is None else b
     b = b if cell.sides > 1 else reshape(b, (1, columns))

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..backend import Array, array_module
+from ..backend import Array, array_module, as_array, beside, device_of, kernels
 from ..core import Function, Tensor, TensorLike, data_of
 from .reduce import broadcast_to
 
@@ -124,6 +124,10 @@ class ScatterAddFunction(Function):
 
     def forward(self, x: Array) -> Array:
         xp: Any = array_module(x)
+        if not _is_basic(self.index_) and device_of(x) != "cpu":  # the same sums in every run
+            size = math.prod(self.shape)
+            places = xp.arange(size).reshape(self.shape)[self.index_].ravel()
+            return kernels(x).add_rows(x.reshape(-1, 1), places, size).reshape(self.shape)
         y: Array = xp.zeros(self.shape, x.dtype)
         if _is_basic(self.index_):
             y[self.index_] = x
@@ -139,6 +143,13 @@ def _is_basic(index: Any) -> bool:
     """Whether an index is made of integers, slices, ... and None: then no place comes up twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(isinstance(p, (int, np.integer, slice, type(None), type(Ellipsis))) for p in parts)
+
+
+def _index_for(x: Array, index: Any) -> Any:
+    """An index with arrays instead of tensors and lists, and those where x is."""
+    if isinstance(index, tuple):
+        return tuple(_index_for(x, part) for part in index)
+    return beside(as_array(index) if isinstance(index, list) else data_of(index), x)
 
 
 def _axis(op: str, axis: int, ndim: int) -> int:
@@ -207,20 +218,18 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
 
     Also written `x[index]`. The gradient adds up where an array of integers repeats itself.
     """
-    parts = index if isinstance(index, tuple) else (index,)
-    parts = tuple(data_of(p) if isinstance(p, Tensor) else p for p in parts)
-    return GetitemFunction(parts if isinstance(index, tuple) else parts[0])(x)
+    return GetitemFunction(_index_for(data_of(x), index))(x)
 
 
 def scatter_add(x: TensorLike, index: Any, shape: tuple[int, ...]) -> Tensor:
     """Zeros of `shape` with x added at `index`: the gradient of `getitem`."""
-    return ScatterAddFunction(index, shape)(x)
+    return ScatterAddFunction(_index_for(data_of(x), index), shape)(x)
 
 
 def take(x: TensorLike, indices: Any, axis: int = 0) -> Tensor:
     """The slices of x at the integers `indices` along `axis`: a gather."""
     axis = _axis("take", axis, data_of(x).ndim)
-    return getitem(x, (*[slice(None)] * axis, np.asarray(data_of(indices))))
+    return getitem(x, (*[slice(None)] * axis, as_array(data_of(indices))))
 
 
 def take_along_axis(x: TensorLike, indices: Any, axis: int) -> Tensor:
@@ -232,9 +241,11 @@ def take_along_axis(x: TensorLike, indices: Any, axis: int) -> Tensor:
     if indices.ndim != len(shape):
         raise ValueError(f"take_along_axis: indices of shape {indices.shape} for {shape}")
     axis = _axis("take_along_axis", axis, len(shape))
-    grid = list(np.ogrid[tuple(slice(n) for n in shape)])
-    grid[axis] = indices
-    return getitem(x, tuple(grid))
+    xp, index = array_module(data_of(x)), []
+    for i, n in enumerate(shape):
+        wide = tuple(n if j == i else 1 for j in range(len(shape)))
+        index.append(indices if i == axis else xp.arange(n).reshape(wide))
+    return getitem(x, tuple(index))
 
 
 def expand_dims(x: TensorLike, axis: int) -> Tensor:

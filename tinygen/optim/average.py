@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, kernels, to_device, to_numpy
+from ..backend import Array, device_of, kernels, to_device, to_numpy
 from ..nn.module import Module
 
 
@@ -75,4 +75,5 @@ class EMA:
         }:
             raise ValueError("EMA.load_state_dict: names or sizes differ from the module's")
         for name, average in self.averages.items():
-            average[...] = to_device(np.asarray(state[name], average.dtype), None)
+            given = np.asarray(state[name], average.dtype)
+            average[...] = to_device(given, device_of(average))

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, as_array, kernels, to_device, to_numpy
+from ..backend import (
+    Array,
+    array_module,
+    as_array,
+    device_of,
+    kernels,
+    to_device,
+    to_numpy,
+)
 from ..core import Parameter, Tensor
 from ..names import nearest
 from ..nn.module import Module
@@ -142,7 +150,7 @@ class Optimizer:
         given = {name: np.asarray(state[name], own[name].dtype) for name in own if name != "steps"}
         for slot, arrays in self.gathered.slots.items():
             for name, array in zip(self.gathered.names, arrays, strict=True):
-                array[...] = to_device(given[f"{slot}.{name}"], None)
+                array[...] = to_device(given[f"{slot}.{name}"], device_of(array))
         self.steps = steps
 
 

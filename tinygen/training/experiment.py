@@ -20,6 +20,9 @@ from .progress import Progress
 from .run import Run, RunError
 from .settings import PLANE, TABLES
 
+# What the settings of older runs may lack.
+NEW = {"max_steps": None, "patience": None, "precision": "float32", "capture": True}
+
 
 @dataclass
 class Experiment:
@@ -74,8 +77,9 @@ class Experiment:
         return [self.dataset.test.floats()]
 
     def trainer(self, callbacks: Sequence[Callback] = (), show: bool = True) -> Trainer:
-        """The trainer, at the beginning."""
-        training = {"max_steps": None, "patience": None, **self.settings["training"]}
+        """The trainer, at the beginning; the model moves to the device of the settings."""
+        training = {**NEW, **self.settings["training"]}
+        self.model.to(device=training["device"])
         recipe = Recipe(
             epochs=training["epochs"],
             optimizer=training["optimizer"],
@@ -97,6 +101,8 @@ class Experiment:
             progress=Progress(show),
             accumulate=training["accumulate"],
             max_steps=training["max_steps"],
+            precision=training["precision"],
+            capture=training["capture"],
         )
 
 

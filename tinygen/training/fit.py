@@ -89,6 +89,8 @@ def fit(
     validation_data: Any = None,
     callbacks: Sequence[Callback] = (),
     accumulate: int = 1,
+    precision: str = "float32",
+    capture: bool = True,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -112,6 +114,10 @@ def fit(
         validation_data: samples, or a pair of samples and targets.
         callbacks: such as EarlyStopping.
         accumulate: batches whose gradients are averaged before the parameters change.
+        precision: of products, if the model is on a card (`model.to(device="cuda")`): "float32",
+            "3xtf32" (almost as precise), "tf32" or "bf16".
+        capture: on a card, replay recorded steps, which is faster. A loss of your own then must not
+            read values (item, numpy, if), and must draw random numbers from its `rng` alone.
         seed: of the order of the samples and of noise.
         out: a folder for metrics and checkpoints; needs `pip install "tinygen[app]"`.
         resume: go on from the last checkpoint in `out`, if there is one, with all else the same
@@ -153,6 +159,8 @@ def fit(
         progress=Progress(verbose),
         accumulate=accumulate,
         optimizer=own,
+        precision=precision,
+        capture=capture,
     )
     if out is not None:
         config = {
@@ -160,6 +168,7 @@ def fit(
             "epochs": epochs,
             "batch_size": batch_size,
             "accumulate": accumulate,
+            "precision": precision,
             "seed": int(seed),
             "optimizer": type(own).__name__ if own else name,
             "samples": len(arrays[0]),

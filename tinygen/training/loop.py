@@ -8,18 +8,22 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, check_precision, using_precision
+from ..config import hooks
+from ..core import Tensor
 from ..data import Loader
 from ..models import Phase, Stage
 from ..nn import Module
 from ..ops.random import Random
 from ..optim import Optimizer, create
 from .callbacks import Callback
+from .capture import Captured, Unread
 from .checkpoint import (
     MODEL,
     CheckpointError,
@@ -63,6 +67,9 @@ class Trainer:
         accumulate: batches whose gradients are averaged before the parameters change.
         max_steps: stop after so many steps in all (and those that `accumulate` adds to them).
         optimizer: use this one in every stage, instead of what the stage names.
+        precision: of products on a card: "float32", "3xtf32", "tf32" or "bf16".
+        capture: on a card, record forward and backward of each phase and replay them; see capture.
+            What a loss reads (item, numpy, if) or draws without its `rng` then raises an error.
     """
 
     def __init__(
@@ -79,9 +86,12 @@ class Trainer:
         accumulate: int = 1,
         max_steps: int | None = None,
         optimizer: Optimizer | None = None,
+        precision: str = "float32",
+        capture: bool = True,
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"accumulate must be at least 1, not {accumulate}")
+        check_precision(precision, model.device)
         if not stages:
             raise ValueError("there is nothing to train: no stages")
         for data in (arrays, valid):
@@ -89,11 +99,14 @@ class Trainer:
             check_range(model, data)
         self.model, self.stages, self.valid = model, list(stages), valid
         self.rng = Random(seed, "training", device=model.device)
-        self.loader = Loader(*arrays, batch_size=batch_size, rng=Random(seed))
+        self.loader = Loader(*arrays, batch_size=batch_size, rng=Random(seed), device=model.device)
         self.callbacks = list(callbacks)
         self.run: Run | None = None  # a folder to write to; see write_to
         self.progress = progress or Progress(False)
         self.accumulate, self.max_steps, self.given = accumulate, max_steps, optimizer
+        self.precision, self.capture = precision, capture
+        self.captured: list[Captured] = []  # of the phases of this stage, if they are recorded
+        self.unread = Unread()
         self.stop: str | None = None  # set it to a reason to end after this epoch
         self.rows: list[dict[str, Any]] = []
         self.stage = self.epoch = self.batch = self.step = 0  # epochs and batches done
@@ -127,8 +140,10 @@ class Trainer:
         if self.step == 0:
             for callback in self.callbacks:
                 callback.on_begin(self)
+        self._say_how()
         # the loop looks for numbers that overflow itself
-        with self._signals(), np.errstate(over="ignore", invalid="ignore"):
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with self._signals(), quiet, using_precision(self.precision):
             try:
                 while not self.done:
                     if self.epoch >= self._epochs_before(self.stage + 1):
@@ -168,6 +183,27 @@ class Trainer:
             self.given or create(stage.optimizer, phase.module, **stage.options)
             for phase in stage.phases
         ]
+        self.captured = []
+        if self.capture and self.model.device != "cpu" and self.accumulate == 1:
+            tensors = [*self.model.parameters(), *self.model.buffers()]
+            for phase, optimizer in zip(stage.phases, self.optimizers, strict=True):
+                known = {id(t) for t in tensors}
+                own = [p for p in phase.module.parameters() if id(p) not in known]
+                compute = partial(self._gradients, phase, optimizer)
+                self.captured.append(Captured(compute, [*tensors, *own]))
+
+    def _gradients(self, phase: Phase, optimizer: Optimizer, *batch: Array, step: int) -> Tensor:
+        """Forward and backward of a phase."""
+        optimizer.zero_grad()
+        loss = phase.loss(*batch, rng=self.rng.stream(phase.name).at(step))
+        loss.backward()
+        return loss
+
+    def _say_how(self) -> None:
+        """Tell why steps are not recorded, where one might expect it."""
+        if self.model.device != "cpu" and self.capture and (hooks or not self.captured):
+            why = "hooks are at work" if hooks else "gradients of several batches are averaged"
+            self.progress.say(f"steps are not recorded for the card, because {why}")
 
     def _train_epoch(self) -> None:
         """The rest of the current epoch, then validation, metrics, callbacks, a checkpoint."""
@@ -182,7 +218,8 @@ class Trainer:
         began = time.perf_counter()
         done_before = self.batch
         for batch in self.loader.epoch(self.epoch, start=self.batch):
-            losses = self._train_step(stage.phases, batch)
+            step = self._replayed_step if self.captured else self._train_step
+            losses = step(stage.phases, batch)
             for callback in self.callbacks:
                 callback.on_step(self, losses)
             self.progress.step(losses)
@@ -194,6 +231,7 @@ class Trainer:
                 return
             if self.run and time.perf_counter() - (self.saved or began) > SAVE_SECONDS:
                 self.save()
+        self._read_losses()
         steps = self.batch - done_before
         seconds = time.perf_counter() - began
         self._end_epoch(stage, steps, seconds)
@@ -223,20 +261,47 @@ class Trainer:
         self.step += 1
         return losses
 
+    def _replayed_step(self, phases: Sequence[Phase], batch: tuple[Array, ...]) -> dict[str, float]:
+        """The same on a card that does what it has recorded. The losses may be those of before."""
+        for i, (captured, optimizer) in enumerate(zip(self.captured, self.optimizers, strict=True)):
+            self.unread.keep(i, len(phases), captured(*batch, step=self.step))
+            optimizer.step()
+            optimizer.zero_grad()
+        n = len(batch[0])
+        self.unread.end_step(self.step, n)
+        self.samples += n
+        self.batch += 1
+        self.step += 1
+        watched = any(type(c).on_step is not Callback.on_step for c in self.callbacks)
+        if watched or self.unread.full:
+            self._read_losses()
+        return self.unread.last
+
+    def _read_losses(self) -> None:
+        """Wait for the losses that a card has kept, and look whether they are numbers."""
+        names = [phase.name for phase in self.stages[self.stage].phases]
+        for step, n, values in self.unread.read(names):
+            for name, value in values.items():
+                if not math.isfinite(value):
+                    check_finite(self.model, self.loader.arrays)
+                    raise self._broken(f"the loss of phase {name!r} became {value}", step)
+                self.sums[name] = self.sums.get(name, 0.0) + value * n
+
     def _share(self, n: int) -> float:
         """The share of `n` samples in those whose gradients are averaged; see `accumulate`."""
         start = self.batch - self.batch % self.accumulate
         size = self.loader.batch_size
         return n / min(self.accumulate * size, self.loader.samples - start * size)
 
-    def _broken(self, what: str) -> TrainingError:
-        """What to raise when numbers are no numbers any more."""
+    def _broken(self, what: str, step: int | None = None) -> TrainingError:
+        """What to raise when numbers are no numbers any more, in this step or an earlier one."""
         kept = ""
         if self.run:
             found = checkpoints(self.run.folder)
             kept = f" The last good state is {found[-1]}." if found else " No state was saved yet."
+        number = self.step if step is None else step
         return TrainingError(
-            f"{what} in epoch {self.epoch + 1}, step {self.step + 1}.{kept} Lower the learning "
+            f"{what} in epoch {self.epoch + 1}, step {number + 1}.{kept} Lower the learning "
             "rate, or run with TINYGEN_DEBUG=1 to see which op made the first NaN."
         )
 
@@ -313,6 +378,7 @@ class Trainer:
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays, and values that JSON can hold: all that the next step depends on."""
+        self._read_losses()
         arrays = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         steps = []
         for i, optimizer in enumerate(self.optimizers):

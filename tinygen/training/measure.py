@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import ops
-from ..backend import Array
+from ..backend import Array, to_numpy
 from ..config import no_grad
 from ..data import Loader
+from ..data.sequences import real_steps
 from ..models import Autoencoder, Model
 from ..nn import Module
 from ..ops.random import Random
@@ -38,7 +39,7 @@ def evaluate(
     rng = Random(seed, "evaluation", device=model.device)
     if batch_size is None:
         batch_size = getattr(model, "validation_batch", Model.validation_batch)
-    loader = Loader(*arrays, batch_size=batch_size)
+    loader = Loader(*arrays, batch_size=batch_size, device=model.device)
     try:
         with no_grad():
             for i, batch in enumerate(loader):
@@ -72,10 +73,14 @@ def check_samples(model: Module, arrays: Sequence[Array]) -> None:
     """Raise ValueError for samples that the model cannot take, before anything is trained."""
     if isinstance(model, Autoencoder) and arrays:
         model.check(arrays[0])
+    if getattr(model, "padded", False):
+        for array in arrays:
+            real_steps(array)
 
 
 def check_finite(model: Module, batch: Sequence[Array]) -> None:
     """Raise TrainingError if it is the data that is to blame."""
     padded = getattr(model, "padded", False)  # then the model has looked at where there are NaN
-    if any((np.isinf(a) if padded else ~np.isfinite(a)).any() for a in batch):
+    arrays = map(to_numpy, batch)
+    if any((np.isinf(a) if padded else ~np.isfinite(a)).any() for a in arrays):
         raise TrainingError("the training data holds NaN or infinity")

@@ -48,10 +48,10 @@ class Progress:
             )
 
     def step(self, losses: dict[str, float]) -> None:
-        """One step is done."""
+        """One step is done; the losses may be those of an earlier one, or none."""
         if self.bar is not None:
             self.bar.update()
-            if self.bar.n % 50 == 0:
+            if losses and self.bar.n % 50 == 0:
                 names = losses if len(losses) > 1 else ["loss"]
                 figures = zip(names, losses.values(), strict=True)
                 text = ", ".join(f"{name} {short(value)}" for name, value in figures)

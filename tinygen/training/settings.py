@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import data as datasets
 from .. import models
-from ..backend import check_device
+from ..backend import check_device, check_precision
 from ..data.dataset import TEXT
 from ..data.registry import SERIES, unknown
 from ..data.text import STEPS, read_lines
@@ -41,6 +41,7 @@ def settings(
     batch_size: int | None = None,
     seed: int = 0,
     device: str = "cpu",
+    precision: str = "float32",
     overrides: Mapping[str, Any] | None = None,
     quick: bool = False,
 ) -> dict[str, Any]:
@@ -58,6 +59,7 @@ def settings(
         batch_size: samples in a step.
         seed: of weights, order and noise.
         device: "cpu" or "cuda".
+        precision: of products on a card: "float32", "3xtf32", "tf32" or "bf16".
         overrides: any of the settings by its name, or by table and name ("data.seed").
         quick: a small part of the data, and few epochs.
 
@@ -69,14 +71,15 @@ def settings(
     if data is not None:
         result["data"]["source"] = data
     _check_kind(name, preset, result["data"]["source"])
-    check_device(device)
     training = result["training"]
-    training["device"] = device
+    training["device"], training["precision"] = device, precision
     result["config"]["seed"] = training["seed"] = seed
     if quick:
         training["epochs"] = min(QUICK_EPOCHS, training["epochs"])
     for key, value in overrides.items():
         _override(name, result, key, value)
+    check_device(training["device"])
+    check_precision(training["precision"], training["device"])
     if batch_size is not None:
         training["batch_size"] = batch_size
     _budget(training, epochs, steps, images)
@@ -119,6 +122,8 @@ def recipe_settings(name: str, preset: str, optimizer: str | None = None) -> dic
             "patience": None,
             "seed": 0,
             "device": "cpu",
+            "precision": "float32",
+            "capture": True,
             "greedy": recipe.greedy,
             "optimizer": recipe.optimizer,
         },
