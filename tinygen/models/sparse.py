@@ -20,7 +20,7 @@ class SparseAutoencoder(Autoencoder):
     ActivityRegularizer for the penalty.
     """
 
-    figures = ("activations", "reconstructions", "curves")
+    figures = ("activations", "reconstructions", "tsne", "curves")
 
     def __init__(
         self,
