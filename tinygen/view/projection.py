@@ -20,8 +20,9 @@ MOST = 300  # points that are drawn
 def projection(subject: Subject) -> Figure:
     """Points in three dimensions with the plane found, and their codings in two."""
     subject.need("points")
-    if subject.samples.shape[1] != 3:
-        raise Unfit(f"{subject.folder}: the points have {subject.samples.shape[1]} dimensions")
+    sides = subject.samples.shape[1]
+    if sides != 3:
+        raise Unfit(f"{subject.folder}: the points have {sides} dimensions, the figure needs 3")
     points, codings = subject.samples[:MOST], subject.codings[:MOST]
     made = decode(subject.model, codings)
     flat = codings.shape[1] > 1
@@ -33,7 +34,7 @@ def projection(subject: Subject) -> Figure:
         space.plot(*np.stack([a, b]).T, color=GREY, linewidth=0.6)
     if flat:
         space.plot_surface(*_sheet(made), color=ORANGE, alpha=0.15, shade=False)
-    space.set_box_aspect((4, 3, 2.2), zoom=1.12)
+    space.set_box_aspect((4, 3, 2.2), zoom=1.03)
     space.view_init(elev=22, azim=-65)
     space.locator_params(nbins=4)
     space.set(xlabel="x1", ylabel="x2", zlabel="x3")
