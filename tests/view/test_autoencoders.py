@@ -272,6 +272,11 @@ def test_other_models_find_look_alikes_by_the_distance_of_codings(tmp_path):
     np.testing.assert_allclose(distances, np.sort(apart, axis=1)[:, :4], rtol=1e-4)
 
 
+def test_few_images_have_few_look_alikes(tmp_path):
+    few = nearest_images(subject(tmp_path, "hashing-ae", images(4, 8, 8)))
+    assert few.size == nearest_images(subject(tmp_path, "hashing-ae", images(4, 8, 8)), k=4).size
+
+
 def test_samples_are_what_the_prior_decodes_to(tmp_path):
     drawn = subject(tmp_path, "vae")
     z = Random(0, "figures/samples").normal((50, 10), dtype=np.float32)

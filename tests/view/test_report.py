@@ -159,7 +159,7 @@ def test_pictures_are_those_that_lie_in_the_folder(tmp_path, arrays):
             np.testing.assert_array_equal(pixels, np.asarray(picture.convert("RGB")))
 
 
-HEADINGS = {"tsne": "Map of the codings", "look-alikes": "Look alikes"}
+HEADINGS = {"tsne": "Map of the codings"}
 
 
 @pytest.mark.parametrize("name", CHAPTER)

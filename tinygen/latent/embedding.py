@@ -36,7 +36,9 @@ def tsne(codings: Array, *, perplexity: float | None = None, seed: int = 0) -> A
     perplexity = min(PERPLEXITY, n / 3) if perplexity is None else perplexity
     if not 0 < perplexity < n:
         raise ValueError(f"tsne: perplexity must be above 0 and below {n}, not {perplexity}")
-    flat = codings.shape[1] < 2  # then there are no two principal axes to start from
+    flat = (
+        codings.shape[1] < 2 or not np.ptp(codings, axis=0).any()
+    )  # no principal axes to start from
     start = "random" if flat else "pca"
     with threadpool_limits(1):  # its threads spin: two on busy cores are ten times slower than one
         fitted = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(codings)

@@ -10,7 +10,7 @@ import numpy as np
 from ..backend import Array
 from ..config import no_grad
 from ..core import Tensor
-from ..latent import bilinear, decode, reconstruct, tsne
+from ..latent import HashIndex, bilinear, decode, reconstruct, tsne
 from ..nn import Dropout, GaussianNoise
 from ..ops.random import Random
 from .codings import look_alikes, square
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SIDE = 7  # images of a side of the grid between four codings
 SAMPLES = 50
 QUERIES, NEAREST = 8, 9
-JUDGED = 500  # queries that the share of look-alikes of the right class is measured on
+JUDGED = 500  # at most, to tell how much of what is found is of the right class
 AMONG = 100  # images that the corners of the grid are chosen from
 MAPPED = 1000  # samples on a map
 
@@ -34,7 +34,8 @@ MAPPED = 1000  # samples on a map
 def codings_map(
     subject: Subject, *, n: int = MAPPED, perplexity: float | None = None, seed: int = 0
 ) -> Figure:
-    """Samples near each other where their codings are: by t-SNE, or two codings as they are.
+    """A map by t-SNE, on which near each other is what has similar codings. Two codings need no
+    t-SNE to be a map.
 
     Args:
         subject: of images or series.
@@ -85,9 +86,9 @@ def with_noise(layer: GaussianNoise | Dropout, x: Array) -> Array:
 
 
 def activations(subject: Subject) -> Figure:
-    """How active the codings are, each for each sample and each on average: few are far from 0.
+    """How active the codings are: left all of all samples, right the mean of each over the samples.
 
-    Where the penalty has a target for the average, it is marked.
+    Where the penalty has a target for the mean, it is marked.
     """
     subject.need("images", "series", "characters")
     codings = subject.codings
@@ -95,24 +96,27 @@ def activations(subject: Subject) -> Figure:
     return draw_activations(codings, subject.model.config.get("target"), title=title)
 
 
-def nearest_images(subject: Subject, *, n: int = QUERIES, k: int = NEAREST) -> Image.Image:
-    """Images, and behind each those that were trained on whose codes are nearest to its own.
+def nearest_images(subject: Subject, *, n: int = QUERIES, k: int | None = None) -> Image.Image:
+    """Images, and beside each the training images whose codes are nearest to its own.
 
     Args:
         subject: of images.
         n: how many to look up.
-        k: how many to find of each.
+        k: how many to find of each; by default a few, as many as there are.
     """
     subject.need("images")
+    k = min(NEAREST, len(subject.train)) if k is None else k
     rows, distances = subject.nearest(n, k)
     note, kinds, same, classes = "distances of codings", [], None, subject.classes
-    if distances.dtype.kind != "f":
-        note = f"by how many of {subject.codings.shape[1]} bits their codes differ"
+    if isinstance(subject.index, HashIndex):
+        note = f"by how many of {subject.index.width} bits their codes differ; all have together "
+        note += f"{subject.index.different:,} codes"
     if classes:
         kinds = [classes.names[i] for i in classes.shown[:n]]
         same = classes.train[rows] == classes.shown[:n, None]
-        note += f"\ngreen: of the image's class ({right_class(subject, k):.1%} of all found are)"
-        note += ", orange: of another"
+        judged = min(JUDGED, len(subject.samples))
+        note += f"\ngreen: of the image's class, orange: of another; for {judged} images "
+        note += f"{right_class(subject, k):.1%} of what is found is of the right class"
     return look_alikes(
         subject.samples[:n],
         subject.train[rows],

@@ -39,10 +39,7 @@ class Plates(Callback):
 
 
 def by_epoch(subject: Subject) -> Image.Image | Figure:
-    """Originals on top, below them the reconstructions of a few epochs, the last at the bottom.
-
-    Of sequences, only the last ones.
-    """
+    """Originals and reconstructions: of images after a few epochs, of sequences after the last."""
     from PIL import Image
 
     subject.need("images", "series", "characters")

@@ -273,7 +273,7 @@ def _picture(path: Path) -> Picture:
     with Image.open(io.BytesIO(data)) as picture:
         width, height = picture.size
     caption = (inspect.getdoc(FIGURES[path.stem]) or "").split("\n\n")[0].replace("\n", " ")
-    title = HEADINGS.get(path.stem, path.stem.replace("-", " ").capitalize())
+    title = HEADINGS.get(path.stem, path.stem.capitalize())
     return Picture(title, caption, base64.b64encode(data).decode(), width, height)
 
 

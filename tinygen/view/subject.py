@@ -94,10 +94,11 @@ class Subject:
         Near is in few bits of a hashing autoencoder's codes, of any other's in Euclid's sense.
         """
         find = hash_codes if hasattr(self.model, "hash") else encode
-        return self._index.query(find(self.model, self.samples[:n]), k)
+        return self.index.query(find(self.model, self.samples[:n]), k)
 
     @cached_property
-    def _index(self) -> HashIndex | CodingIndex:
+    def index(self) -> HashIndex | CodingIndex:
+        """The codes of the training samples, to look up."""
         if hasattr(self.model, "hash"):
             return HashIndex(hash_codes(self.model, self.train))
         return CodingIndex(encode(self.model, self.train))
