@@ -33,6 +33,8 @@ from tinygen.view.axes import BLUE, GREEN, GREY, ORANGE
 from tinygen.view.codings import look_alikes, square
 from tinygen.view.embedding import TEN
 from tinygen.view.plate import SHOWN
+from tinygen.view.projection import projection
+from tinygen.view.sequences import small_curves
 from tinygen.view.subject import Unfit
 
 # What the chapter shows of each model, in the order of the page; "curves" is there for all.
@@ -206,13 +208,25 @@ def test_thumbnails_of_series_are_curves(tmp_path, name):
     x = sequences("series", 6, (9, 1))
     drawn = subject(tmp_path, name, x, preset="series", kind="series")
     (axis,) = codings_map(drawn).axes
+    curves = 255 - small_curves(x)  # dark on paper
     assert axis.images
     for image in axis.images:
-        assert image.get_array().max() == 255  # paper
-        assert image.get_array().min() == 0
+        pixels = image.get_array()
+        assert (pixels == curves[..., np.newaxis]).all(axis=(1, 2, 3)).sum() == 1
 
 
 # The other figures
+
+
+def test_a_projection_shows_points_what_becomes_of_them_and_their_codings(tmp_path):
+    drawn = subject(tmp_path, "linear-ae", noisy_plane(20))
+    space, plane = projection(drawn).axes
+    data, made = (np.stack(dots._offsets3d, axis=1) for dots in space.collections[:2])
+    np.testing.assert_allclose(data, drawn.samples)
+    np.testing.assert_allclose(made, reconstruct(drawn.model, drawn.samples), atol=1e-6)
+    np.testing.assert_array_equal(plane.collections[0].get_offsets(), drawn.codings)
+    told = [text.get_text() for text in space.get_legend().get_texts()]
+    assert told == ["data", "reconstruction"]
 
 
 @pytest.mark.parametrize("noise", ["gaussian", "dropout"])

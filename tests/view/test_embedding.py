@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from tinygen.ops.random import Random
-from tinygen.view.embedding import draw_activations, draw_map, with_room
+from tinygen.view.embedding import TEN, draw_activations, draw_map, with_room
 from tinygen.view.plate import save_png
 
 
@@ -43,6 +44,13 @@ def test_a_map_has_all_points_in_the_colours_of_their_classes(tmp_path, shape, l
     assert axis.images  # thumbnails
     found = pixels(save_png(figure, tmp_path / "new" / "map.png"))
     assert found.std() > 0
+
+
+def test_frames_of_thumbnails_have_the_colours_of_their_classes():
+    points, labels = 9.0 * np.stack([np.arange(6), np.arange(6)], axis=1), np.arange(6) % 3
+    (axis,) = draw_map(points, np.zeros((6, 4, 4)), labels, ("a", "b", "c")).axes
+    frames = sorted(axis.patches, key=lambda frame: frame.get_x())
+    assert [to_hex(frame.get_edgecolor()) for frame in frames] == [TEN[i] for i in labels]
 
 
 def test_grey_thumbnails_on_black_are_turned_dark_on_paper_and_no_others():
