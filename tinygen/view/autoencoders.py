@@ -109,8 +109,8 @@ def nearest_images(subject: Subject, *, n: int = QUERIES, k: int | None = None) 
     rows, distances = subject.nearest(n, k)
     note, kinds, same, classes = "distances of codings", [], None, subject.classes
     if isinstance(subject.index, HashIndex):
-        note = f"by how many of {subject.index.width} bits their codes differ; all have together "
-        note += f"{subject.index.different:,} codes"
+        note = f"by how many of {subject.index.width} bits their codes differ; there are "
+        note += f"{subject.index.different:,} different codes"
     if classes:
         kinds = [classes.names[i] for i in classes.shown[:n]]
         same = classes.train[rows] == classes.shown[:n, None]
