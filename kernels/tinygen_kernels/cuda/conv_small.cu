@@ -113,8 +113,9 @@ __global__ void __launch_bounds__(32 * LINES)
 
   T sum[FEW] = {};
   if (weight.high < c.kernel[0]) {
-    Digits at(blockIdx.y * share + line, c.output[1], c.output[0]);
-    for (int pixel = blockIdx.y * share + line; pixel < end; pixel += LINES, at.advance(LINES, c.output[1], c.output[0])) {
+    const int height = c.output[0], width = c.output[1], first = blockIdx.y * share + line;
+    Digits at(first, width, height);
+    for (int pixel = first; pixel < end; pixel += LINES, at.advance(LINES, width, height)) {
       const int i = at.middle * c.stride[0] + weight.high * c.dilation[0] - c.before[0];
       const int j = at.low * c.stride[1] + weight.middle * c.dilation[1] - c.before[1];
       const bool inside = unsigned(i) < unsigned(c.size[0]) && unsigned(j) < unsigned(c.size[1]);
