@@ -20,8 +20,8 @@ PROCESSORS = 132  # of a large card; a smaller one has more blocks for each
 FEW = 4  # channels that a group makes; up to here the tiles of products stay empty
 PIXELS, THREADS = 4, 128  # of a thread and of a block of convolve_few
 STEPS = 4  # of a lane of convolve_few, at least: adding lanes up costs about as much
-# Fewer blocks of convolve_few than this, with depths like this, leave a card idle: tiles, whose depth
-# can be shared out, are faster however empty they are.
+# Fewer blocks of convolve_few than this, with such depths each, leave a card idle. Tiles, whose
+# depth can be shared out, are faster then, however empty they are.
 FEW_BLOCKS, DEEP = 32, 1024
 LEAST_DEPTH = 128  # of a share: less is not worth a second launch
 LEAST_PIXELS = 64  # of a share of weight_grad_few
