@@ -40,7 +40,9 @@ class Band:
         self.weights = np.where(
             reach < self.count[:, None], np.take_along_axis(matrix, places, 1), 0.0
         )
+        self.reach = self.weights.shape[1]
         self._weights_as: dict[Any, Array] = {}
+        self._tables: dict[Any, tuple[Array, Array]] = {}
 
     @functools.cached_property
     def transposed(self) -> Band:
@@ -80,3 +82,14 @@ class Band:
         if dtype not in self._weights_as:
             self._weights_as[dtype] = self.weights.astype(dtype)
         return self._weights_as[dtype]
+
+    def tables(self, xp: Any, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+        """(first, count) of each output, int32, and the weights, as arrays of a module.
+
+        They are put onto the current device of the module, NumPy or CuPy, once.
+        """
+        key = dtype, None if xp is np else xp.cuda.runtime.getDevice()
+        if key not in self._tables:
+            places = np.stack([self.first, self.count], axis=1).astype(np.int32)
+            self._tables[key] = xp.asarray(places), xp.asarray(self.weights_as(dtype))
+        return self._tables[key]

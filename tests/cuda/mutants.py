@@ -9,6 +9,7 @@ from tinygen_kernels.cuda.launch import Source, register_shim, source_text
 from tinygen_kernels.cuda.launch import shim as registered
 
 from .equipment import arrays_of
+from .workouts import HEADERS
 
 # what can be left out, and what to put in its place
 STATEMENTS = {
@@ -28,27 +29,27 @@ class Mutant(NamedTuple):
     """A source with one statement changed."""
 
     file: str
-    line: str  # the one before the change, with its number
+    line: str  # the one before the change, with its file and number
     text: str
 
     def __str__(self):
-        return f"{self.file}: {self.line}"
+        return self.line
 
 
 def mutants(file):
-    """Every mutant of a file; headers are not changed."""
+    """Every mutant of a file, and of headers that are this file's to try."""
     text = source_text(file)
     for pattern, replacements in STATEMENTS.items():
         for found in re.finditer(pattern, text):
             start = text.rfind("\n", 0, found.start()) + 1
             line = text[start : text.find("\n", start)].strip()
             where, number = _place(text, start)
-            if line.startswith(("//", "template")) or where != file:
+            if line.startswith(("//", "template")) or HEADERS.get(where, where) != file:
                 continue
             for replacement in replacements:
                 other = found.expand(replacement)
                 changed = text[: found.start()] + other + text[found.end() :]
-                yield Mutant(file, f"{number}: {line} -> {other or 'nothing'}", changed)
+                yield Mutant(file, f"{where} {number}: {line} -> {other or 'nothing'}", changed)
 
 
 class MutantShim(shim.Shim):

@@ -27,10 +27,18 @@ def rnn_sequence():
     return run(CUDA, "lstm", *problem("lstm", 3, 3, 2, 37, "float32"))
 
 
+def row_norm():
+    return CUDA.layer_norm(normal(2, 600), normal(600), normal(600), 0.1)
+
+
 # file -> what to call; files without barriers are not here
 WORKOUTS = {
     "optim.cu": optim,
     "reduce.cu": reduce,
     "rnn.cu": rnn,
     "rnn_sequence.cu": rnn_sequence,
+    "row_norm.cu": row_norm,
 }
+
+# header -> the file whose workout goes through its barriers
+HEADERS = {"tg_columns.cuh": "reduce.cu"}

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from tinygen_kernels import Kernels
 
-FAST, SLOW = Kernels("cpu"), Kernels("reference")
+from tests.cuda.equipment import needs_compiler
+
+FAST, SLOW, CUDA = Kernels("cpu"), Kernels("reference"), Kernels("cuda")
 
 # (groups, rows, channels): one block and many, odd, with few channels and with very many
 SHAPES = [(1, 1, 1), (1, 64, 1), (3, 49, 3), (2, 300, 64), (1, 1000, 33), (4, 33, 130),
@@ -14,6 +16,10 @@ EMPTY = [(1, 0, 3), (0, 4, 3), (2, 4, 0)]
 
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 every_shape = pytest.mark.parametrize("shape", SHAPES + EMPTY, ids=str)
+compiled = pytest.mark.parametrize(
+    "kernels",
+    [pytest.param(FAST, id="cpu"), pytest.param(CUDA, marks=needs_compiler, id="cuda")],
+)
 ALL = (True, True, True)
 
 
@@ -36,57 +42,60 @@ def by_channels(shape, dtype):
     return x, gy, draw((groups, channels), dtype, 2), draw((1, channels), dtype, 3)
 
 
+@compiled
 @every_dtype
 @every_shape
-def test_by_channels(shape, dtype):
+def test_by_channels(shape, dtype, kernels):
     x, gy, scale, shift = by_channels(shape, dtype)
     y, mean, variance = SLOW.channel_norm(x, scale, shift, 1e-3)
     for found, expected in zip(
-        FAST.channel_norm(x, scale, shift, 1e-3), (y, mean, variance), strict=True
+        kernels.channel_norm(x, scale, shift, 1e-3), (y, mean, variance), strict=True
     ):
         assert_same(found, expected)
     assert_same(
-        FAST.channel_affine(x, mean, scale, shift), SLOW.channel_affine(x, mean, scale, shift)
+        kernels.channel_affine(x, mean, scale, shift), SLOW.channel_affine(x, mean, scale, shift)
     )
     for found, expected in zip(
-        FAST.channel_sums(x, gy, mean), SLOW.channel_sums(x, gy, mean), strict=True
+        kernels.channel_sums(x, gy, mean), SLOW.channel_sums(x, gy, mean), strict=True
     ):
         assert_same(found, expected)
     arguments = x, gy, scale, mean, variance, 1e-3
     for found, expected in zip(
-        FAST.channel_norm_grad(*arguments, ALL),
+        kernels.channel_norm_grad(*arguments, ALL),
         SLOW.channel_norm_grad(*arguments, ALL),
         strict=True,
     ):
         assert_same(found, expected)
-    for kernels in (FAST, SLOW):
-        assert kernels.channel_norm_grad(*arguments, (False,) * 3) == (None, None, None)
+    for each in (kernels, SLOW):
+        assert each.channel_norm_grad(*arguments, (False,) * 3) == (None, None, None)
 
 
+@compiled
 @every_dtype
 @every_shape
-def test_by_rows(shape, dtype):
+def test_by_rows(shape, dtype, kernels):
     x, gy = draw(shape, dtype, 0, offset=3), draw(shape, dtype, 1)
     x, gy = (a.reshape(shape[0] * shape[1], shape[2]) for a in (x, gy))
     scale, shift = draw(shape[2], dtype, 2), draw(shape[2], dtype, 3)
-    assert_same(FAST.layer_norm(x, scale, shift, 0.1), SLOW.layer_norm(x, scale, shift, 0.1))
+    assert_same(kernels.layer_norm(x, scale, shift, 0.1), SLOW.layer_norm(x, scale, shift, 0.1))
     for found, expected in zip(
-        FAST.layer_norm_grad(x, gy, scale, 0.1, ALL),
+        kernels.layer_norm_grad(x, gy, scale, 0.1, ALL),
         SLOW.layer_norm_grad(x, gy, scale, 0.1, ALL),
         strict=True,
     ):
         assert_same(found, expected, 2e-6 if dtype == "float32" else 1e-11)
-    for kernels in (FAST, SLOW):
-        assert kernels.layer_norm_grad(x, gy, scale, 0.1, (False,) * 3) == (None, None, None)
-    assert_same(FAST.pixel_norm(x, 1e-8), SLOW.pixel_norm(x, 1e-8))
-    assert_same(FAST.pixel_norm_grad(x, gy, 1e-8), SLOW.pixel_norm_grad(x, gy, 1e-8))
+    for each in (kernels, SLOW):
+        assert each.layer_norm_grad(x, gy, scale, 0.1, (False,) * 3) == (None, None, None)
+    assert_same(kernels.pixel_norm(x, 1e-8), SLOW.pixel_norm(x, 1e-8))
+    assert_same(kernels.pixel_norm_grad(x, gy, 1e-8), SLOW.pixel_norm_grad(x, gy, 1e-8))
 
 
+@compiled
 @every_dtype
 @pytest.mark.parametrize("shape", [(0, 3), (5, 0), (1, 1), (1000, 16)], ids=str)
-def test_rows_that_are_added_up(shape, dtype):
+def test_rows_that_are_added_up(shape, dtype, kernels):
     x, indices = draw(shape, dtype), np.random.default_rng(1).integers(0, 7, len(draw(shape, "f")))
-    assert_same(FAST.add_rows(x, indices, 7), SLOW.add_rows(x, indices, 7))
+    assert_same(kernels.add_rows(x, indices, 7), SLOW.add_rows(x, indices, 7))
 
 
 @pytest.mark.parametrize("shape", [(1, 1000, 33), (1, 40, 1300), (20, 100, 30)], ids=str)
@@ -114,13 +123,16 @@ def test_bits_do_not_depend_on_threads(shape):
         assert one.tobytes() == many.tobytes()
 
 
+@compiled
 @every_dtype
 @pytest.mark.parametrize("offset", [1e3, 1e6])
-def test_a_large_mean_costs_no_digits(dtype, offset):
+def test_a_large_mean_costs_no_digits(dtype, offset, kernels):
     """Moments against those of the same numbers without their offset, which they hold exactly."""
     steps = np.random.default_rng(0).integers(-8, 9, (1, 5000, 3)) / 4
     x, exact = (steps + offset).astype(dtype), steps
-    y, mean, variance = FAST.channel_norm(x, np.ones((1, 3), dtype), np.zeros((1, 3), dtype), 0.0)
+    y, mean, variance = kernels.channel_norm(
+        x, np.ones((1, 3), dtype), np.zeros((1, 3), dtype), 0.0
+    )
     np.testing.assert_allclose(mean - offset, exact.mean(1), atol=1e-15 * offset)
     np.testing.assert_allclose(variance, exact.var(1), rtol=1e-13)
     expected = (exact - exact.mean(1)) / exact.std(1)
@@ -128,9 +140,10 @@ def test_a_large_mean_costs_no_digits(dtype, offset):
     np.testing.assert_allclose(y, expected, rtol=error, atol=error)
 
 
-def test_a_first_row_far_from_the_others_costs_few_digits():
+@compiled
+def test_a_first_row_far_from_the_others_costs_few_digits(kernels):
     x = draw((1, 10_000, 2), "float64")
     x[0, 0] = 1e4
-    _, mean, variance = FAST.channel_norm(x, np.ones((1, 2)), np.zeros((1, 2)), 0.0)
+    _, mean, variance = kernels.channel_norm(x, np.ones((1, 2)), np.zeros((1, 2)), 0.0)
     np.testing.assert_allclose(mean, x.mean(1), rtol=1e-11)
     np.testing.assert_allclose(variance, x.var(1), rtol=1e-11)

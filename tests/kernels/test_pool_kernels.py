@@ -9,6 +9,7 @@ from tinygen_kernels import Kernels
 from tinygen_kernels.bands import Band
 from tinygen_kernels.geometry import Geometry
 
+from tests.cuda.equipment import needs_compiler
 from tests.op_cases.resample import torch_upfirdn2d, upfirdn2d
 from tinygen import Tensor, ops
 from tinygen.ops.check import gradcheck
@@ -18,12 +19,16 @@ try:
 except ImportError:  # the comparisons with PyTorch are then left out
     torch = None
 
-FAST, SLOW = Kernels("cpu"), Kernels("reference")
+FAST, SLOW, CUDA = Kernels("cpu"), Kernels("reference"), Kernels("cuda")
 PLAIN = Geometry((4, 6), (2, 2), (2, 2))
 PADDED = Geometry((5, 6), (3, 2), (2, 1), ((1, 2), (1, 0)))
 
 quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
-both = pytest.mark.parametrize("kernels", [FAST, SLOW], ids=["cpu", "reference"])
+cuda = pytest.param(CUDA, marks=needs_compiler, id="cuda")
+compiled = pytest.mark.parametrize("kernels", [pytest.param(FAST, id="cpu"), cuda])
+every_backend = pytest.mark.parametrize(
+    "kernels", [pytest.param(FAST, id="cpu"), pytest.param(SLOW, id="reference"), cuda]
+)
 side = st.integers(1, 9)
 few = st.integers(1, 4)
 
@@ -54,17 +59,18 @@ def image(size, channels, dtype="float64", n=2):
     return rng.integers(-4, 5, (n, *size, channels)).astype(dtype)
 
 
+@compiled
 @quick
 @given(geometries(), st.sampled_from([1, 3, 16, 35]), st.sampled_from(["float32", "float64"]))
-def test_max_pooling(geometry, channels, dtype):
+def test_max_pooling(kernels, geometry, channels, dtype):
     x = image(geometry.size, channels, dtype)
     y, position = SLOW.max_pool2d(x, geometry)
-    for found, expected in zip(FAST.max_pool2d(x, geometry), (y, position), strict=True):
+    for found, expected in zip(kernels.max_pool2d(x, geometry), (y, position), strict=True):
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(FAST.max_pool2d_pick(x, position, geometry), y)
+    np.testing.assert_array_equal(kernels.max_pool2d_pick(x, position, geometry), y)
     back = SLOW.max_pool2d_grad(y, position, geometry)
-    np.testing.assert_allclose(FAST.max_pool2d_grad(y, position, geometry), back, atol=1e-5)
+    np.testing.assert_allclose(kernels.max_pool2d_grad(y, position, geometry), back, atol=1e-5)
     other = image(geometry.size, channels, "float64", n=2)[:, ::-1]
     left = np.vdot(SLOW.max_pool2d_pick(other, position, geometry), y)
     np.testing.assert_allclose(left, np.vdot(other, back))  # the gradient is the adjoint
@@ -114,9 +120,10 @@ def test_upfirdn2d(filtering, channels):
         assert gradcheck(lambda x: ops.upfirdn2d(x, **options), Tensor(x, requires_grad=True))
 
 
+@every_backend
 @quick
 @given(few, few, few, st.tuples(side, side), st.sampled_from(["float32", "float64"]))
-def test_resampling_by_any_two_bands(taps, period, channels, size, dtype):
+def test_resampling_by_any_two_bands(kernels, taps, period, channels, size, dtype):
     """Bands with regular and irregular rows, empty ones too, and their transposes."""
     rng = np.random.default_rng(taps + 10 * period + 100 * size[0])
     bands = []
@@ -130,16 +137,15 @@ def test_resampling_by_any_two_bands(taps, period, channels, size, dtype):
     x = image(size, channels, dtype)
     y = np.einsum("ih,nhwc,jw->nijc", r, x, c)
     back = np.einsum("ih,nijc,jw->nhwc", r, y, c)
-    for kernels in (FAST, SLOW):
-        found = kernels.resample2d(x, rows, columns)
-        assert found.dtype == dtype
-        np.testing.assert_allclose(found, y, rtol=1e-5)
-        found = kernels.resample2d(y, rows.transposed, columns.transposed)
-        np.testing.assert_allclose(found, back, rtol=1e-5)
+    found = kernels.resample2d(x, rows, columns)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, y, rtol=1e-5)
+    found = kernels.resample2d(y, rows.transposed, columns.transposed)
+    np.testing.assert_allclose(found, back, rtol=1e-5)
     assert rows.transposed.transposed is rows
 
 
-@both
+@every_backend
 @pytest.mark.parametrize("geometry", [PLAIN, PADDED], ids=["plain", "padded"])
 @pytest.mark.parametrize("value", [0.0, -np.inf, np.inf, np.nan], ids=str)
 def test_of_equal_pixels_the_first_that_is_none_of_the_padding(kernels, geometry, value):
@@ -155,7 +161,7 @@ def test_of_equal_pixels_the_first_that_is_none_of_the_padding(kernels, geometry
     np.testing.assert_array_equal(position, np.broadcast_to(first[None, ..., None], y.shape))
 
 
-@both
+@every_backend
 @pytest.mark.parametrize("channels", [1, 20])
 def test_a_nan_is_the_largest_wherever_it_is(kernels, channels):
     for place in np.ndindex(2, 2):

@@ -38,7 +38,7 @@ def empty(shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
 
 def contiguous(x: Array, dtype: Any = None) -> Array:
     """x, or a copy of it by rows (and in that type): what kernels take."""
-    if x.flags.c_contiguous and dtype in (None, x.dtype):
+    if x.flags.c_contiguous and (dtype is None or dtype == x.dtype):
         return x
     made: Array = module_of(x).ascontiguousarray(x, dtype)
     return made.reshape(x.shape)  # it adds an axis where there is none
@@ -47,6 +47,12 @@ def contiguous(x: Array, dtype: Any = None) -> Array:
 def address(x: Array) -> int:
     """Where the first element lies, for kernels that are told by a table where arrays are."""
     return int(x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr)
+
+
+def aligned(x: Array) -> Array:
+    """x, or a copy of it by rows from a multiple of 16 bytes on: what is read by 128 bits."""
+    x = contiguous(x)
+    return x if (x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr) % 16 == 0 else x.copy()
 
 
 def c_type(x: Array) -> str:
@@ -60,3 +66,12 @@ def c_type(x: Array) -> str:
 def blocks(n: int, threads: int, most: int = 2**31 - 1) -> int:
     """How many blocks of so many threads it takes for n elements, but at most `most`."""
     return min(-(-n // threads), most)
+
+
+def pack(columns: int, *arrays: Array) -> int:
+    """How many neighbours on the last axis, of that length, a thread takes at a time.
+
+    As many as make 16 bytes, if in all arrays (of one type) they lie on multiples of that; else 1.
+    """
+    several = 16 // arrays[0].itemsize
+    return 1 if columns % several or any(address(a) % 16 for a in arrays) else several

@@ -1,36 +1,35 @@
-// Sums over rows, added up in double. A block takes 32 columns and a share of the rows; shares are
-// added by a second launch in their order, so that the result is the same in every run.
-#include "tg_common.cuh"
+// Sums over rows, added up in double; bound by memory, which is read once. See tg_columns.cuh.
+#include "tg_columns.cuh"
 
-constexpr int COLUMNS = 32, LINES = 8, TOTAL_THREADS = 256;
+constexpr int TOTAL_THREADS = 256;
 
-// part[share, column] = the sum of x over the rows share, share + shares, ...
-template <class T>
-__global__ void __launch_bounds__(COLUMNS* LINES)
-    sum_rows_part(const T* __restrict__ x, double* __restrict__ part, int rows, int columns) {
-  __shared__ double lines[LINES][COLUMNS];
-  const int lane = threadIdx.x % COLUMNS, line = threadIdx.x / COLUMNS;
-  const int column = blockIdx.x * COLUMNS + lane;
-  double total = 0;
-  if (column < columns)
-    for (int row = blockIdx.y * LINES + line; row < rows; row += gridDim.y * LINES)
-      total += double(x[(long long)row * columns + column]);
-  lines[line][lane] = total;
-  __syncthreads();
-  if (line == 0 && column < columns) {
-    for (int i = 1; i < LINES; ++i) total += lines[i][lane];
-    part[(long long)blockIdx.y * columns + column] = total;
+template <class T, int N> struct Values {
+  using Item = TgPack<T, N>;
+  static constexpr int AHEAD = 4;
+  const T* x;
+  __device__ Item load(int, unsigned place) const { return tg_load<N>(x + place); }
+  __device__ void add(const Item& values, double (&sums)[1][N]) const {
+#pragma unroll
+    for (int k = 0; k < N; ++k) sums[0][k] += double(values.at[k]);
   }
+};
+
+// part[share, column] = the sum of x over the rows of a share.
+template <class T, int N>
+__global__ void __launch_bounds__(TG_BLOCK)
+    sum_rows_part(const T* __restrict__ x, double* __restrict__ part, int rows, int columns, int width) {
+  const TgColumns at(columns, width, N);
+  tg_column_sums<N, 1>(at, Values<T, N>{x + at.column}, part, rows, columns, width);
 }
 
 // y[column] = the sum of part over its shares.
 template <class T>
-__global__ void add_parts(const double* __restrict__ part, T* __restrict__ y, int shares, int columns) {
-  for (int column = tg_first(); column < columns; column += tg_stride()) {
-    double total = 0;
-    for (int share = 0; share < shares; ++share) total += part[(long long)share * columns + column];
-    y[column] = T(total);
-  }
+__global__ void __launch_bounds__(TG_BLOCK)
+    add_parts(const double* __restrict__ part, T* __restrict__ y, int shares, int columns) {
+  const int column = tg_first() / 32;
+  if (column >= columns) return;
+  const double total = tg_add_shares(part, column, shares, columns);
+  if (threadIdx.x % 32 == 0) y[column] = T(total);
 }
 
 // y[0] = the sum of n numbers, by one block: what is left to do for a sum over a whole array.
