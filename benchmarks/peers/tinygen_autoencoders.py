@@ -15,19 +15,16 @@ from benchmarks.problems import (
 )
 from benchmarks.subject import TrainingStep
 from tinygen import nn, ops, optim
-from tinygen.training.capture import Captured
 
 
-def stacked_ae(
-    problem: DenseAutoencoder, device: str = "cpu", captured: bool = False
-) -> TrainingStep:
+def stacked_ae(problem: DenseAutoencoder, device: str = "cpu") -> TrainingStep:
     """The stacked autoencoder."""
     layers = dense_layers(problem.weights(), "sigmoid")
     net = nn.Sequential(nn.Flatten(), *layers, nn.Reshape(28, 28))
-    return reconstruction(net.to(device), problem, problem.learning_rate, captured)
+    return reconstruction(net.to(device), problem, problem.learning_rate)
 
 
-def conv_ae(problem: ConvAutoencoder, device: str = "cpu", captured: bool = False) -> TrainingStep:
+def conv_ae(problem: ConvAutoencoder, device: str = "cpu") -> TrainingStep:
     """The convolutional autoencoder."""
     layers: list[Any] = []
     for i, (w, b) in enumerate(problem.weights()):
@@ -41,13 +38,12 @@ def conv_ae(problem: ConvAutoencoder, device: str = "cpu", captured: bool = Fals
         layer.load_state_dict({"weight": w, "bias": b})
         layers += [layer, nn.MaxPool2D(2)] if i < 3 else [layer]
     net = nn.Sequential(nn.Reshape(28, 28, 1), *layers, nn.Reshape(28, 28))
-    return reconstruction(net.to(device), problem, problem.learning_rate, captured)
+    return reconstruction(net.to(device), problem, problem.learning_rate)
 
 
 def recurrent_ae(
     problem: RecurrentAutoencoder,
     device: str = "cpu",
-    captured: bool = False,
     layer: Callable[..., nn.Module] = nn.LSTM,
 ) -> TrainingStep:
     """The recurrent autoencoder."""
@@ -58,14 +54,12 @@ def recurrent_ae(
     net = nn.Sequential(
         cells[0], cells[1], nn.RepeatVector(28), cells[2], nn.TimeDistributed(output)
     )
-    return reconstruction(net.to(device), problem, problem.learning_rate, captured)
+    return reconstruction(net.to(device), problem, problem.learning_rate)
 
 
-def gru_ae(
-    problem: RecurrentAutoencoder, device: str = "cpu", captured: bool = False
-) -> TrainingStep:
+def gru_ae(problem: RecurrentAutoencoder, device: str = "cpu") -> TrainingStep:
     """The same with gated recurrent units."""
-    return recurrent_ae(problem, device, captured, nn.GRU)
+    return recurrent_ae(problem, device, nn.GRU)
 
 
 def dense_layers(weights: Sequence[Layer], last: str | None) -> list[nn.Dense]:
@@ -79,42 +73,15 @@ def dense_layers(weights: Sequence[Layer], last: str | None) -> list[nn.Dense]:
     return layers
 
 
-def reconstruction(
-    net: nn.Module, problem: Problem, learning_rate: float, captured: bool
-) -> TrainingStep:
+def reconstruction(net: nn.Module, problem: Problem, learning_rate: float) -> TrainingStep:
     """Plain SGD on the cross-entropy of images and what an autoencoder makes of them."""
     optimizer = optim.SGD(net, learning_rate)
-    step = phase(lambda x: ops.binary_cross_entropy(net(x), x), optimizer, [net], captured)
-    return TrainingStep(step, [tinygen.tensor(x).to(net.device) for x in problem.batches()])
 
-
-def phase(
-    loss_of: Callable[..., Any],
-    optimizer: optim.Optimizer,
-    nets: Sequence[nn.Module],
-    captured: bool,
-) -> Callable[..., Any]:
-    """Forward, backward and update as a function of a batch; the first two may be recorded.
-
-    Args:
-        loss_of: what the optimiser lowers, a function of the batch.
-        optimizer: of those parameters that are to be changed.
-        nets: all that `loss_of` uses.
-        captured: whether a card records it; see tinygen.training.capture.
-    """
-
-    def gradients(*batch: Any, step: int) -> Any:
+    def step(x: Any) -> Any:
         optimizer.zero_grad()
-        loss = loss_of(*batch)
+        loss = ops.binary_cross_entropy(net(x), x)
         loss.backward()
-        return loss
-
-    tensors = [t for net in nets for t in (*net.parameters(), *net.buffers())]
-    run = Captured(gradients, tensors) if captured else gradients
-
-    def done(*batch: Any) -> Any:
-        loss = run(*batch, step=0)
         optimizer.step()
         return loss
 
-    return done
+    return TrainingStep(step, [tinygen.tensor(x).to(net.device) for x in problem.batches()])

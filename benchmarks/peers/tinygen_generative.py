@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tinygen
-from benchmarks.peers.tinygen_autoencoders import dense_layers, phase
+from benchmarks.peers.tinygen_autoencoders import dense_layers
 from benchmarks.problems import (
     DCGAN,
     GAN,
@@ -42,27 +42,32 @@ class VAE(nn.Module):
         return reconstruction + ops.gaussian_kl(mean, log_var).mean() / 784
 
 
-def vae(
-    problem: VariationalAutoencoder, device: str = "cpu", captured: bool = False
-) -> TrainingStep:
+def vae(problem: VariationalAutoencoder, device: str = "cpu") -> TrainingStep:
     """The variational autoencoder."""
     net = VAE(problem).to(device)
-    step = phase(net.loss, rmsprop(net, problem), [net], captured)
-    return TrainingStep(lambda batch: step(*batch), batches(problem, net.device))
+    optimizer = rmsprop(net, problem)
+
+    def step(batch: Any) -> Any:
+        optimizer.zero_grad()
+        loss = net.loss(*batch)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return TrainingStep(step, batches(problem, net.device))
 
 
-def gan(problem: GAN, device: str = "cpu", captured: bool = False) -> TrainingStep:
+def gan(problem: GAN, device: str = "cpu") -> TrainingStep:
     """The dense GAN."""
     generator, discriminator = problem.weights()
     return adversarial(
         nn.Sequential(*dense_layers(generator, "sigmoid"), nn.Reshape(28, 28)).to(device),
         nn.Sequential(nn.Flatten(), *dense_layers(discriminator, None)).to(device),
         problem,
-        captured,
     )
 
 
-def dcgan(problem: DCGAN, device: str = "cpu", captured: bool = False) -> TrainingStep:
+def dcgan(problem: DCGAN, device: str = "cpu") -> TrainingStep:
     """The convolutional GAN."""
     few, many = problem.channels
     leaky = "leaky_relu", 0.2
@@ -86,7 +91,7 @@ def dcgan(problem: DCGAN, device: str = "cpu", captured: bool = False) -> Traini
         ]
         for layer, (w, b) in zip(layers, weights, strict=True):
             layer.load_state_dict({"weight": w, "bias": b})
-    return adversarial(generator.to(device), discriminator.to(device), problem, captured)
+    return adversarial(generator.to(device), discriminator.to(device), problem)
 
 
 class StyleBlock(nn.Module):
@@ -109,45 +114,49 @@ def styled(x: Any, style: Any) -> Any:
     return ops.adain(ops.leaky_relu(x, 0.2), 1 + style[:, :channels], style[:, channels:])
 
 
-def style_block(problem: StyleProblem, device: str = "cpu", captured: bool = False) -> TrainingStep:
+def style_block(problem: StyleProblem, device: str = "cpu") -> TrainingStep:
     """The block, trained for itself."""
     net = StyleBlock(problem).to(device)
+    optimizer = optim.SGD(net, problem.learning_rate)
 
-    def loss_of(x: Any, style: Any, target: Any) -> Any:
-        return ops.mse(net.images(x, style), target)
+    def step(batch: Any) -> Any:
+        x, style, target = batch
+        optimizer.zero_grad()
+        loss = ops.mse(net.images(x, style), target)
+        loss.backward()
+        optimizer.step()
+        return loss
 
-    step = phase(loss_of, optim.SGD(net, problem.learning_rate), [net], captured)
-    return TrainingStep(lambda batch: step(*batch), batches(problem, net.device))
+    return TrainingStep(step, batches(problem, net.device))
 
 
 def adversarial(
-    generator: nn.Module, discriminator: nn.Module, problem: AdversarialProblem, captured: bool
+    generator: nn.Module, discriminator: nn.Module, problem: AdversarialProblem
 ) -> TrainingStep:
     """Both phases in one step."""
-    nets = generator, discriminator
+    generating, judging = rmsprop(generator, problem), rmsprop(discriminator, problem)
     label = np.repeat(np.array([0, 1], np.float32), problem.batch)[:, None]
     both = tinygen.tensor(label).to(generator.device)
     real = both[problem.batch :]
 
-    def judged(images: Any, latents: Any) -> Any:
-        with tinygen.no_grad():
-            fakes = generator.eval()(latents)
-        logits = discriminator(ops.concatenate([fakes, images]))
-        return ops.binary_cross_entropy_with_logits(logits, both)
-
-    def generated(latents: Any) -> Any:
-        logits = discriminator(generator.train()(latents))
-        return ops.binary_cross_entropy_with_logits(logits, real)
-
-    judge = phase(judged, rmsprop(discriminator, problem), nets, captured)
-    generate = phase(generated, rmsprop(generator, problem), nets, captured)
-
     def step(batch: Any) -> Any:
         images, first, second = batch
+        with tinygen.no_grad():
+            fakes = generator.eval()(first)
         discriminator.unfreeze()
-        loss = judge(images, first).detach()
+        judging.zero_grad()
+        logits = discriminator(ops.concatenate([fakes, images]))
+        judged = ops.binary_cross_entropy_with_logits(logits, both)
+        judged.backward()
+        judging.step()
+
         discriminator.freeze()
-        return loss + generate(second).detach()
+        generating.zero_grad()
+        logits = discriminator(generator.train()(second))
+        generated = ops.binary_cross_entropy_with_logits(logits, real)
+        generated.backward()
+        generating.step()
+        return judged.detach() + generated.detach()
 
     return TrainingStep(step, batches(problem, generator.device))
 

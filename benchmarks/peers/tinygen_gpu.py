@@ -170,7 +170,7 @@ def step(what: str, card: Card, device: str, way: str, precision: str) -> Subjec
     """A training step, "eager" or "captured"."""
     if what not in MODELS:
         raise AbsentError(f"{what} is not written for tinygen yet")
-    subject: TrainingStep = MODELS[what](PROBLEMS[what], device, captured=way == "captured")
+    subject: TrainingStep = MODELS[what](PROBLEMS[what], device)
     return TrainingStep(_in(precision, subject.step), subject.batches, card.finish)
 
 
