@@ -148,7 +148,10 @@ def steps(session: Session) -> None:
     speeds: dict[str, list[float]] = {what: [] for what in BARS if "captured" in what}
     rows = []
     for name in names:
-        ours = [session.load(way, f"step:{name}", way=way) for way in ("eager", "captured")]
+        ours = [
+            session.load(way, f"step:{name}", way=way, precision="tf32")
+            for way in ("eager", "captured")
+        ]
         theirs, absent = [], []
         for way in WAYS[:1] if session.chosen.rehearse else WAYS:
             try:

@@ -80,7 +80,7 @@ def environment(threads: int, paths: tuple[Path, ...] = ()) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(DROPPED)}
     n = str(threads)
     return kept | {
-        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, *paths))),
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "kernels", *paths))),
         "OMP_NUM_THREADS": n,
         "OPENBLAS_NUM_THREADS": n,
         "MKL_NUM_THREADS": n,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import tinygen
+from benchmarks.peers.tinygen_phases import Phase, training_step
 from benchmarks.problems import (
     ConvAutoencoder,
     DenseAutoencoder,
@@ -17,14 +17,16 @@ from benchmarks.subject import TrainingStep
 from tinygen import nn, ops, optim
 
 
-def stacked_ae(problem: DenseAutoencoder, device: str = "cpu") -> TrainingStep:
+def stacked_ae(
+    problem: DenseAutoencoder, device: str = "cpu", captured: bool = False
+) -> TrainingStep:
     """The stacked autoencoder."""
     layers = dense_layers(problem.weights(), "sigmoid")
     net = nn.Sequential(nn.Flatten(), *layers, nn.Reshape(28, 28))
-    return reconstruction(net.to(device), problem, problem.learning_rate)
+    return reconstruction(net.to(device), problem, problem.learning_rate, captured)
 
 
-def conv_ae(problem: ConvAutoencoder, device: str = "cpu") -> TrainingStep:
+def conv_ae(problem: ConvAutoencoder, device: str = "cpu", captured: bool = False) -> TrainingStep:
     """The convolutional autoencoder."""
     layers: list[Any] = []
     for i, (w, b) in enumerate(problem.weights()):
@@ -38,12 +40,13 @@ def conv_ae(problem: ConvAutoencoder, device: str = "cpu") -> TrainingStep:
         layer.load_state_dict({"weight": w, "bias": b})
         layers += [layer, nn.MaxPool2D(2)] if i < 3 else [layer]
     net = nn.Sequential(nn.Reshape(28, 28, 1), *layers, nn.Reshape(28, 28))
-    return reconstruction(net.to(device), problem, problem.learning_rate)
+    return reconstruction(net.to(device), problem, problem.learning_rate, captured)
 
 
 def recurrent_ae(
     problem: RecurrentAutoencoder,
     device: str = "cpu",
+    captured: bool = False,
     layer: Callable[..., nn.Module] = nn.LSTM,
 ) -> TrainingStep:
     """The recurrent autoencoder."""
@@ -54,12 +57,14 @@ def recurrent_ae(
     net = nn.Sequential(
         cells[0], cells[1], nn.RepeatVector(28), cells[2], nn.TimeDistributed(output)
     )
-    return reconstruction(net.to(device), problem, problem.learning_rate)
+    return reconstruction(net.to(device), problem, problem.learning_rate, captured)
 
 
-def gru_ae(problem: RecurrentAutoencoder, device: str = "cpu") -> TrainingStep:
+def gru_ae(
+    problem: RecurrentAutoencoder, device: str = "cpu", captured: bool = False
+) -> TrainingStep:
     """The same with gated recurrent units."""
-    return recurrent_ae(problem, device, nn.GRU)
+    return recurrent_ae(problem, device, captured, nn.GRU)
 
 
 def dense_layers(weights: Sequence[Layer], last: str | None) -> list[nn.Dense]:
@@ -73,15 +78,11 @@ def dense_layers(weights: Sequence[Layer], last: str | None) -> list[nn.Dense]:
     return layers
 
 
-def reconstruction(net: nn.Module, problem: Problem, learning_rate: float) -> TrainingStep:
+def reconstruction(
+    net: nn.Module, problem: Problem, learning_rate: float, captured: bool
+) -> TrainingStep:
     """Plain SGD on the cross-entropy of images and what an autoencoder makes of them."""
-    optimizer = optim.SGD(net, learning_rate)
-
-    def step(x: Any) -> Any:
-        optimizer.zero_grad()
-        loss = ops.binary_cross_entropy(net(x), x)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return TrainingStep(step, [tinygen.tensor(x).to(net.device) for x in problem.batches()])
+    phase = Phase(
+        lambda x: ops.binary_cross_entropy(net(x), x), optim.SGD(net, learning_rate), [net]
+    )
+    return training_step([phase], problem, captured)

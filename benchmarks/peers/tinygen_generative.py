@@ -8,11 +8,11 @@ import numpy as np
 
 import tinygen
 from benchmarks.peers.tinygen_autoencoders import dense_layers
+from benchmarks.peers.tinygen_phases import Phase, training_step
 from benchmarks.problems import (
     DCGAN,
     GAN,
     AdversarialProblem,
-    Problem,
     RMSpropProblem,
     VariationalAutoencoder,
 )
@@ -42,32 +42,26 @@ class VAE(nn.Module):
         return reconstruction + ops.gaussian_kl(mean, log_var).mean() / 784
 
 
-def vae(problem: VariationalAutoencoder, device: str = "cpu") -> TrainingStep:
+def vae(
+    problem: VariationalAutoencoder, device: str = "cpu", captured: bool = False
+) -> TrainingStep:
     """The variational autoencoder."""
     net = VAE(problem).to(device)
-    optimizer = rmsprop(net, problem)
-
-    def step(batch: Any) -> Any:
-        optimizer.zero_grad()
-        loss = net.loss(*batch)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return TrainingStep(step, batches(problem, net.device))
+    return training_step([Phase(net.loss, rmsprop(net, problem), [net])], problem, captured)
 
 
-def gan(problem: GAN, device: str = "cpu") -> TrainingStep:
+def gan(problem: GAN, device: str = "cpu", captured: bool = False) -> TrainingStep:
     """The dense GAN."""
     generator, discriminator = problem.weights()
     return adversarial(
         nn.Sequential(*dense_layers(generator, "sigmoid"), nn.Reshape(28, 28)).to(device),
         nn.Sequential(nn.Flatten(), *dense_layers(discriminator, None)).to(device),
         problem,
+        captured,
     )
 
 
-def dcgan(problem: DCGAN, device: str = "cpu") -> TrainingStep:
+def dcgan(problem: DCGAN, device: str = "cpu", captured: bool = False) -> TrainingStep:
     """The convolutional GAN."""
     few, many = problem.channels
     leaky = "leaky_relu", 0.2
@@ -91,7 +85,7 @@ def dcgan(problem: DCGAN, device: str = "cpu") -> TrainingStep:
         ]
         for layer, (w, b) in zip(layers, weights, strict=True):
             layer.load_state_dict({"weight": w, "bias": b})
-    return adversarial(generator.to(device), discriminator.to(device), problem)
+    return adversarial(generator.to(device), discriminator.to(device), problem, captured)
 
 
 class StyleBlock(nn.Module):
@@ -114,51 +108,49 @@ def styled(x: Any, style: Any) -> Any:
     return ops.adain(ops.leaky_relu(x, 0.2), 1 + style[:, :channels], style[:, channels:])
 
 
-def style_block(problem: StyleProblem, device: str = "cpu") -> TrainingStep:
+def style_block(problem: StyleProblem, device: str = "cpu", captured: bool = False) -> TrainingStep:
     """The block, trained for itself."""
     net = StyleBlock(problem).to(device)
-    optimizer = optim.SGD(net, problem.learning_rate)
 
-    def step(batch: Any) -> Any:
-        x, style, target = batch
-        optimizer.zero_grad()
-        loss = ops.mse(net.images(x, style), target)
-        loss.backward()
-        optimizer.step()
-        return loss
+    def loss(x: Any, style: Any, target: Any) -> Any:
+        return ops.mse(net.images(x, style), target)
 
-    return TrainingStep(step, batches(problem, net.device))
+    phase = Phase(loss, optim.SGD(net, problem.learning_rate), [net])
+    return training_step([phase], problem, captured)
 
 
 def adversarial(
-    generator: nn.Module, discriminator: nn.Module, problem: AdversarialProblem
+    generator: nn.Module, discriminator: nn.Module, problem: AdversarialProblem, captured: bool
 ) -> TrainingStep:
     """Both phases in one step."""
-    generating, judging = rmsprop(generator, problem), rmsprop(discriminator, problem)
     label = np.repeat(np.array([0, 1], np.float32), problem.batch)[:, None]
     both = tinygen.tensor(label).to(generator.device)
     real = both[problem.batch :]
 
-    def step(batch: Any) -> Any:
-        images, first, second = batch
+    def judged(images: Any, first: Any, second: Any) -> Any:
         with tinygen.no_grad():
-            fakes = generator.eval()(first)
-        discriminator.unfreeze()
-        judging.zero_grad()
+            fakes = generator(first)
         logits = discriminator(ops.concatenate([fakes, images]))
-        judged = ops.binary_cross_entropy_with_logits(logits, both)
-        judged.backward()
-        judging.step()
+        return ops.binary_cross_entropy_with_logits(logits, both)
 
+    def generated(images: Any, first: Any, second: Any) -> Any:
+        logits = discriminator(generator(second))
+        return ops.binary_cross_entropy_with_logits(logits, real)
+
+    def judging() -> None:
+        generator.eval()
+        discriminator.unfreeze()
+
+    def generating() -> None:
+        generator.train()
         discriminator.freeze()
-        generating.zero_grad()
-        logits = discriminator(generator.train()(second))
-        generated = ops.binary_cross_entropy_with_logits(logits, real)
-        generated.backward()
-        generating.step()
-        return judged.detach() + generated.detach()
 
-    return TrainingStep(step, batches(problem, generator.device))
+    nets = generator, discriminator
+    phases = [
+        Phase(judged, rmsprop(discriminator, problem), nets, judging),
+        Phase(generated, rmsprop(generator, problem), nets, generating),
+    ]
+    return training_step(phases, problem, captured)
 
 
 def rmsprop(net: nn.Module, problem: RMSpropProblem) -> optim.RMSprop:
@@ -166,8 +158,3 @@ def rmsprop(net: nn.Module, problem: RMSpropProblem) -> optim.RMSprop:
     return optim.RMSprop(
         net, problem.learning_rate, problem.rho, problem.epsilon, convention="pytorch"
     )
-
-
-def batches(problem: Problem, device: str) -> list[Any]:
-    """The pool, as tensors."""
-    return [tuple(tinygen.tensor(x).to(device) for x in batch) for batch in problem.batches()]

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tinygen_kernels.cuda.launch import Source
-from tinygen_kernels.cuda.launch import launch as launch_kernel
+from tinygen_kernels.cuda import ceiling
 from tinygen_kernels.cuda.precision import using_precision
 
 import tinygen
 from benchmarks.peers import tinygen_ops
-from benchmarks.peers.card import CALLS, Calls, Card, RecordedPasses, Rehearsal
+from benchmarks.peers.card import Calls, Card, RecordedPasses, Rehearsal
 from benchmarks.peers.tinygen_steps import MODELS
 from benchmarks.problems import PROBLEMS
 from benchmarks.shapes import CONVOLUTIONS
 from benchmarks.subject import AbsentError, Subject, TrainingStep
 from tinygen import ops
+from tinygen.backend import check_device, kernels
 
-MMA_LOOP = Source(str(Path(__file__).with_name("mma_loop.cu")), ("mma_loop",))
-MMA_FLOPS = 2 * 16 * 8 * 8  # of one mma.m16n8k8
 MATRICES = 8192  # rows, for the rate of cuBLAS
 COPIED = 2**30  # bytes
 
@@ -74,11 +72,12 @@ def load(name: str, threads: int, rehearse: bool = False, **options: Any) -> Sub
     device = "cuda"
     if rehearse:
         import shim
+        from shim.cupy_standin import CUPY
 
         shim.install()
-        shim.install_cupy()
+        sys.modules["cupy"] = CUPY
     try:
-        tinygen.backend.check_device(device)
+        check_device(device)
     except ValueError as error:
         raise AbsentError(str(error)) from error
     kind, _, what = name.partition(":")
@@ -128,11 +127,11 @@ class Ceilings(Subject):
 
     def mma_rate(self, scale: float) -> float:
         """Operations a second of a loop that does nothing but multiply on the tensor cores."""
-        blocks, threads, repeats = max(int(132 * 8 * scale), 1), 256, max(int(4000 * scale), 1)
-        out = tinygen.tensor(np.zeros(blocks * threads, np.float32)).to(self.device)
-        args = out.data, np.int32(repeats)
-        seconds = self.best(lambda: launch_kernel(MMA_LOOP["mma_loop"], blocks, threads, args))
-        return MMA_FLOPS * 8 * repeats * blocks * threads / 32 / seconds
+        blocks, repeats = max(int(132 * 8 * scale), 1), max(int(4000 * scale), 1)
+        places = np.zeros(blocks * ceiling.THREADS, np.float32)
+        out = tinygen.tensor(places).to(self.device).data
+        work = ceiling.multiply_on_registers(out, repeats)
+        return work / self.best(lambda: ceiling.multiply_on_registers(out, repeats))
 
     def run(self, count: int) -> None:
         """There is nothing to repeat."""
@@ -162,7 +161,7 @@ def launch(what: str, card: Card, device: str) -> Subject:
     x = tinygen.tensor(np.ones(32, np.float32)).to(device)
     if what == "op":
         return Calls(lambda: ops.relu(x), card)
-    kernel = tinygen.backend.kernels(x.data).activate
+    kernel = kernels(x.data).activate
     return Calls(lambda: kernel(x.data, "relu", 0.0), card)
 
 
@@ -170,8 +169,5 @@ def step(what: str, card: Card, device: str, way: str, precision: str) -> Subjec
     """A training step, "eager" or "captured"."""
     if what not in MODELS:
         raise AbsentError(f"{what} is not written for tinygen yet")
-    subject: TrainingStep = MODELS[what](PROBLEMS[what], device)
+    subject: TrainingStep = MODELS[what](PROBLEMS[what], device, way == "captured")
     return TrainingStep(_in(precision, subject.step), subject.batches, card.finish)
-
-
-__all__ = ["CALLS", "load"]

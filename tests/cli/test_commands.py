@@ -104,7 +104,7 @@ def test_train_leaves_pictures_a_model_and_metrics(tmp_path, capsys, name):
     assert f"{name} with " in out
     assert "48 samples to fit, 6 to validate" in out
     named = [line.strip() for line in out.splitlines() if line.startswith("  ")]
-    wanted = ("reconstructions.png", "curves.png", "model.safetensors")
+    wanted = ("reconstructions.png", "tsne.png", "curves.png", "model.safetensors")
     assert named == [f"{folder}/{n}" for n in wanted]
     for path in named[:2]:
         with Image.open(path) as picture:

@@ -203,7 +203,7 @@ def test_no_network(capsys, monkeypatch, tmp_path):
 # What is not installed
 
 
-@pytest.mark.parametrize("package", ["tomli_w", "matplotlib"])
+@pytest.mark.parametrize("package", ["tomli_w", "matplotlib", "sklearn"])
 @pytest.mark.parametrize("command", ["train", "resume"])
 def test_what_is_missing_is_said_before_anything_is_done(
     capsys, monkeypatch, tmp_path, package, command

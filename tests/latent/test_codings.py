@@ -136,6 +136,8 @@ def test_a_map_repeats_and_keeps_groups_together():
 def test_maps_of_little(monkeypatch):
     assert latent.tsne(Random(0).normal((5, 3))).shape == (5, 2)
     assert latent.tsne(Random(0).normal((9, 1))).shape == (9, 2)
+    for same in (np.zeros((9, 3)), np.full((9, 1), 2.0)):  # as saturated codings may be
+        assert np.isfinite(latent.tsne(same)).all()
     for codings, message in (
         (np.zeros((3, 2)), "at least 4 codings"),
         (np.full((9, 2), np.nan), "NaN or infinite"),

@@ -39,6 +39,10 @@ def test_nearest_codings_are_those_of_brute_force(k):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_different_codes_are_counted():
+    assert HashIndex(np.array([[0, 1], [1, 1], [0, 1]], bool)).different == 2
+
+
 def test_in_chunks_of_queries_all_is_the_same(monkeypatch):
     stock, queries = bits(20, 12), bits(9, 12, seed=1)
     codings, wanted = Random(0).normal((20, 3)), Random(1).normal((9, 3))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from tinygen.ops.random import Random
-from tinygen.view.embedding import draw_activations, draw_map, save_figure, with_room
+from tinygen.view.embedding import TEN, draw_activations, draw_map, with_room
+from tinygen.view.plate import save_png
 
 
 def pixels(path) -> np.ndarray:
@@ -40,13 +42,21 @@ def test_a_map_has_all_points_in_the_colours_of_their_classes(tmp_path, shape, l
     sizes = np.ptp(points, axis=0)  # both directions keep their proportion
     np.testing.assert_allclose(np.ptp(drawn, axis=0) / sizes, 1 / sizes.max(), rtol=1e-5)
     assert axis.images  # thumbnails
-    found = pixels(save_figure(figure, tmp_path / "new" / "map.png"))
+    found = pixels(save_png(figure, tmp_path / "new" / "map.png"))
     assert found.std() > 0
 
 
-def test_grey_thumbnails_are_dark_on_paper_and_coloured_ones_as_they_are():
+def test_frames_of_thumbnails_have_the_colours_of_their_classes():
+    points, labels = 9.0 * np.stack([np.arange(6), np.arange(6)], axis=1), np.arange(6) % 3
+    (axis,) = draw_map(points, np.zeros((6, 4, 4)), labels, ("a", "b", "c")).axes
+    frames = sorted(axis.patches, key=lambda frame: frame.get_x())
+    assert [to_hex(frame.get_edgecolor()) for frame in frames] == [TEN[i] for i in labels]
+
+
+def test_grey_thumbnails_on_black_are_turned_dark_on_paper_and_no_others():
     points = np.array([[0.0, 0.0], [1.0, 1.0]])
-    for x, expected in ((np.zeros((2, 5, 5)), 255), (np.zeros((2, 5, 5, 3)), 0)):
+    black, grey, colour = np.zeros((2, 5, 5)), np.full((2, 5, 5), 0.2), np.zeros((2, 5, 5, 3))
+    for x, expected in ((black, 255), (black[..., None], 255), (grey, 51), (colour, 0)):
         (axis,) = draw_map(points, x).axes
         assert [image.get_array().max() for image in axis.images] == [expected] * 2
 
@@ -60,12 +70,22 @@ def test_more_classes_than_colours_and_points_that_coincide():
 
 
 def test_histograms_have_the_heights_of_the_shares():
-    edges = np.linspace(0, 1, 5)
-    first, second = np.array([0.1, 0.2, 0.3, 0.4]), np.array([1.0, 0, 0, 0])
-    figure = draw_activations((first, edges), (second, edges), 0.3, 0.1, title="codings")
-    for axis, shares in zip(figure.axes, (first, second), strict=True):
+    codings = Random(0).uniform((50, 8)).astype(np.float64) ** 3
+    means = codings.mean(axis=0)
+    axes = draw_activations(codings, 0.1, title="codings").axes
+    for axis, values, high in zip(axes, (codings, means), (1.0, 1.1 * means.max()), strict=True):
         heights = [bar.get_height() for bar in axis.patches]
-        np.testing.assert_allclose(heights, 100 * shares)
-        assert [line.get_xdata()[0] for line in axis.lines] == [0.3, 0.1]
-    plain = draw_activations((first, edges), (second, edges), 0.3)
-    assert [len(axis.lines) for axis in plain.axes] == [1, 1]
+        expected = np.histogram(values, len(heights), (0, high))[0] / values.size
+        np.testing.assert_allclose(heights, 100 * expected)
+        np.testing.assert_allclose(
+            [line.get_xdata()[0] for line in axis.lines], [means.mean(), 0.1]
+        )
+        told = [text.get_text() for text in axis.get_legend().get_texts()]
+        assert told == [f"mean {means.mean():.3g}", "target 0.1"]
+    assert [len(axis.lines) for axis in draw_activations(codings).axes] == [1, 1]
+
+
+@pytest.mark.parametrize("codings", [np.zeros((3, 2)), np.array([[-2.0, 3.0], [0.5, 9.0]])])
+def test_histograms_of_any_codings_hold_all_of_them(codings):
+    for axis in draw_activations(codings).axes:
+        assert sum(bar.get_height() for bar in axis.patches) == pytest.approx(100)

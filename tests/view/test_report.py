@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from PIL import Image
 
 import tinygen
 from tests.training.toys import StopAt, images
+from tests.view.runs import labelled
+from tests.view.test_autoencoders import CHAPTER
 from tinygen import models, nn
 from tinygen.data import Dataset
 from tinygen.data.plane import noisy_plane
@@ -23,6 +26,7 @@ from tinygen.training import Interrupted, Run, RunError, fit
 from tinygen.training.experiment import Experiment, restore
 from tinygen.training.settings import settings
 from tinygen.view import Plates, write_report
+from tinygen.view.embedding import TEN
 from tinygen.view.report import duration
 
 VOID = {"meta", "img"}
@@ -140,7 +144,7 @@ def test_a_finished_run(tmp_path, arrays):
     ):
         assert words in page.text
     assert "can go on" not in page.text
-    assert list(page.pictures()) == ["Reconstructions"]
+    assert list(page.pictures()) == ["Reconstructions", "Map of the codings"]
     changed = [a for tag, a in page.tags if a.get("class") == "changed"]
     assert len(changed) == 2
     assert [a["data-default"] for _, a in page.tags if "data-default" in a] == ["30", "10"]
@@ -149,9 +153,38 @@ def test_a_finished_run(tmp_path, arrays):
 
 def test_pictures_are_those_that_lie_in_the_folder(tmp_path, arrays):
     run_in(tmp_path / "run", "stacked-ae", arrays)
-    (shown,) = Page(write_report(tmp_path / "run")).pictures().values()
-    with Image.open(tmp_path / "run" / "reconstructions.png") as picture:
-        np.testing.assert_array_equal(shown, np.asarray(picture.convert("RGB")))
+    shown = Page(write_report(tmp_path / "run")).pictures().values()
+    for pixels, name in zip(shown, ("reconstructions", "tsne"), strict=True):
+        with Image.open(tmp_path / "run" / f"{name}.png") as picture:
+            np.testing.assert_array_equal(pixels, np.asarray(picture.convert("RGB")))
+
+
+HEADINGS = {"tsne": "Map of the codings"}
+
+
+@pytest.mark.parametrize("name", CHAPTER)
+def test_the_page_of_every_model_has_the_figures_of_the_chapter(tmp_path, monkeypatch, name):
+    found = labelled(60, 8, 8)
+    monkeypatch.setattr("tinygen.training.experiment.load_data", lambda *a, **k: found)
+    arrays = [found.train.floats(), found.valid.floats()]
+    run_in(tmp_path / "run", name, arrays, epochs=1, data="fashion-mnist")
+    wanted = [figure for figure in CHAPTER[name] if figure != "projection"]  # which is of points
+    page = Page(write_report(tmp_path / "run"))
+    assert list(page.pictures()) == [HEADINGS.get(f, f.capitalize()) for f in wanted]
+    files = {path.stem for path in (tmp_path / "run").glob("*.png")}
+    assert files == {*wanted, "curves"}
+    assert found.labels is not None
+    classes = {tuple(bytes.fromhex(color[1:])) for color in TEN[:3]}
+    colours = set(map(tuple, page.pictures()["Map of the codings"].reshape(-1, 3).tolist()))
+    assert classes <= colours
+
+
+def test_without_scikit_learn_there_is_no_map_and_no_page(tmp_path, arrays, monkeypatch):
+    run_in(tmp_path / "run", "stacked-ae", arrays)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ModuleNotFoundError, match='sklearn is missing: pip install "tinygen'):
+        write_report(tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*.png"))
 
 
 def test_what_was_published_stands_beside_what_was_measured(tmp_path, arrays):
@@ -184,7 +217,7 @@ def test_a_run_that_was_interrupted(tmp_path, arrays, stop):
     done = stop // 2
     assert f"Not finished: {done} of 7 epochs on fashion-mnist" in page.text
     assert f"It can go on: tinygen resume {tmp_path}/run" in page.text
-    assert list(page.pictures()) == ["Reconstructions"] * done
+    assert list(page.pictures()) == ["Reconstructions", "Map of the codings"] * done
     assert ("No epoch has been finished yet." in page.text) == (done == 0)
     assert "encoder.layers.1 (Dense)" in page.text
 
@@ -251,7 +284,7 @@ def test_hostile_names_are_shown_and_do_nothing(tmp_path, arrays):
     page.needs_nothing_else()
     assert page.text.count(bad) >= 8
     assert "49" not in [word for word in page.words if bad in word]
-    assert [tag for tag, _ in page.tags].count("img") == len(page.pictures()) == 1
+    assert [tag for tag, _ in page.tags].count("img") == len(page.pictures()) == 2
 
 
 def test_what_is_no_run(tmp_path):
@@ -266,7 +299,7 @@ def test_the_report_changes_nothing_of_the_run(tmp_path, arrays):
     after = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
     assert before.items() <= after.items()
     assert {p.name for p in after.keys() - before.keys()} == {
-        *("report.html", "reconstructions.png", "curves.png")
+        *("report.html", "reconstructions.png", "tsne.png", "curves.png")
     }
     assert restore(tmp_path / "run")[0].model.name == "stacked-ae"
 

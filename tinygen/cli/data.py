@@ -71,7 +71,7 @@ def run_show(options: argparse.Namespace) -> int:
     print(dataset)
     samples = dataset.images[: options.n]
     if dataset.kind == "series":
-        print(draw_series(samples, path))
+        print(save_png(draw_series(samples), path))
     elif dataset.kind == "characters":
         print("".join(f"{line}\n" for line in data.as_text(samples, dataset.alphabet)), end="")
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ._parts import UsageError, add_command, picture, positive, usage
-from ._trained import classes_if_any, find_classes, restored
+from ._trained import restored
 
 EXAMPLE = """examples:
   tinygen explore runs/stacked-ae tsne
@@ -18,11 +18,9 @@ EXAMPLE = """examples:
   tinygen explore runs/vae arithmetic --to dress --add pullover --remove t-shirt
   tinygen explore runs/vae traverse --image 3
 """
-BINS = 25
 ERROR_NAMES = {"mse": "mean squared error", "binary_cross_entropy": "binary cross-entropy"}
 FAR = 3.0  # standard deviations of the prior that a traversal goes to either side
 FORESTS = 2000  # samples that DCI's forests learn from, and are tested on
-JUDGED = 500  # queries that the share of look-alikes of the right class is measured on
 
 
 def add_to(commands: Any) -> None:
@@ -115,97 +113,44 @@ def _path(options: argparse.Namespace, folder: Path) -> Path:
     return options.out or folder / f"{options.what}.png"
 
 
-def _source(experiment: Any) -> str:
-    """The name of the data."""
-    return Path(experiment.settings["data"]["source"]).stem
-
-
 def run_tsne(options: argparse.Namespace) -> int:
     """The map."""
-    from ..latent import encode, tsne
-    from ..view.embedding import draw_map, save_figure
+    from ..view import save_png
+    from ..view.autoencoders import codings_map
 
-    experiment, model, folder = restored(options.run_folder)
-    classes = classes_if_any(experiment, options.by)
-    images = experiment.samples[: options.n]
-    codings = encode(model, images)
-    points = tsne(codings, perplexity=options.perplexity, seed=options.seed)
-    labels, names = (classes.shown[: options.n], classes.names) if classes else (None, ())
-    title = f"{model.name}: t-SNE of {len(points):,} codings of {_source(experiment)}"
-    print(save_figure(draw_map(points, images, labels, names, title=title), _path(options, folder)))
+    subject = restored(options.run_folder, "images", "series", by=options.by)
+    figure = codings_map(subject, n=options.n, perplexity=options.perplexity, seed=options.seed)
+    print(save_png(figure, _path(options, subject.folder)))
     return 0
 
 
 def run_activations(options: argparse.Namespace) -> int:
     """The histograms."""
-    from ..latent import encode, mean_activations, shares
-    from ..view.embedding import draw_activations, save_figure
+    from ..latent import mean_activations
+    from ..view import save_png
+    from ..view.autoencoders import activations
 
-    experiment, model, folder = restored(options.run_folder, images=False)
-    codings = encode(model, experiment.samples)
-    means = mean_activations(codings)
-    low, high = (0.0, 1.0) if codings.min() >= 0 and codings.max() <= 1 else (None, None)
-    title = f"{model.name}: {codings.shape[1]} units, {len(codings):,} samples"
-    figure = draw_activations(
-        shares(codings, BINS, low, high),
-        shares(means, BINS, low),
-        float(means.mean()),
-        model.config.get("target"),
-        title=title,
-    )
+    subject = restored(options.run_folder, "images", "series", "characters")
+    means = mean_activations(subject.codings)
     print(
         f"mean activation {means.mean():.4g}; of the units {means.min():.4g} to {means.max():.4g}"
     )
-    print(save_figure(figure, _path(options, folder)))
+    print(save_png(activations(subject), _path(options, subject.folder)))
     return 0
 
 
 def run_look_alikes(options: argparse.Namespace) -> int:
     """Validation images, and the training images with the nearest codes."""
-    import numpy as np
-
-    from ..latent import CodingIndex, HashIndex, encode, hash_codes
     from ..view import save_png
-    from ..view.codings import look_alikes
+    from ..view.autoencoders import nearest_images, right_class
 
-    experiment, model, folder = restored(options.run_folder)
-    classes = classes_if_any(experiment, options.by)
-    hashing = hasattr(model, "hash")
-    codes, index = (hash_codes, HashIndex) if hashing else (encode, CodingIndex)
-    stock = codes(model, experiment.train[0])
-    shown = experiment.samples[: options.n]
-    rows, distances = index(stock).query(codes(model, shown), options.k)
-    note = "distance of codings"
-    if hashing:
-        note = f"{stock.shape[1]} bits, {len(np.unique(stock, axis=0)):,} different codes"
-    same, kinds = None, []
-    if classes:
-        kinds = [classes.names[i] for i in classes.shown[: options.n]]
-        same = classes.train[rows] == classes.shown[: options.n, None]
-        note += "; green: of the query's class, orange: of another"
-    sheet = look_alikes(
-        shown,
-        experiment.train[0][rows],
-        [[_distance(d) for d in row] for row in distances],
-        kinds,
-        same,
-        title=f"{model.name}: look-alikes among {len(stock):,} training images",
-        note=note,
-    )
-    if classes:
-        judged = experiment.samples[:JUDGED]
-        rows, _ = index(stock).query(codes(model, judged), options.k)
-        right = (classes.train[rows] == classes.shown[:JUDGED, None]).mean()
+    subject = restored(options.run_folder, "images", by=options.by)
+    sheet = nearest_images(subject, n=options.n, k=options.k)
+    if subject.classes:
+        right = right_class(subject, options.k)
         print(f"of the {options.k} nearest {right:.1%} are of the query's class")
-    print(save_png(sheet, _path(options, folder)))
+    print(save_png(sheet, _path(options, subject.folder)))
     return 0
-
-
-def _distance(value: Any) -> str:
-    """A distance in bits or as a number."""
-    if value.dtype.kind == "f":
-        return f"{value:.2f}"
-    return "1 bit" if value == 1 else f"{value} bits"
 
 
 def run_outliers(options: argparse.Namespace) -> int:
@@ -214,12 +159,12 @@ def run_outliers(options: argparse.Namespace) -> int:
     from ..view import save_png
     from ..view.codings import outliers
 
-    experiment, model, folder = restored(options.run_folder)
-    images, name = experiment.samples, _source(experiment)
+    subject = restored(options.run_folder, "images")
+    model, images, name = subject.model, subject.samples, subject.source
     if options.data:
         images, name = _other_images(options.data, images.shape[1:]), options.data
-    train = experiment.train[0]
-    usual = reconstruction_errors(train, reconstruct(model, train), options.error)
+    known = reconstruct(model, subject.train)
+    usual = reconstruction_errors(subject.train, known, options.error)
     limit = usage(threshold, usual, options.percentile)
     made = reconstruct(model, images)
     scores = reconstruction_errors(images, made, options.error)
@@ -231,7 +176,7 @@ def run_outliers(options: argparse.Namespace) -> int:
     sheet = outliers(
         images, made, scores, limit, shown=options.n, title=title, note=f"{note}; {told}"
     )
-    print(save_png(sheet, _path(options, folder)))
+    print(save_png(sheet, _path(options, subject.folder)))
     return 0
 
 
@@ -255,13 +200,15 @@ def run_arithmetic(options: argparse.Namespace) -> int:
     from ..latent import analogy, class_mean, decode, encode, index_of
     from ..view import save_png
     from ..view.codings import arithmetic
+    from ..view.subject import classes_of
 
-    experiment, model, folder = restored(options.run_folder)
-    labels, shown, names = find_classes(experiment, options.by)
+    subject = restored(options.run_folder, "images", by=options.by)
+    model = subject.model
+    labels, shown, names = usage(classes_of, subject.experiment, options.by)
     wanted = (options.to or options.remove, options.add, options.remove)
     to, add, remove = (usage(index_of, name, names) for name in wanted)
-    codings = encode(model, experiment.train[0])
-    images = experiment.samples[shown == to][: options.n]
+    codings = encode(model, subject.train)
+    images = subject.samples[shown == to][: options.n]
     centres = np.stack([class_mean(codings, labels, i) for i in (to, add, remove)])
     starts = np.concatenate([centres[:1], encode(model, images)]) if len(images) else centres[:1]
     ends = decode(model, analogy(codings, labels, add, remove, starts))
@@ -272,7 +219,7 @@ def run_arithmetic(options: argparse.Namespace) -> int:
         (names[to], names[add], names[remove]),
         title=f"{model.name}: {names[to]} + {names[add]} - {names[remove]}",
     )
-    print(save_png(sheet, _path(options, folder)))
+    print(save_png(sheet, _path(options, subject.folder)))
     return 0
 
 
@@ -284,14 +231,15 @@ def run_traverse(options: argparse.Namespace) -> int:
     from ..view import save_png
     from ..view.codings import traversals
 
-    experiment, model, folder = restored(options.run_folder)
-    images, which = experiment.samples, options.image
+    subject = restored(options.run_folder, "images")
+    model, images, which = subject.model, subject.samples, options.image
     if which is not None and not 0 <= which < len(images):
         raise UsageError(f"--image is from 0 to {len(images) - 1}, not {which}")
     carried = divergences(model, images)
     order = np.argsort(-carried, kind="stable")[: options.n].tolist()
-    factors = _factors(experiment)
-    shares, scores = _judged(model, experiment.dataset, factors) if factors else (None, [])
+    dataset = subject.experiment.dataset
+    factors = _factors(dataset)
+    shares, scores = _judged(model, dataset, factors) if factors else (None, [])
     names, captions = list(factors), []
     for j in order:
         caption = f"coding {j}: {carried[j]:.2f} nats"
@@ -321,13 +269,12 @@ def run_traverse(options: argparse.Namespace) -> int:
         title=f"{model.name}: each coding from {-FAR:g} to {FAR:g}",
         note="\n".join([*note, *scores]),
     )
-    print(save_png(sheet, _path(options, folder)))
+    print(save_png(sheet, _path(options, subject.folder)))
     return 0
 
 
-def _factors(experiment: Any) -> dict[str, Any]:
+def _factors(dataset: Any) -> dict[str, Any]:
     """What is known of the images: the factors that they were drawn from, or their labels."""
-    dataset = experiment.dataset
     if dataset is None or dataset.factors or dataset.labels is None:
         return {} if dataset is None else dict(dataset.factors)
     return {"label": dataset.labels}

@@ -44,28 +44,27 @@ def run(options: argparse.Namespace) -> int:
     """Rows between pairs, or a grid between four."""
     import numpy as np
 
-    from ..latent import bilinear, decode, encode, linear, spherical
+    from ..latent import decode, linear, spherical
     from ..view import save_png
-    from ..view.codings import square, walks
+    from ..view.autoencoders import interpolation
+    from ..view.codings import walks
 
     if options.steps < 2:
         raise UsageError("--steps must be at least 2: both ends are among them")
-    experiment, model, folder = restored(options.run_folder)
-    chosen = experiment.samples[_chosen(options, len(experiment.samples))]
-    codings, steps = encode(model, chosen), options.steps
-    title = f"{model.name}: {options.kind} interpolation of codings"
+    subject = restored(options.run_folder, "images")
+    model, steps = subject.model, options.steps
+    chosen = _chosen(options, len(subject.samples))
+    path = options.out or subject.folder / f"interpolation-{options.kind}.png"
     if options.kind == "bilinear":
-        grid = bilinear(codings.reshape(2, 2, -1), steps, steps).reshape(steps**2, -1)
-        made = decode(model, grid)
-        sheet = square(made.reshape(steps, steps, *made.shape[1:]), title=title)
-    else:
-        way = linear if options.kind == "linear" else spherical
-        ways = np.stack([way(a, b, steps) for a, b in codings.reshape(-1, 2, codings.shape[1])])
-        made = decode(model, ways.reshape(-1, codings.shape[1]))
-        ends = chosen.reshape(-1, 2, *chosen.shape[1:])
-        sheet = walks(ends, made.reshape(len(ends), steps, *made.shape[1:]), title=title)
-    path = options.out or folder / f"interpolation-{options.kind}.png"
-    print(save_png(sheet, path))
+        print(save_png(interpolation(subject, corners=chosen, side=steps), path))
+        return 0
+    way = linear if options.kind == "linear" else spherical
+    codings = subject.codings[chosen]
+    ways = np.stack([way(a, b, steps) for a, b in codings.reshape(-1, 2, codings.shape[1])])
+    made = decode(model, ways.reshape(-1, codings.shape[1]))
+    ends = subject.samples[chosen].reshape(-1, 2, *subject.samples.shape[1:])
+    title = f"{model.name}: {options.kind} interpolation of codings"
+    print(save_png(walks(ends, made.reshape(len(ends), steps, *made.shape[1:]), title=title), path))
     return 0
 
 

@@ -71,9 +71,10 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--seeds must be at least 2: one tells nothing of the spread")
     names = ("labels", "frozen_epochs", "epochs", "batch_size", "optimizer", "learning_rate")
     plan = usage(Plan, **{name: getattr(options, name) for name in (*names, "hidden")})
-    experiment, model, folder = restored(options.run_folder)
-    train, valid = usage(find_data, experiment, options.task)
-    path = options.out or folder / f"pretrain-{options.task}-{plan.labels}.png"
+    subject = restored(options.run_folder, "images")
+    model = subject.model
+    train, valid = usage(find_data, subject.experiment, options.task)
+    path = options.out or subject.folder / f"pretrain-{options.task}-{plan.labels}.png"
     common = {"model": model.name, "weights": digest(model), "task": options.task, **asdict(plan)}
     results = Results(path.with_suffix(".json"), common)
     missing = [seed for seed in range(options.seeds) if str(seed) not in results.rows]

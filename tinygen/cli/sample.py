@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """A plate of new images; or originals and reconstructions, in pairs of rows."""
     from ..training.experiment import restore
     from ..view import plate, save_png
-    from ..view.epochs import SHOWN
+    from ..view.plate import SHOWN
 
     experiment, folder = restore(options.run_folder)
     model: Any = experiment.model
@@ -81,12 +81,12 @@ def _reconstructions(model: Any, samples: Any, path: Path) -> Path:
 
     from ..latent import reconstruct
     from ..view import plate, save_png
-    from ..view.epochs import SHOWN
+    from ..view.plate import SHOWN
     from ..view.sequences import draw_sequences
 
     made = reconstruct(model, samples)
     if model.kind != "images":
-        return draw_sequences(model, samples, made, path)
+        return save_png(draw_sequences(model, samples, made), path)
     rows, captions = [], []
     for start in range(0, len(samples), SHOWN):
         for caption, part in (("original", samples), ("reconstruction", made)):

@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         return _show(wanted)
     from ..training import Run
 
-    require("tomli_w", "matplotlib")  # not only when the figures are drawn
+    require("tomli_w", "matplotlib", "sklearn")  # not only when the figures are drawn
     folder = Path(options.out) if options.out else _free(Path("runs") / options.name)
     Run.check_free(folder)  # before the data is loaded, which may take a while
     experiment = Experiment.build(wanted)
@@ -100,7 +100,7 @@ def run_resume(options: argparse.Namespace) -> int:
     """tinygen resume."""
     from ..training.experiment import Experiment, reopen
 
-    require("tomli_w", "matplotlib")
+    require("tomli_w", "matplotlib", "sklearn")
     run, checkpoint = reopen(options.folder, options.epochs)
     experiment = Experiment.build(run.config)
     trainer = experiment.trainer([_plates(experiment)])
@@ -148,7 +148,7 @@ def _train(experiment: Any, trainer: Any) -> int:
     """Train to the end, draw the figures, say where everything is."""
     from ..training import Interrupted
     from ..training.checkpoint import trained
-    from ..view import draw_figures
+    from ..view import Subject, draw_figures
 
     folder = trainer.run.folder
     if not trainer.done:
@@ -167,7 +167,7 @@ def _train(experiment: Any, trainer: Any) -> int:
         return 128 + stopped.signal_number
     experiment.model.to(device="cpu")
     print("\npictures:")
-    for path in draw_figures(experiment.model, experiment.samples, rows, folder):
+    for path in draw_figures(Subject(experiment, folder, rows)):
         print(f"  {path}")
     print(f"model:\n  {trained(folder)}")
     return 0

@@ -26,6 +26,7 @@ def tsne(codings: Array, *, perplexity: float | None = None, seed: int = 0) -> A
     """
     require("sklearn")
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     n = len(codings)
     if codings.ndim != 2 or n < 4:
@@ -35,8 +36,10 @@ def tsne(codings: Array, *, perplexity: float | None = None, seed: int = 0) -> A
     perplexity = min(PERPLEXITY, n / 3) if perplexity is None else perplexity
     if not 0 < perplexity < n:
         raise ValueError(f"tsne: perplexity must be above 0 and below {n}, not {perplexity}")
-    flat = codings.shape[1] < 2  # then there are no two principal axes to start from
-    fitted = TSNE(
-        perplexity=perplexity, init="random" if flat else "pca", random_state=seed
-    ).fit_transform(codings)
+    flat = (
+        codings.shape[1] < 2 or not np.ptp(codings, axis=0).any()
+    )  # no principal axes to start from
+    start = "random" if flat else "pca"
+    with threadpool_limits(1):  # its threads spin: two on busy cores are ten times slower than one
+        fitted = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(codings)
     return cast(Array, fitted.astype(np.float32))

@@ -30,6 +30,11 @@ class HashIndex:
     def __len__(self) -> int:
         return len(self.codes)
 
+    @property
+    def different(self) -> int:
+        """How many different codes there are."""
+        return len(np.unique(self.codes, axis=0))
+
     def query(self, bits: Array, k: int) -> tuple[Array, Array]:
         """The rows of the k nearest codes and their distances, both (m, k); ties in their order.
 

@@ -72,6 +72,7 @@ class Model(Module):
     recipes: ClassVar[Mapping[str, Recipe]] = {"text": Recipe()}  # the first is the default
     figures: ClassVar[tuple[str, ...]] = ()  # pictures that a run draws; see tinygen.view.figures
     validation_batch: ClassVar[int] = 1000  # matters where the loss is no mean over samples
+    kind: str = "images"  # what samples are, or "series" or "characters"; pictures show them so
     padded: ClassVar[bool] = False  # takes sequences with NaN after their last step
     config: dict[str, Any]
     preset: str | None = None
@@ -112,8 +113,7 @@ class Autoencoder(Model):
         loss: function of (prediction, target).
     """
 
-    figures: ClassVar[tuple[str, ...]] = ("reconstructions", "curves")
-    kind: str = "images"  # what samples are, or "series" or "characters"; pictures show them so
+    figures: ClassVar[tuple[str, ...]] = ("reconstructions", "tsne", "curves")
 
     def __init__(self, encoder: Module, decoder: Module, loss: Callable[..., Tensor]) -> None:
         self.encoder, self.decoder, self.criterion = encoder, decoder, loss

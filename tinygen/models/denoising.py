@@ -33,7 +33,7 @@ class DenoisingAutoencoder(Autoencoder):
     """
 
     name = "denoising-ae"
-    figures = ("denoising", "reconstructions", "curves")
+    figures = ("denoising", "reconstructions", "tsne", "curves")
     recipes = {
         "gaussian": Recipe(options={"learning_rate": 1.0}),
         "dropout": Recipe(options={"learning_rate": 1.0}, config={"noise": "dropout"}),

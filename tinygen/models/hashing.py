@@ -34,7 +34,7 @@ class HashingAutoencoder(Autoencoder):
     """
 
     name = "hashing-ae"
-    figures = ("look-alikes", "reconstructions", "curves")
+    figures = ("look-alikes", "reconstructions", "tsne", "curves")
     recipes = {"ed2": Recipe(optimizer="nadam", options=KERAS_2)}
 
     def __init__(

@@ -21,7 +21,7 @@ class LinearAutoencoder(Autoencoder):
     """
 
     name = "linear-ae"
-    figures = ("projection", "reconstructions", "curves")
+    figures = ("projection", "reconstructions", "tsne", "curves")
     recipes = {
         # 20 epochs at rate 0.1 end far above the optimum; see "text"
         "ed2": Recipe("plane", 2000, 32, "sgd", {"learning_rate": 0.5}, None, None),

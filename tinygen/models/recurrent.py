@@ -181,7 +181,7 @@ class RecurrentAutoencoder(Autoencoder):
 
 
 class GRUAutoencoder(RecurrentAutoencoder):
-    """The same with gated recurrent units (Cho et al. 2014). Arguments as for LSTMs."""
+    """Gated recurrent units in place of LSTMs (Cho et al. 2014), with the same arguments."""
 
     name = "gru-ae"
     layer = GRU

@@ -20,7 +20,7 @@ class SparseAutoencoder(Autoencoder):
     ActivityRegularizer for the penalty.
     """
 
-    figures = ("activations", "reconstructions", "curves")
+    figures = ("activations", "reconstructions", "tsne", "curves")
 
     def __init__(
         self,
@@ -59,7 +59,9 @@ class SparseAutoencoder(Autoencoder):
 
 
 class SparseL1Autoencoder(SparseAutoencoder):
-    """Penalty: l1 times the sum of the codings' absolute values, mean over the batch.
+    """Many codings, most of them near 0 by an L1 penalty.
+
+    Penalty: l1 times the sum of the codings' absolute values, mean over the batch.
 
     Source: Géron, chapter 17. The third edition's weight is 1e-4.
 
@@ -98,7 +100,9 @@ class SparseL1Autoencoder(SparseAutoencoder):
 
 
 class SparseKLAutoencoder(SparseAutoencoder):
-    """Penalty: weight / n times the sum over the codings of KL(p, q) + KL(1 - p, 1 - q).
+    """Many codings, each active about as often as a target says.
+
+    Penalty: weight / n times the sum over the codings of KL(p, q) + KL(1 - p, 1 - q).
 
     p is the target, q the mean of a coding over the batch of n samples (Ng 2011, "Sparse
     autoencoder"; Géron, chapter 17). This is no mean over samples: a larger batch has a smaller

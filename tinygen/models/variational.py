@@ -41,7 +41,7 @@ class VariationalAutoencoder(Autoencoder):
     """
 
     name = "vae"
-    figures = ("samples", "interpolation", "reconstructions", "curves")
+    figures = ("samples", "interpolation", "reconstructions", "tsne", "curves")
     recipes = {
         "text": Recipe("fashion-mnist", 50, 128, "rmsprop", KERAS_2),
         "ed2": Recipe("fashion-mnist", 25, 128, "rmsprop", KERAS_2),

@@ -9,5 +9,15 @@ from .epochs import Plates
 from .figures import FIGURES, draw_figures
 from .plate import plate, save_png, to_pixels
 from .report import write_report
+from .subject import Subject
 
-__all__ = ["FIGURES", "Plates", "draw_figures", "plate", "save_png", "to_pixels", "write_report"]
+__all__ = [
+    "FIGURES",
+    "Plates",
+    "Subject",
+    "draw_figures",
+    "plate",
+    "save_png",
+    "to_pixels",
+    "write_report",
+]

@@ -1,55 +1,79 @@
-"""The chapter's figures of its autoencoders. The first line of each docstring is its caption."""
+"""The chapter's figures of its autoencoders. How a docstring begins is the caption."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backend import Array
 from ..config import no_grad
 from ..core import Tensor
-from ..latent import (
-    HashIndex,
-    bilinear,
-    decode,
-    encode,
-    hash_codes,
-    mean_activations,
-    reconstruct,
-    shares,
-)
+from ..latent import HashIndex, bilinear, decode, reconstruct, tsne
 from ..nn import Dropout, GaussianNoise
 from ..ops.random import Random
 from .codings import look_alikes, square
-from .embedding import draw_activations, save_figure
-from .epochs import SHOWN
-from .plate import plate, save_png
+from .embedding import draw_activations, draw_map
+from .plate import SHOWN, plate
+from .sequences import small_curves
+from .subject import Subject
 
-BINS = 25  # of a histogram of activations
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL import Image
+
 SIDE = 7  # images of a side of the grid between four codings
 SAMPLES = 50
-NEAREST = 8
+QUERIES, NEAREST = 8, 9
+JUDGED = 500  # at most, to tell how much of what is found is of the right class
 AMONG = 100  # images that the corners of the grid are chosen from
+MAPPED = 1000  # samples on a map
 
 
-def denoising(model: Any, images: Array, rows: Sequence[Any], folder: Path) -> Path | None:
+def codings_map(
+    subject: Subject, *, n: int = MAPPED, perplexity: float | None = None, seed: int = 0
+) -> Figure:
+    """A map by t-SNE, on which near each other is what has similar codings. Two codings need no
+    t-SNE to be a map.
+
+    Args:
+        subject: of images or series.
+        n: the most samples to draw.
+        perplexity: see `tinygen.latent.tsne`.
+        seed: likewise.
+    """
+    subject.need("images", "series", least=4)
+    codings, samples = subject.codings[:n], subject.samples[:n]
+    plane = codings.shape[1] == 2
+    points = codings if plane else lying(tsne(codings, perplexity=perplexity, seed=seed))
+    thumbnails = samples if subject.kind == "images" else small_curves(samples)
+    classes = subject.classes
+    labels, names = (classes.shown[:n], classes.names) if classes else (None, ())
+    what = "the two codings" if plane else f"t-SNE of the {codings.shape[1]} codings"
+    title = f"{subject.model.name}: {what} of {len(points):,} samples of {subject.source}"
+    return draw_map(points, thumbnails, labels, names, title=title)
+
+
+def lying(points: Array) -> Array:
+    """Points that are more wide than high, by turning a map whose directions mean nothing."""
+    width, height = np.ptp(points, axis=0)
+    return points if width >= height else np.asarray(points[:, ::-1] * (-1, 1))
+
+
+def denoising(subject: Subject) -> Image.Image:
     """Clean images, the same with the noise of training, and what the model makes of those.
 
     The noise is drawn by the model's own layer. Dropout makes what it leaves brighter, as much as
     is needed to keep the mean; here such pixels are shown as they were.
     """
-    if images.ndim < 3:
-        return None
+    subject.need("images")
+    model, clean = subject.model, subject.samples[:SHOWN]
     layer = next(m for m in model.modules() if isinstance(m, (GaussianNoise, Dropout)))
-    clean = images[:SHOWN]
     noisy = with_noise(layer, clean)
     shown = noisy * (1 - layer.rate) if isinstance(layer, Dropout) else noisy
     parts = [clean, shown, reconstruct(model, noisy)]
-    sheet = plate(np.concatenate(parts), len(clean), captions=["clean", "noisy", "restored"])
-    return save_png(sheet, folder / "denoising.png")
+    return plate(np.concatenate(parts), len(clean), captions=["clean", "noisy", "restored"])
 
 
 def with_noise(layer: GaussianNoise | Dropout, x: Array) -> Array:
@@ -61,61 +85,89 @@ def with_noise(layer: GaussianNoise | Dropout, x: Array) -> Array:
     return np.asarray(noisy)
 
 
-def activations(model: Any, images: Array, rows: Sequence[Any], folder: Path) -> Path | None:
-    """How active the codings are, each for each image and each on average: few are far from 0.
+def activations(subject: Subject) -> Figure:
+    """How active the codings are: left all of all samples, right the mean of each over the samples.
 
-    Where the penalty has a target for the average, it is marked.
+    Where the penalty has a target for the mean, it is marked.
     """
-    codings = encode(model, images)
-    means = mean_activations(codings)
-    target = model.config.get("target")
-    inside = codings.min() >= 0 and codings.max() <= 1  # those of a sigmoid
-    most = 1.1 * float(max(means.max(), target or 0.0))
-    figure = draw_activations(
-        shares(codings, BINS, *((0.0, 1.0) if inside else ())),
-        shares(means, BINS, *((0.0, most) if inside and most else ())),
-        float(means.mean()),
-        target,
-        title=f"{model.name}: {codings.shape[1]} codings, {len(codings):,} samples",
+    subject.need("images", "series", "characters")
+    codings = subject.codings
+    title = f"{subject.model.name}: {codings.shape[1]} codings of {len(codings):,} samples"
+    return draw_activations(codings, subject.model.config.get("target"), title=title)
+
+
+def nearest_images(subject: Subject, *, n: int = QUERIES, k: int | None = None) -> Image.Image:
+    """Images, and beside each the training images whose codes are nearest to its own.
+
+    Args:
+        subject: of images.
+        n: how many to look up.
+        k: how many to find of each; by default a few, as many as there are.
+    """
+    subject.need("images")
+    k = min(NEAREST, len(subject.train)) if k is None else k
+    rows, distances = subject.nearest(n, k)
+    note, kinds, same, classes = "distances of codings", [], None, subject.classes
+    if isinstance(subject.index, HashIndex):
+        note = f"by how many of {subject.index.width} bits their codes differ; there are "
+        note += f"{subject.index.different:,} different codes"
+    if classes:
+        kinds = [classes.names[i] for i in classes.shown[:n]]
+        same = classes.train[rows] == classes.shown[:n, None]
+        judged = min(JUDGED, len(subject.samples))
+        note += f"\ngreen: of the image's class, orange: of another; for {judged} images "
+        note += f"{right_class(subject, k):.1%} of what is found is of the right class"
+    return look_alikes(
+        subject.samples[:n],
+        subject.train[rows],
+        [[_distance(d) for d in row] for row in distances],
+        kinds,
+        same,
+        title=f"{subject.model.name}: look-alikes among {len(subject.train):,} images",
+        note=note,
     )
-    return save_figure(figure, folder / "activations.png")
 
 
-def hash_look_alikes(model: Any, images: Array, rows: Sequence[Any], folder: Path) -> Path | None:
-    """Images, and those among all others whose codes differ from theirs in the fewest bits."""
-    queries, others = images[:SHOWN], images[SHOWN:]
-    if images.ndim < 3 or not len(others):
-        return None
-    bits = hash_codes(model, others)
-    found, distances = HashIndex(bits).query(hash_codes(model, queries), min(NEAREST, len(others)))
-    sheet = look_alikes(
-        queries,
-        others[found],
-        [["1 bit" if d == 1 else f"{d} bits" for d in row] for row in distances],
-        title=f"{model.name}: look-alikes among {len(others):,} images",
-        note=f"by the bits in which their codes differ, of {bits.shape[1]}",
-    )
-    return save_png(sheet, folder / "look-alikes.png")
+def _distance(value: np.generic) -> str:
+    """A distance in bits or as a number."""
+    if value.dtype.kind == "f":
+        return f"{value:.2f}"
+    return "1 bit" if value == 1 else f"{value} bits"
 
 
-def samples(model: Any, images: Array, rows: Sequence[Any], folder: Path) -> Path | None:
+def right_class(subject: Subject, k: int) -> float:
+    """The share of the k look-alikes of many samples that are of the sample's class."""
+    classes = subject.classes
+    assert classes is not None
+    rows, _ = subject.nearest(JUDGED, k)
+    return float((classes.train[rows] == classes.shown[:JUDGED, None]).mean())
+
+
+def samples(subject: Subject) -> Image.Image:
     """New images, decoded from codings that were drawn from the prior."""
-    if images.ndim < 3:
-        return None
+    subject.need("images")
     with no_grad():
-        made = model.eval().sample(SAMPLES, rng=Random(0, "figures/samples")).numpy()
-    return save_png(plate(made, SHOWN), folder / "samples.png")
+        made = subject.model.eval().sample(SAMPLES, rng=Random(0, "figures/samples")).numpy()
+    return plate(made, SHOWN)
 
 
-def interpolation(model: Any, images: Array, rows: Sequence[Any], folder: Path) -> Path | None:
-    """Decoded codings on a grid between those of four unlike images, which are in the corners."""
-    if images.ndim < 3 or len(images) < 4:
-        return None
-    codings = encode(model, images[:AMONG])
-    corners = codings[far_apart(codings, 4)].reshape(2, 2, -1)
-    grid = bilinear(corners, SIDE, SIDE).reshape(SIDE * SIDE, -1)
-    made = decode(model, grid)
-    return save_png(square(made.reshape(SIDE, SIDE, *made.shape[1:])), folder / "interpolation.png")
+def interpolation(
+    subject: Subject, *, corners: Sequence[int] | None = None, side: int = SIDE
+) -> Image.Image:
+    """What is decoded on the way between the codings of four images, which are framed.
+
+    Args:
+        subject: of images.
+        corners: the four, by row; by default such as are unlike each other.
+        side: images of a side of the grid.
+    """
+    subject.need("images", least=4)
+    if corners is None:
+        corners = far_apart(subject.codings[:AMONG], 4)
+    codings = subject.codings[np.asarray(corners)].reshape(2, 2, -1)
+    made = decode(subject.model, bilinear(codings, side, side).reshape(side * side, -1))
+    title = f"{subject.model.name}: between four images of {subject.source}"
+    return square(made.reshape(side, side, *made.shape[1:]), title=title)
 
 
 def far_apart(codings: Array, k: int) -> list[int]:

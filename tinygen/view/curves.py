@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..backend import Array
-from ..models import Model
 from .axes import BLUE, GREEN, GREY, ORANGE, side_by_side
+from .subject import Subject
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FEW = 20  # values that get a dot each
 FAR = 20  # values further apart than this factor are drawn on a logarithmic axis
@@ -52,10 +53,11 @@ def stage_starts(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [b for a, b in pairwise(rows) if a["stage"] != b["stage"]]
 
 
-def curves(model: Model, images: Array, rows: Sequence[Any], folder: Path) -> Path:
+def curves(subject: Subject) -> Figure:
     """Losses, and other figures of validation, by epoch; a line where a stage begins."""
     from matplotlib.ticker import MaxNLocator
 
+    name, rows = subject.model.name, subject.rows
     groups, starts = grouped(rows), stage_starts(rows)
     figure, axes = side_by_side(len(groups))
     for axis, group in zip(axes, groups, strict=True):
@@ -70,9 +72,8 @@ def curves(model: Model, images: Array, rows: Sequence[Any], folder: Path) -> Pa
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(frameon=False)
     stages = " | ".join(row["stage"] for row in [*rows[:1], *starts])
-    axes[0].set_title(f"{model.name}: {stages}" if starts else model.name, loc="left")
-    figure.savefig(folder / "curves.png", dpi=120)
-    return folder / "curves.png"
+    axes[0].set_title(f"{name}: {stages}" if starts else name, loc="left")
+    return figure
 
 
 def spans_far(group: Sequence[Curve]) -> bool:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backend import Array
+from ..latent import mean_activations, shares
 from .axes import BLUE, GREY, ORANGE, side_by_side
 from .plate import to_pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BINS = 25  # of a histogram
+BLACK = 32  # grey images of which most pixels are below it have a black background
 ROOM = 0.055  # between the middles of two thumbnails, as a part of the map
 THUMBNAIL = 0.042  # a thumbnail's longer side
 TEN = (
@@ -48,10 +50,10 @@ def draw_map(
         some = places[kinds == kind]
         if len(some):
             label = names[kind] if names else None
-            axis.scatter(*some.T, s=9, color=color, alpha=0.55, linewidths=0, label=label)
+            axis.scatter(*some.T, s=14, color=color, alpha=0.6, linewidths=0, label=label)
     pixels = to_pixels(images)
-    if images.ndim == 3 or images.shape[-1] == 1:
-        pixels = 255 - pixels  # grey: dark on light paper
+    if (images.ndim == 3 or images.shape[-1] == 1) and np.median(pixels) < BLACK:
+        pixels = 255 - pixels  # dark on light paper
     for i in with_room(places):
         _thumbnail(axis, pixels[i], places[i], colors[kinds[i]])
     low, high = places.min(axis=0) - THUMBNAIL, places.max(axis=0) + THUMBNAIL
@@ -60,7 +62,7 @@ def draw_map(
     axis.set_title(title, loc="left", fontsize=13)
     if names:
         legend = axis.legend(
-            frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=3, fontsize=11
+            frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2.5, fontsize=11
         )
         for handle in legend.legend_handles:
             handle.set_alpha(1)
@@ -94,29 +96,23 @@ def _thumbnail(axis: Any, pixels: Array, place: Array, color: str) -> None:
     axis.add_patch(frame)
 
 
-def draw_activations(
-    all_shares: tuple[Array, Array],
-    mean_shares: tuple[Array, Array],
-    mean: float,
-    target: float | None = None,
-    *,
-    title: str = "",
-) -> Figure:
+def draw_activations(codings: Array, target: float | None = None, *, title: str = "") -> Figure:
     """Two histograms, of all activations and of the mean activation of each unit.
 
     Args:
-        all_shares: shares and edges of the bins, as from `tinygen.latent.shares`.
-        mean_shares: likewise, of the units' means.
-        mean: over everything.
+        codings: (n, units).
         target: the mean activation that training aimed at, if it did.
         title: a line on top.
     """
+    means = mean_activations(codings)
+    mean, most = float(means.mean()), 1.1 * float(max(means.max(), target or 0.0))
+    inside = codings.min() >= 0 and codings.max() <= 1  # those of a sigmoid
     figure, axes = side_by_side(2)
-    whats = ("activation", "mean activation of a unit")
-    wholes = ("all activations", "units")
-    for axis, (height, edges), what, whole in zip(
-        axes, (all_shares, mean_shares), whats, wholes, strict=True
+    for axis, values, high, what, whole in (
+        (axes[0], codings, 1.0, "activation", "all activations"),
+        (axes[1], means, most, "mean activation of a unit", "units"),
     ):
+        height, edges = shares(values, BINS, *((0.0, high) if inside and high else ()))
         axis.bar(
             edges[:-1],
             100 * height,
@@ -133,10 +129,3 @@ def draw_activations(
         axis.legend(frameon=False)
     axes[0].set_title(title, loc="left")
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure, and give back where."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, bbox_inches="tight", pad_inches=0.12)
-    return path

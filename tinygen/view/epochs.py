@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backend import Array
 from ..latent import reconstruct
-from ..models import Autoencoder, Model
+from ..models import Autoencoder
 from ..training import Callback, Trainer
-from .plate import plate, save_png
+from .plate import SHOWN, plate, save_png
 from .sequences import MOST, draw_sequences
+from .subject import Subject, Unfit
 
-SHOWN = 10  # images in a row of a plate
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL import Image
 
 
 class Plates(Callback):
@@ -32,32 +35,30 @@ class Plates(Callback):
             if model.kind == "images":
                 save_png(plate(made, SHOWN, scale=1, gap=0), path)
             else:
-                draw_sequences(model, self.images, made, path)
+                save_png(draw_sequences(model, self.images, made), path)
 
 
-def by_epoch(model: Model, images: Array, rows: Sequence[Any], folder: Path) -> Path | None:
-    """Originals on top, below them the reconstructions of a few epochs, the last at the bottom.
-
-    Of sequences, only the last ones.
-    """
+def by_epoch(subject: Subject) -> Image.Image | Figure:
+    """Originals and reconstructions: of images after a few epochs, of sequences after the last."""
     from PIL import Image
 
-    if isinstance(model, Autoencoder) and model.kind != "images":
-        made = reconstruct(model, images[:MOST])
-        return draw_sequences(model, images[:MOST], made, folder / "reconstructions.png")
-    drawn = [(row["epoch"], sample_of(folder, row)) for row in rows]
+    subject.need("images", "series", "characters")
+    model, originals = subject.model, subject.samples[:SHOWN]
+    if subject.kind != "images":
+        return draw_sequences(
+            model, subject.samples[:MOST], reconstruct(model, subject.samples[:MOST])
+        )
+    drawn = [(row["epoch"], sample_of(subject.folder, row)) for row in subject.rows]
     drawn = [(epoch, path) for epoch, path in drawn if path.exists()]
-    if images.ndim < 3 or not drawn:
-        return None
-    originals = images[:SHOWN]
+    if not drawn:
+        raise Unfit(f"{subject.folder}: there are no pictures of its epochs")
     strips, captions = [_strip(plate(originals, SHOWN, scale=1, gap=0), originals)], ["original"]
     for number in sorted({round(i) for i in np.geomspace(1, len(drawn), 7)}):
         epoch, path = drawn[number - 1]
         with Image.open(path) as picture:
             strips.append(_strip(picture, originals))
         captions.append(f"epoch {epoch}")
-    sheet = plate(np.concatenate(strips), len(originals), captions=captions)
-    return save_png(sheet, folder / "reconstructions.png")
+    return plate(np.concatenate(strips), len(originals), captions=captions)
 
 
 def sample_of(folder: Path, row: Mapping[str, Any]) -> Path:

@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ..backend import Array
-from ..models import Model
-from .autoencoders import activations, denoising, hash_look_alikes, interpolation, samples
+from .autoencoders import (
+    activations,
+    codings_map,
+    denoising,
+    interpolation,
+    nearest_images,
+    samples,
+)
 from .curves import curves
 from .epochs import by_epoch
+from .plate import save_png
 from .projection import projection
+from .subject import Subject, Unfit
 
-FIGURES: dict[str, Callable[[Any, Array, Sequence[Any], Path], Path | None]] = {
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+FIGURES: Mapping[str, Callable[[Subject], Image.Image | Figure]] = {
+    "projection": projection,
     "denoising": denoising,
     "activations": activations,
-    "look-alikes": hash_look_alikes,
+    "look-alikes": nearest_images,
     "samples": samples,
     "interpolation": interpolation,
     "reconstructions": by_epoch,
+    "tsne": codings_map,
     "curves": curves,
-    "projection": projection,
 }
 
 
-def draw_figures(
-    model: Model, images: Array, rows: Sequence[dict[str, Any]], folder: Path
-) -> list[Path]:
-    """The figures of the model that its data allows; returns their paths.
+def draw_figures(subject: Subject) -> list[Path]:
+    """The figures of the model that its data allows, in the folder of its run; returns their paths.
 
-    Args:
-        model: trained.
-        images: samples that it was not trained on, or points.
-        rows: the metrics of its run, by epoch.
-        folder: of the run.
+    A run that has not done an epoch yet has none. t-SNE needs scikit-learn.
     """
-    drawn = [FIGURES[name](model, images, rows, folder) for name in model.figures] if rows else []
-    return [path for path in drawn if path is not None]
+    paths = []
+    for name in subject.model.figures if subject.rows else ():
+        try:
+            picture = FIGURES[name](subject)
+        except Unfit:
+            continue
+        paths.append(save_png(picture, subject.folder / f"{name}.png"))
+    return paths

@@ -12,8 +12,11 @@ import numpy as np
 from ..backend import Array
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from PIL import Image
 
+SHOWN = 10  # images in a row, of a figure
+DPI = 120  # of what matplotlib draws
 PAPER, INK = 255, (90, 90, 96)
 CAPTION = 15  # pixels of a letter's height, at scale 1
 
@@ -84,8 +87,11 @@ def plate(
     return sheet
 
 
-def save_png(picture: Image.Image, path: Path) -> Path:
-    """Write a picture, and give back where."""
+def save_png(picture: Image.Image | Figure, path: Path) -> Path:
+    """Write a picture, whichever library drew it, and give back where."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, optimize=True)
+    if hasattr(picture, "savefig"):
+        picture.savefig(path, dpi=DPI, bbox_inches="tight", pad_inches=0.12)
+    else:
+        picture.save(path, optimize=True)
     return path

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backend import Array
-from ..config import no_grad
-from ..models import Autoencoder, Model
+from ..latent import decode
 from .axes import BLUE, GREY, ORANGE, side_by_side
+from .subject import Subject, Unfit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST = 300  # points that are drawn
 
 
-def projection(model: Model, points: Array, rows: Sequence[Any], folder: Path) -> Path | None:
+def projection(subject: Subject) -> Figure:
     """Points in three dimensions with the plane found, and their codings in two."""
-    if points.ndim != 2 or points.shape[1] != 3:
-        return None
-    assert isinstance(model, Autoencoder)
-    points = points[:MOST]
-    with no_grad():
-        codings = model.eval().encode(points).numpy()
-        made = model.decode(codings).numpy()
+    subject.need("points")
+    sides = subject.samples.shape[1]
+    if sides != 3:
+        raise Unfit(f"{subject.folder}: the points have {sides} dimensions, the figure needs 3")
+    points, codings = subject.samples[:MOST], subject.codings[:MOST]
+    made = decode(subject.model, codings)
     flat = codings.shape[1] > 1
     figure, axes = side_by_side(2, {"projection": "3d"})
     space, plane = axes
@@ -34,22 +34,22 @@ def projection(model: Model, points: Array, rows: Sequence[Any], folder: Path) -
         space.plot(*np.stack([a, b]).T, color=GREY, linewidth=0.6)
     if flat:
         space.plot_surface(*_sheet(made), color=ORANGE, alpha=0.15, shade=False)
-    space.set_box_aspect((4, 3, 2.2), zoom=0.95)
+    space.set_box_aspect((4, 3, 2.2), zoom=1.03)
     space.view_init(elev=22, azim=-65)
     space.locator_params(nbins=4)
     space.set(xlabel="x1", ylabel="x2", zlabel="x3")
-    space.legend(frameon=False, loc="upper left", bbox_to_anchor=(-0.1, 1.02))
+    space.legend(frameon=False, loc="upper left", bbox_to_anchor=(-0.05, 1.02), ncols=2)
     space.set_title("data in 3-D and the plane found" if flat else "data in 3-D", loc="left")
     second = codings[:, 1] if flat else np.zeros(len(codings))
     plane.scatter(codings[:, 0], second, color=BLUE, s=14)
     plane.set(xlabel="coding 1")
     if flat:
-        plane.set(ylabel="coding 2", aspect="equal")
+        plane.set(ylabel="coding 2")
+        plane.set_aspect("equal", adjustable="datalim")
     else:
         plane.set(yticks=[])
     plane.set_title("codings in 2-D" if flat else "codings", loc="left")
-    figure.savefig(folder / "projection.png", dpi=120)
-    return folder / "projection.png"
+    return figure
 
 
 def _sheet(points: Array) -> tuple[Array, Array, Array]:

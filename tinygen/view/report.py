@@ -24,8 +24,10 @@ from ..training.settings import FROM_DATA, TABLES, recipe_settings
 from .chart import line_chart
 from .curves import Curve, grouped, stage_starts
 from .figures import FIGURES, draw_figures
+from .subject import Subject
 
 TITLES = {"config": "Model", "data": "Data", "training": "Training", "options": "Optimiser"}
+HEADINGS = {"tsne": "Map of the codings"}  # others are the name of the figure
 UNSET = "-"
 
 
@@ -70,7 +72,7 @@ def write_report(source: str | Path, out: str | Path | None = None) -> Path:
         source: the folder of a run, or a checkpoint in it.
         out: the file to write; by default report.html in the folder.
     """
-    require("jinja2", "matplotlib")
+    require("jinja2", "matplotlib", "sklearn")
     import jinja2
 
     run = Run.open(folder_of(source))
@@ -259,8 +261,7 @@ def _pictures(
     if experiment is None:
         paths = [run.folder / f"{name}.png" for name in names]
     else:
-        model = experiment.model
-        paths = draw_figures(model, experiment.samples, rows, run.folder)
+        paths = draw_figures(Subject(experiment, run.folder, rows))
     return [_picture(path) for path in paths if path.stem in names and path.is_file()]
 
 
@@ -272,7 +273,7 @@ def _picture(path: Path) -> Picture:
     with Image.open(io.BytesIO(data)) as picture:
         width, height = picture.size
     caption = (inspect.getdoc(FIGURES[path.stem]) or "").split("\n\n")[0].replace("\n", " ")
-    title = path.stem.replace("-", " ").capitalize()
+    title = HEADINGS.get(path.stem, path.stem.capitalize())
     return Picture(title, caption, base64.b64encode(data).decode(), width, height)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,23 +14,27 @@ from ..backend import Array
 from ..data import as_text
 from ..models import Autoencoder
 from .axes import BLUE, GREY, ORANGE
-from .plate import save_png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL import Image
 
 MOST = 20  # sequences on a picture
 COLUMNS = 5  # panels of series in a row
 LETTER, LINE, PAIR = 16, 21, 56  # pixels: of a letter, a line, a line with its reconstruction
 MARK = "#fbe3d4"
+SMALL, STROKE = (80, 112), 5  # height and width of a small curve, and how thick it is
 
 
-def draw_sequences(model: Autoencoder, x: Array, made: Array, path: Path) -> Path:
+def draw_sequences(model: Autoencoder, x: Array, made: Array) -> Figure | Image.Image:
     """Sequences with what the model makes of them, as the model's kind asks for."""
     if model.kind == "series":
-        return draw_series(x, path, made)
+        return draw_series(x, made)
     alphabet = model.config["alphabet"]
-    return draw_text(as_text(x, alphabet), path, as_text(made, alphabet))
+    return draw_text(as_text(x, alphabet), as_text(made, alphabet))
 
 
-def draw_series(series: Array, path: Path, made: Array | None = None) -> Path:
+def draw_series(series: Array, made: Array | None = None) -> Figure:
     """A panel for each series (n, steps, features), with its reconstruction over it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -52,12 +57,10 @@ def draw_series(series: Array, path: Path, made: Array | None = None) -> Path:
     if made is not None:
         names = ["series", "reconstruction"]
         figure.legend(lines, names, loc="outside upper left", ncols=2, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    return path
+    return figure
 
 
-def draw_text(lines: Sequence[str], path: Path, made: Sequence[str]) -> Path:
+def draw_text(lines: Sequence[str], made: Sequence[str]) -> Image.Image:
     """Lines of text, under each its reconstruction, in which what differs is marked."""
     from matplotlib import get_data_path
     from PIL import Image, ImageDraw, ImageFont
@@ -76,4 +79,23 @@ def draw_text(lines: Sequence[str], path: Path, made: Sequence[str]) -> Path:
                 pen.rectangle((left, below, left + width - 1, below + LINE - 1), MARK)
             pen.text((left, top), right, BLUE, font)
             pen.text((left, below), letter, GREY if letter == right else ORANGE, font)
-    return save_png(sheet, path)
+    return sheet
+
+
+def small_curves(series: Array) -> Array:
+    """A small picture of each series, white on black: (n, steps, features) -> (n, h, w), uint8."""
+    from PIL import Image, ImageDraw
+
+    height, width = SMALL
+    low, high = np.nanmin(series), np.nanmax(series)
+    across = np.linspace(STROKE, width - STROKE, series.shape[1])
+    down = STROKE + (high - series) / ((high - low) or 1.0) * (height - 2 * STROKE)
+    pictures = []
+    for waves in down:
+        picture = Image.new("L", (width, height))
+        pen = ImageDraw.Draw(picture)
+        for wave in waves.T:
+            real = np.isfinite(wave)
+            pen.line(list(zip(across[real], wave[real], strict=True)), 255, STROKE, "curve")
+        pictures.append(np.asarray(picture))
+    return np.stack(pictures)

@@ -1,4 +1,5 @@
-// The ceiling of the tensor cores: nothing but mma.sync on registers.
+// The ceiling of the tensor cores: nothing but mma.sync, on registers, with eight sums in a warp, so
+// that none waits for the one before.
 #include "tg_common.cuh"
 
 __global__ void mma_loop(float* out, int repeats) {
@@ -8,7 +9,7 @@ __global__ void mma_loop(float* out, int repeats) {
   for (int i = 0; i < 2; ++i) b[i] = tg_tf32(1e-3f * (threadIdx.x % 5));
   for (int r = 0; r < repeats; ++r) {
 #pragma unroll
-    for (int i = 0; i < 8; ++i) tg_mma_tf32(d[i], a, b);  // eight sums, so that none waits
+    for (int i = 0; i < 8; ++i) tg_mma_tf32(d[i], a, b);
   }
   float total = 0;
   for (int i = 0; i < 8; ++i)
