@@ -21,7 +21,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -99,13 +98,6 @@ def install(order: int | None = None) -> Shim:
 def compiler() -> str | None:
     """The C++ compiler: CXX, or g++."""
     return shutil.which(os.environ.get("CXX", "g++"))
-
-
-def install_cupy() -> None:
-    """Make `import cupy` find a stand-in: the library then believes in a card."""
-    from .cupy_standin import CUPY
-
-    sys.modules["cupy"] = CUPY
 
 
 class GuardedMemory:

@@ -86,7 +86,7 @@ class Band:
     def tables(self, xp: Any, dtype: np.dtype[Any]) -> tuple[Array, Array]:
         """(first, count) of each output, int32, and the weights, as arrays of a module.
 
-        They are put onto the current device of the module, NumPy or CuPy, once.
+        They are put onto the current device of the module once.
         """
         key = dtype, None if xp is np else xp.cuda.runtime.getDevice()
         if key not in self._tables:

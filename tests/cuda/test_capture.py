@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from shim import cupy_standin
 from tinygen_kernels.cuda import precision
 
 import tinygen
@@ -223,10 +224,15 @@ def test_losses_are_read_together(monkeypatch):
         return read(self, phases)
 
     monkeypatch.setattr(tinygen.training.capture.Unread, "read", counting)
+    waits = []
+    monkeypatch.setattr(cupy_standin, "_wait", waits.append)
     model = on_card(Batches())
     x = images(8 * (AT_ONCE + 7))
-    made = trainer(model, stage(model, epochs=1), arrays=[x], valid=[])
+    made = trainer(model, stage(model, epochs=1, clip_norm=1.0), arrays=[x], valid=[])
+    del waits[:]
     made.train()
+    assert set(waits) <= {"get", "synchronize"}
+    assert waits.count("get") <= 2  # and else only to record
     assert [n for n in reads if n] == [AT_ONCE, 7]
     assert made.rows[0]["loss"] > 0
 

@@ -101,9 +101,9 @@ class Optimizer:
             if self.clip_value is not None:
                 limit = self.clip_value
                 gradients = [as_array(array_module(g).clip(g, -limit, limit)) for g in gradients]
-            scale = 1.0
+            scale: float | Array = 1.0
             if self.clip_norm is not None:
-                scale = min(1.0, self.clip_norm / max(_norm(gradients), 1e-30))
+                scale = _to_norm(gradients, self.clip_norm)
             flat = [gathered.flat[i] for i in chosen]
             slots = [[arrays[i] for i in chosen] for arrays in gathered.slots.values()]
             self.update(flat, gradients, slots, self.learning_rate, scale)
@@ -115,7 +115,7 @@ class Optimizer:
         gradients: list[Array],
         slots: list[list[Array]],
         rate: float,
-        scale: float,
+        scale: float | Array,
     ) -> None:
         """Change `parameters` and `slots` in place; the arrays have no axes but one."""
         raise TypeError(f"{type(self).__name__} does not define update")
@@ -166,6 +166,18 @@ def clip_grad_norm(parameters: Module | Iterable[Parameter], max_norm: float) ->
             assert p.grad is not None
             p.grad = Tensor(p.grad.data * p.dtype.type(max_norm / norm))
     return norm
+
+
+def _to_norm(gradients: Sequence[Array], most: float) -> float | Array:
+    """The factor, at most 1, that brings the norm of all gradients together down to `most`.
+
+    On a card it is an array without axes there, so that nobody waits for it.
+    """
+    if device_of(gradients[0]) == "cpu":
+        return min(1.0, most / max(_norm(gradients), 1e-30))
+    xp = array_module(gradients[0])
+    norm = xp.sqrt(as_array(kernels(gradients[0]).sum_of_squares(gradients)))
+    return xp.minimum(1.0, most / xp.maximum(norm, 1e-30))
 
 
 def _norm(gradients: Sequence[Array]) -> float:

@@ -51,7 +51,7 @@ class SGD(Optimizer):
         gradients: list[Array],
         slots: list[list[Array]],
         rate: float,
-        scale: float,
+        scale: float | Array,
     ) -> None:
         """One step for arrays without axes."""
         m = self.momentum
@@ -94,7 +94,7 @@ class RMSprop(Optimizer):
         gradients: list[Array],
         slots: list[list[Array]],
         rate: float,
-        scale: float,
+        scale: float | Array,
     ) -> None:
         """One step for arrays without axes."""
         inside, outside = (self.epsilon, 0.0) if self.convention == "keras" else (0.0, self.epsilon)
@@ -136,7 +136,7 @@ class Adam(Optimizer):
         gradients: list[Array],
         slots: list[list[Array]],
         rate: float,
-        scale: float,
+        scale: float | Array,
     ) -> None:
         """One step for arrays without axes."""
         root = math.sqrt(1.0 - self.beta2 ** (self.steps + 1))
@@ -189,7 +189,7 @@ class Nadam(Adam):
         gradients: list[Array],
         slots: list[list[Array]],
         rate: float,
-        scale: float,
+        scale: float | Array,
     ) -> None:
         """One step for arrays without axes."""
         t = self.steps + 1

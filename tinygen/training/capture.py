@@ -19,7 +19,7 @@ from ..backend import (
     to_numpy,
 )
 from ..config import hooks
-from ..core import Tensor
+from ..core import Tensor, data_of
 
 REHEARSALS = 2
 AT_ONCE = 50  # steps whose losses are read together
@@ -58,11 +58,11 @@ class Captured:
         self.compute, self.tensors = compute, list(tensors)
         self._recorded: dict[Any, _Recorded] = {}
 
-    def __call__(self, *batch: Array, step: int) -> Tensor:
+    def __call__(self, *batch: Array | Tensor, step: int) -> Tensor:
         """The loss, of which `.grad` of the tensors then holds the gradients."""
         if hooks or all(device_of(t.array) == "cpu" for t in self.tensors[:1]):
             return self.compute(*batch, step=step)
-        arrays = [to_device(array, "cuda") for array in batch]
+        arrays = [to_device(data_of(x), "cuda") for x in batch]
         shapes = tuple((array.shape, array.dtype) for array in arrays)
         state = [(id(t.array), t.requires_grad) for t in self.tensors]
         found = self._recorded.get(shapes)

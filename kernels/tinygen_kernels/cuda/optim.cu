@@ -74,13 +74,21 @@ __device__ __forceinline__ void follow(const Parameter* table, int count, Rule r
   }
 }
 
+// What gradients are multiplied with: a number, and one that is known to the card alone, if any.
+template <class T> __device__ __forceinline__ T scaled(T scale, const T* factor) {
+  return factor ? scale * *factor : scale;
+}
+
 #define UPDATE template <class T> __global__ void __launch_bounds__(THREADS)
 
-UPDATE sgd(const Parameter* table, int count, T from_gradient, T scale) {
+UPDATE sgd(const Parameter* table, int count, T from_gradient, T scale, const T* factor) {
+  scale = scaled(scale, factor);
   follow<T, 0>(table, count, [=](T& p, T g, T&, T&) { p += from_gradient * (scale * g); });
 }
 
-UPDATE momentum(const Parameter* table, int count, T keep, T into_velocity, T from_velocity, T from_gradient, T scale) {
+UPDATE momentum(const Parameter* table, int count, T keep, T into_velocity, T from_velocity, T from_gradient, T scale,
+                const T* factor) {
+  scale = scaled(scale, factor);
   follow<T, 1>(table, count, [=](T& p, T g, T& v, T&) {
     g *= scale;
     v = keep * v + into_velocity * g;
@@ -88,7 +96,9 @@ UPDATE momentum(const Parameter* table, int count, T keep, T into_velocity, T fr
   });
 }
 
-UPDATE rmsprop(const Parameter* table, int count, T rate, T rho, T rest, T inside, T outside, T scale) {
+UPDATE rmsprop(const Parameter* table, int count, T rate, T rho, T rest, T inside, T outside, T scale,
+               const T* factor) {
+  scale = scaled(scale, factor);
   follow<T, 1>(table, count, [=](T& p, T g, T& s, T&) {
     g *= scale;
     s = rho * s + rest * g * g;
@@ -97,7 +107,8 @@ UPDATE rmsprop(const Parameter* table, int count, T rate, T rho, T rest, T insid
 }
 
 UPDATE adam(const Parameter* table, int count, T beta1, T rest1, T beta2, T rest2, T from_mean, T from_gradient, T root,
-            T epsilon, T keep, T scale) {
+            T epsilon, T keep, T scale, const T* factor) {
+  scale = scaled(scale, factor);
   follow<T, 2>(table, count, [=](T& p, T g, T& m, T& s) {
     g *= scale;
     m = beta1 * m + rest1 * g;

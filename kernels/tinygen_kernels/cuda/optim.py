@@ -43,14 +43,14 @@ def sgd(
     into_velocity: float,
     from_velocity: float,
     from_gradient: float,
-    scale: float,
+    scale: float | Array,
 ) -> None:
     """See the reference."""
     if velocities:
-        factors = momentum, into_velocity, from_velocity, from_gradient, scale
-        _update("momentum", gradients, [parameters, velocities], *factors)
+        factors = momentum, into_velocity, from_velocity, from_gradient
+        _update("momentum", gradients, [parameters, velocities], factors, scale)
     else:
-        _update("sgd", gradients, [parameters], from_gradient, scale)
+        _update("sgd", gradients, [parameters], (from_gradient,), scale)
 
 
 def rmsprop(
@@ -61,11 +61,11 @@ def rmsprop(
     rho: float,
     inside: float,
     outside: float,
-    scale: float,
+    scale: float | Array,
 ) -> None:
     """See the reference."""
-    factors = rate, rho, 1 - rho, inside, outside, scale
-    _update("rmsprop", gradients, [parameters, squares], *factors)
+    factors = rate, rho, 1 - rho, inside, outside
+    _update("rmsprop", gradients, [parameters, squares], factors, scale)
 
 
 def adam(
@@ -80,17 +80,17 @@ def adam(
     root: float,
     epsilon: float,
     keep: float,
-    scale: float,
+    scale: float | Array,
 ) -> None:
     """See the reference."""
     of_averages = beta1, 1 - beta1, beta2, 1 - beta2
-    of_step = from_mean, from_gradient, root, epsilon, keep, scale
-    _update("adam", gradients, [parameters, means, squares], *of_averages, *of_step)
+    of_step = from_mean, from_gradient, root, epsilon, keep
+    _update("adam", gradients, [parameters, means, squares], (*of_averages, *of_step), scale)
 
 
 def ema(averages: Arrays, parameters: Arrays, decay: float) -> None:
     """See the reference."""
-    _update("ema", parameters, [averages], 1 - decay)
+    _update("ema", parameters, [averages], (1 - decay,))
 
 
 def sum_of_squares(arrays: Arrays) -> Array | float:
@@ -113,8 +113,17 @@ def sum_of_squares(arrays: Arrays) -> Array | float:
     return add_all(part)
 
 
-def _update(name: str, read: Arrays, changed: Sequence[Arrays], *factors: float) -> None:
-    """A launch for each type: `changed` follow the arrays of `read`, which may have any layout."""
+def _update(
+    name: str,
+    read: Arrays,
+    changed: Sequence[Arrays],
+    factors: Sequence[float],
+    scale: float | Array | None = None,
+) -> None:
+    """A launch for each type: `changed` follow the arrays of `read`, which may have any layout.
+
+    The scale may be an array without axes where they live, so that nobody need wait for it.
+    """
     if any(len(arrays) != len(read) for arrays in changed):
         raise ValueError(f"{name}: lists of {[len(a) for a in (read, *changed)]} arrays")
     for members in _by_type(changed[0]):
@@ -122,7 +131,11 @@ def _update(name: str, read: Arrays, changed: Sequence[Arrays], *factors: float)
         dtype = own[0][0].dtype
         followed = [contiguous(read[i], dtype) for i in members]
         table, chunks = _table(followed, own)
-        args = table, np.int32(len(members)), *map(dtype.type, factors)
+        args = [table, np.int32(len(members)), *map(dtype.type, factors)]
+        if isinstance(scale, type(table)):
+            args += [dtype.type(1), scale.astype(dtype)]
+        elif scale is not None:
+            args += [dtype.type(scale), None]
         launch(SOURCE[f"{name}<{c_type(own[0][0])}>"], chunks, THREADS, args)
 
 
