@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..geometry import Geometry
 from ..lines import LINE
-from .activation import ACTIVATE, bias_activate
+from .activation import ACTIVATE, bias_activate, repeated
 from .gathered import DOTS, GATHERED, gathered_dots, gathered_rectangle
 from .jit import Loop
 from .memory import empty
@@ -156,9 +156,7 @@ def convolve(
 
 def _repeated(b: Array, dtype: np.dtype[Any]) -> Array:
     """A bias again and again, at least WIDE numbers, so that rows of few channels are one."""
-    bias = np.empty((-(-WIDE // max(b.size, 1)), b.size), dtype)
-    bias[...] = b
-    return bias.ravel()
+    return repeated(b, -(-WIDE // max(b.size, 1)), dtype)
 
 
 @functools.lru_cache(maxsize=256)
