@@ -202,7 +202,7 @@ def _max_pool2d_grad_of_four(
     gy: Array, positions: Array, gx: Array, block: int, piece: int
 ) -> None:  # fmt: skip
     """For windows of 2 x 2 side by side: every pixel is in one of them or beyond all."""
-    height, width, channels = gx.shape[1:]
+    channels = gx.shape[3]
     n, oh, ow, _ = gy.shape
     blocks = -(-oh // block)
     down, across, step = gx.strides[1], gx.strides[2], gy.strides[2]
