@@ -52,8 +52,9 @@ from .winograd_tiles import (
 )
 
 Array = NDArray[Any]
-# The type, the bytes in all, and of each workspace where it starts, its shape and its strides.
-Planes: TypeAlias = tuple[np.dtype[Any], int, list[tuple[int, tuple[int, ...], tuple[int, ...]]]]
+# Of a workspace where it starts, its shape and its strides; the type, the bytes in all, and these.
+Place: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...]]
+Planes: TypeAlias = tuple[np.dtype[Any], int, list[Place]]
 TILES, LEAST_TILES = 64, 16  # by tiles: at a time, if their transforms fit into CACHED elements,
 CACHED = 1 << 18  # and fewer if not: the second cache of a core
 MANY_WEIGHTS, BATCH = 1 << 21, 128  # of so many transformed weights, read each time: so many
@@ -351,7 +352,8 @@ def _planes(count: int, dtype: np.dtype[Any], *sizes: tuple[int, int]) -> Planes
     A transform writes to the same place of all planes. A power of two apart, these would push each
     other out of the caches; an odd number of cache lines apart, they lie side by side.
     """
-    planes, start = [], 0
+    start = 0
+    planes: list[Place] = []
     for rows, columns in sizes:
         plane = (-(-rows * columns * dtype.itemsize // LINE) | 1) * LINE
         strides = POINTS * plane, plane, columns * dtype.itemsize, dtype.itemsize
