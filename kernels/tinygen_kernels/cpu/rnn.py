@@ -40,7 +40,8 @@ Array = NDArray[Any]
 Steps = tuple[Array, Array, Array]
 Sequences = tuple[Array, int, int]  # rows, from step to step, from sample to sample
 
-ROWS, MOST = 16, 16  # the fewest rows in a share of a large batch; the most shares
+ROWS, LEAST = 16, 4  # the fewest rows in a share of a large batch, and of a small one
+MOST = 16  # shares
 ALONE = 1 << 20  # multiply-adds that are worth a thread
 DEPTH = 192  # rows of gradients at a time: 48 columns of so many stay in the first cache
 
@@ -153,9 +154,9 @@ def _backward(
 
 def _shares(steps: int, n: int, u: Array) -> int:
     """Into how many shares to cut the batch."""
-    if steps * n * u.size < 2 * ALONE or n < ROWS:
+    if steps * n * u.size < 2 * ALONE or n < 2 * LEAST:
         return 1
-    count = 2  # even 8 rows fill a tile
+    count = 2
     while count < MOST and n >= 2 * ROWS * count:
         count *= 2
     return count
