@@ -41,6 +41,12 @@ def contiguous(x: Array) -> Array:
     return x if x.flags.c_contiguous else module_of(x).ascontiguousarray(x)
 
 
+def address(x: Array) -> int:
+    """Where its first element lies."""
+    where: Any = x.ctypes.data if isinstance(x, np.ndarray) else x.data
+    return int(getattr(where, "ptr", where))
+
+
 def c_type(x: Array) -> str:
     """How C++ calls the elements of x; raises TypeError for other types than float32 and float64."""
     try:
