@@ -40,14 +40,13 @@ template <class T> struct PixelRows : ByRows {
   const float* x;
   Shape s;
   Walk down, across;
-  Digits k, by;
+  Digits k;
   int images[EACH], h[EACH], w[EACH];  // of this thread's rows: lines before the image, first tap
 
   __device__ __forceinline__ PixelRows(const float* x, const Shape& s, const Walk& down,
                                        const Walk& across, int first, int row)
       : x(x), s(s), down(down), across(across),
-        k(digits(first + threadIdx.x % 4 * 4, across.taps, s.channels)),
-        by(digits(DEPTH, across.taps, s.channels)) {
+        k(digits(first + threadIdx.x % 4 * 4, across.taps, s.channels)) {
 #pragma unroll
     for (int i = 0; i < EACH; ++i) {
       const Digits pixel = digits(row + threadIdx.x / 4 + i * APART, down.count, across.count);
@@ -67,48 +66,48 @@ template <class T> struct PixelRows : ByRows {
       const float* from = real ? x + ((size_t)(images[i] + row) * s.across.read + column) * s.channels + k.low : x;
       tg_copy_async16(place(tile, threadIdx.x / 4 + i * APART, threadIdx.x % 4), from, real);
     }
-    add(k, by, across.taps, s.channels);
+  }
+  __device__ __forceinline__ void next() {
+    for (k.low += DEPTH; k.low >= s.channels; k.low -= s.channels)
+      if (++k.middle == across.taps) k.middle = 0, ++k.high;
   }
 };
 
 // B of the transpose: a column is a channel of its result, k as for its pixels.
 template <class T> struct WeightRows : ByRows {
   static constexpr int APART = T::THREADS / 4, EACH = T::COLUMNS / APART;
+  const PixelRows<T>& pixels;
   const float* w;
-  Shape s;
-  Walk down, across;
-  Digits k, by;
   int column;
 
-  __device__ __forceinline__ WeightRows(const float* w, const Shape& s, const Walk& down,
-                                        const Walk& across, int first, int column)
-      : w(w), s(s), down(down), across(across),
-        k(digits(first + threadIdx.x % 4 * 4, across.taps, s.channels)),
-        by(digits(DEPTH, across.taps, s.channels)), column(column + threadIdx.x / 4) {}
+  __device__ __forceinline__ WeightRows(const PixelRows<T>& pixels, const float* w, int column)
+      : pixels(pixels), w(w), column(column + threadIdx.x / 4) {}
 
   __device__ __forceinline__ void load(float* tile) {
-    const int tap = (down.tap + k.high * down.tap_step) * s.across.taps + across.tap + k.middle * across.tap_step;
+    const Walk &down = pixels.down, &across = pixels.across;
+    const Digits& k = pixels.k;
+    const int tap = (down.tap + k.high * down.tap_step) * pixels.s.across.taps + across.tap + k.middle * across.tap_step;
 #pragma unroll
     for (int i = 0; i < EACH; ++i) {
       const int c = column + i * APART;
-      const bool real = k.high < down.taps && c < s.columns;
-      const float* from = real ? w + ((size_t)tap * s.columns + c) * s.channels + k.low : w;
+      const bool real = k.high < down.taps && c < pixels.s.columns;
+      const float* from = real ? w + ((size_t)tap * pixels.s.columns + c) * pixels.s.channels + k.low : w;
       tg_copy_async16(place(tile, threadIdx.x / 4 + i * APART, threadIdx.x % 4), from, real);
     }
-    add(k, by, across.taps, s.channels);
   }
+  __device__ __forceinline__ void next() {}
 };
 
 // What both kernels do with their pixels and B: y, or with several parts of k the part of this block
 // in y[blockIdx.y].
 template <class T, class P, class B>
-__device__ __forceinline__ void convolve(const float* x, B& b, const float* bias, float* y, const Shape& s,
-                                         const Walk& down, const Walk& across, const Share& share, int row,
+__device__ __forceinline__ void convolve(PixelRows<T>& a, B& b, const float* bias, float* y, int steps, int row,
                                          int column, int kind, float parameter) {
   DYNAMIC_SHARED(float, shared);
-  PixelRows<T> a(x, s, down, across, share.first, row);
-  float sums[T::TALL][T::WIDE][4];
-  tile_product<T, P>(a, b, share.steps, shared, sums);
+  const Shape& s = a.s;
+  const Walk &down = a.down, &across = a.across;
+  float sums[T::WIDE][T::TALL][4];
+  tile_product<T, P>(a, b, steps, shared, sums);
   auto place = [&](int r) {
     const Digits pixel = digits(row + r, down.count, across.count);
     const int line = pixel.high * s.down.written + down.place + pixel.middle * down.apart;
@@ -138,8 +137,9 @@ __global__ void __launch_bounds__(T::THREADS, (BLOCKS<T, P>))
   const Walk down = forwards(s.down), across = forwards(s.across);
   const int k = s.down.taps * s.across.taps * s.channels;
   const Share share = share_of(k);
+  PixelRows<T> a(x, s, down, across, share.first, row);
   MatrixLines<T> b(w, k, s.pitch, share.first, column);
-  convolve<T, P>(x, b, bias, y, s, down, across, share, row, column, kind, parameter);
+  convolve<T, P>(a, b, bias, y, share.steps, row, column, kind, parameter);
 }
 
 // The adjoint of x -> x * w, of an image that is called x here; then f(... + bias).
@@ -152,6 +152,7 @@ __global__ void __launch_bounds__(T::THREADS, (BLOCKS<T, P>))
   const Walk across = backwards(s.across, blockIdx.z % s.across.stride);
   if (row >= s.images * down.count * across.count) return;  // a phase that has fewer pixels
   const Share share = share_of(down.taps * across.taps * s.channels);
-  WeightRows<T> b(w, s, down, across, share.first, column);
-  convolve<T, P>(x, b, bias, y, s, down, across, share, row, column, kind, parameter);
+  PixelRows<T> a(x, s, down, across, share.first, row);
+  WeightRows<T> b(a, w, column);
+  convolve<T, P>(a, b, bias, y, share.steps, row, column, kind, parameter);
 }

@@ -8,8 +8,9 @@
 // warp's part; with few channels the copies.
 //
 // In which order k is counted does not matter to a sum, so long as A and B agree. Of the four lanes
-// that share a row of a fragment, lane p therefore takes k = 4 p .. 4 p + 3: its quad. One quad of A
-// and one of B feed one bfloat16 or two TF32 instructions.
+// that share a row or a column, lane p therefore takes k = 4 p .. 4 p + 3: its quad. The instructions
+// compute the transpose, 16 columns of C by 8 rows: they take their second operand, here A, in pairs
+// along k, which a quad is as it comes out of memory; their first would have to be moved together.
 #pragma once
 #include "tg_activation.cuh"
 
@@ -21,7 +22,7 @@ template <int ROWS_, int COLUMNS_, int WARP_ROWS_, int WARP_COLUMNS_, int STAGES
   static constexpr int WARP_ROWS = WARP_ROWS_, WARP_COLUMNS = WARP_COLUMNS_;
   static constexpr int WARPS_DOWN = ROWS / WARP_ROWS, WARPS_ACROSS = COLUMNS / WARP_COLUMNS;
   static constexpr int THREADS = 32 * WARPS_DOWN * WARPS_ACROSS;
-  static constexpr int TALL = WARP_ROWS / 16, WIDE = WARP_COLUMNS / 8;  // fragments of a warp
+  static constexpr int WIDE = WARP_COLUMNS / 16, TALL = WARP_ROWS / 8;  // instructions of a warp
   static constexpr int STAGE = (ROWS + COLUMNS) * DEPTH;                // floats
   static constexpr int PATCH = 16 * WARP_COLUMNS + 16;  // through which a warp writes its results
   static_assert(ROWS % 32 == 0 && COLUMNS % 32 == 0 && WARP_COLUMNS % 32 == 0, "swizzles need 32");
@@ -55,20 +56,25 @@ template <int ROWS> struct ByLines {
 
 // --- Precisions: what a quad becomes, and how quads are multiplied -------------------------------
 
-// d (16 x 8) += a b: `upper` and `lower` are of rows r and r + 8 of a, `b` of a column.
+// d, 16 columns by 8 rows of C: `left` and `right` are of columns c and c + 8 of B, `a` of a row of A.
+// Tensor cores cut a factor off after 10 bits. With ROUND they round it: it adds half of the last bit
+// in the mean, between 0.35 and 0.7, so that what has 10 bits stays as it is. (Conversion to the
+// nearest would cost an instruction that cannot choose its register, or three on older cards.)
 struct Tf32 {
   static constexpr int PRODUCTS = 1;
+  static constexpr float ROUND = 1.f + 0.3466f / 1024.f;
   unsigned bits[4];
   __device__ __forceinline__ void take(float4 q) {
-    bits[0] = tg_tf32(q.x), bits[1] = tg_tf32(q.y), bits[2] = tg_tf32(q.z), bits[3] = tg_tf32(q.w);
+    bits[0] = __float_as_uint(ROUND * q.x), bits[1] = __float_as_uint(ROUND * q.y);
+    bits[2] = __float_as_uint(ROUND * q.z), bits[3] = __float_as_uint(ROUND * q.w);
   }
-  static __device__ __forceinline__ void multiply(float (&d)[4], const Tf32& upper, const Tf32& lower,
-                                                  const Tf32& b) {
+  static __device__ __forceinline__ void multiply(float (&d)[4], const Tf32& left, const Tf32& right,
+                                                  const Tf32& a) {
 #pragma unroll
     for (int e = 0; e < 4; e += 2) {
-      const unsigned left[4] = {upper.bits[e], lower.bits[e], upper.bits[e + 1], lower.bits[e + 1]};
-      const unsigned right[2] = {b.bits[e], b.bits[e + 1]};
-      tg_mma_tf32(d, left, right);
+      const unsigned first[4] = {left.bits[e], right.bits[e], left.bits[e + 1], right.bits[e + 1]};
+      const unsigned second[2] = {a.bits[e], a.bits[e + 1]};
+      tg_mma_tf32(d, first, second);
     }
   }
 };
@@ -79,16 +85,19 @@ struct Tf32x3 {
   static constexpr int PRODUCTS = 3;
   Tf32 high, low;
   __device__ __forceinline__ void take(float4 q) {
-    high.take(q);
-    low.take(make_float4(q.x - __uint_as_float(high.bits[0]), q.y - __uint_as_float(high.bits[1]),
-                         q.z - __uint_as_float(high.bits[2]), q.w - __uint_as_float(high.bits[3])));
+    const float x[4] = {q.x, q.y, q.z, q.w};
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      high.bits[e] = tg_tf32(x[e]);
+      low.bits[e] = tg_tf32(x[e] - __uint_as_float(high.bits[e]));
+    }
   }
-  static __device__ __forceinline__ void multiply(float (&d)[4], const Tf32x3& upper, const Tf32x3& lower,
-                                                  const Tf32x3& b) {
+  static __device__ __forceinline__ void multiply(float (&d)[4], const Tf32x3& left, const Tf32x3& right,
+                                                  const Tf32x3& a) {
     float sum[4] = {0.f, 0.f, 0.f, 0.f};
-    Tf32::multiply(sum, upper.low, lower.low, b.high);
-    Tf32::multiply(sum, upper.high, lower.high, b.low);
-    Tf32::multiply(sum, upper.high, lower.high, b.high);
+    Tf32::multiply(sum, left.low, right.low, a.high);
+    Tf32::multiply(sum, left.high, right.high, a.low);
+    Tf32::multiply(sum, left.high, right.high, a.high);
 #pragma unroll
     for (int e = 0; e < 4; ++e) d[e] += sum[e];
   }
@@ -100,19 +109,19 @@ struct Bf16 {
   __device__ __forceinline__ void take(float4 q) {
     pairs[0] = tg_bf16x2(q.x, q.y), pairs[1] = tg_bf16x2(q.z, q.w);
   }
-  static __device__ __forceinline__ void multiply(float (&d)[4], const Bf16& upper, const Bf16& lower,
-                                                  const Bf16& b) {
-    const unsigned left[4] = {upper.pairs[0], lower.pairs[0], upper.pairs[1], lower.pairs[1]};
-    tg_mma_bf16(d, left, b.pairs);
+  static __device__ __forceinline__ void multiply(float (&d)[4], const Bf16& left, const Bf16& right,
+                                                  const Bf16& a) {
+    const unsigned first[4] = {left.pairs[0], right.pairs[0], left.pairs[1], right.pairs[1]};
+    tg_mma_bf16(d, first, a.pairs);
   }
 };
 
 // --- The product of a block ---------------------------------------------------------------------
 
-// So many blocks have room on a multiprocessor, of 65,536 registers: with a product a quad 128 for
-// each of 256 threads, 168 for each of 128; with three 255.
+// So many blocks share a multiprocessor: 256 threads of up to 255 registers where a thread has 128
+// sums or numbers have two parts, 384 of up to 168 elsewhere.
 template <class T, class P>
-constexpr int BLOCKS = P::PRODUCTS == 3 ? 256 / T::THREADS : T::THREADS == 256 ? 2 : 3;
+constexpr int BLOCKS = (P::PRODUCTS == 3 || T::WIDE * T::TALL == 32 ? 256 : 384) / T::THREADS;
 
 // Where a warp's part of the tile begins.
 template <class T> __device__ __forceinline__ int warp_row() {
@@ -122,58 +131,58 @@ template <class T> __device__ __forceinline__ int warp_column() {
   return int(threadIdx.x) / 32 / T::WARPS_DOWN * T::WARP_COLUMNS;
 }
 
-// sums = the warp's part of A B over `steps` stages; a.load(tile) and b.load(tile) each time start
-// the copies of the next DEPTH steps of k.
+// sums = the warp's part of A B over `steps` stages; a.load(tile) and b.load(tile) start the copies
+// of DEPTH steps of k, a.next() and b.next() go on to the next ones.
 template <class T, class P, class A, class B>
 __device__ __forceinline__ void tile_product(A& a, B& b, int steps, float* ring,
-                                             float (&sums)[T::TALL][T::WIDE][4]) {
+                                             float (&sums)[T::WIDE][T::TALL][4]) {
   const int lane = threadIdx.x % 32, group = lane / 4, p = lane % 4;
   const int row = warp_row<T>() + group, column = warp_column<T>() + group;
 #pragma unroll
-  for (int i = 0; i < T::TALL; ++i)
+  for (int i = 0; i < T::WIDE; ++i)
 #pragma unroll
-    for (int j = 0; j < T::WIDE; ++j)
+    for (int j = 0; j < T::TALL; ++j)
 #pragma unroll
       for (int e = 0; e < 4; ++e) sums[i][j][e] = 0.f;
 
   auto load = [&](int stage) {
     a.load(ring + stage * T::STAGE);
     b.load(ring + stage * T::STAGE + T::ROWS * DEPTH);
+    a.next(), b.next();
   };
 #pragma unroll
   for (int s = 0; s < T::STAGES - 1; ++s) {
     if (s < steps) load(s);
     tg_copy_commit();  // a group for each step, empty at the end: so waits can count
   }
-  int reading = 0, writing = T::STAGES - 1;
   for (int step = 0; step < steps; ++step) {
     tg_copy_wait<T::STAGES - 2>();
     __syncthreads();  // all copies of this stage are there, and nobody reads the one before any more
-    if (step + T::STAGES - 1 < steps) load(writing);
+    if (step + T::STAGES - 1 < steps) load((step + T::STAGES - 1) % T::STAGES);
     tg_copy_commit();
-    const float* left = ring + reading * T::STAGE;
-    const float* right = left + T::ROWS * DEPTH;
-    P of_b[T::WIDE];
+    const float* of_a = ring + step % T::STAGES * T::STAGE;
+    const float* of_b = of_a + T::ROWS * DEPTH;
+    P left[T::WIDE], right[T::WIDE];
 #pragma unroll
-    for (int j = 0; j < T::WIDE; ++j) of_b[j].take(B::quad(right, column + 8 * j, p));
-#pragma unroll
-    for (int i = 0; i < T::TALL; ++i) {
-      P upper, lower;
-      upper.take(A::quad(left, row + 16 * i, p));
-      lower.take(A::quad(left, row + 16 * i + 8, p));
-#pragma unroll
-      for (int j = 0; j < T::WIDE; ++j) P::multiply(sums[i][j], upper, lower, of_b[j]);
+    for (int i = 0; i < T::WIDE; ++i) {
+      left[i].take(B::quad(of_b, column + 16 * i, p));
+      right[i].take(B::quad(of_b, column + 16 * i + 8, p));
     }
-    reading = reading + 1 == T::STAGES ? 0 : reading + 1;
-    writing = writing + 1 == T::STAGES ? 0 : writing + 1;
+#pragma unroll
+    for (int j = 0; j < T::TALL; ++j) {
+      P quad;
+      quad.take(A::quad(of_a, row + 8 * j, p));
+#pragma unroll
+      for (int i = 0; i < T::WIDE; ++i) P::multiply(sums[i][j], left[i], right[i], quad);
+    }
   }
 }
 
 // y[place(row), column] = f(sums + bias). A warp turns 16 rows at a time in shared memory of its
-// own (rows ^ as above), so that it writes 128 bytes side by side and computes f in a loop.
+// own (columns ^ as above), so that it writes 128 bytes side by side and computes f in a loop.
 // place(row) tells which row of y a row of the tile is, -1 for none.
 template <class T, class Place>
-__device__ __forceinline__ void tile_store(const float (&sums)[T::TALL][T::WIDE][4], float* patches,
+__device__ __forceinline__ void tile_store(const float (&sums)[T::WIDE][T::TALL][4], float* patches,
                                            Place place, int first_column, int columns,
                                            const float* bias, float* y, int kind, float parameter) {
   const int lane = threadIdx.x % 32, group = lane / 4, p = lane % 4;
@@ -181,23 +190,22 @@ __device__ __forceinline__ void tile_store(const float (&sums)[T::TALL][T::WIDE]
   int* places = (int*)(patch + 16 * T::WARP_COLUMNS);
   first_column += warp_column<T>();
 #pragma unroll
-  for (int i = 0; i < T::TALL; ++i) {
+  for (int j = 0; j < T::TALL; j += 2) {
 #pragma unroll
-    for (int j = 0; j < T::WIDE; ++j)
+    for (int i = 0; i < T::WIDE; ++i)
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int row = group + 8 * half, column = (8 * j + 2 * p) ^ 8 * (row % 4);
-        *(float2*)(patch + row * T::WARP_COLUMNS + column) =
-            make_float2(sums[i][j][2 * half], sums[i][j][2 * half + 1]);
+      for (int e = 0; e < 8; ++e) {
+        const int row = 8 * (e / 4) + 2 * p + e % 2, column = 16 * i + 8 * (e / 2 % 2) + group;
+        patch[row * T::WARP_COLUMNS + (column ^ 8 * p)] = sums[i][j + e / 4][e % 4];
       }
-    if (lane < 16) places[lane] = place(warp_row<T>() + 16 * i + lane);
+    if (lane < 16) places[lane] = place(warp_row<T>() + 8 * j + lane);
     __syncwarp();
     for (int c = lane; c < T::WARP_COLUMNS; c += 32) {
       const int column = first_column + c;
       const float b = bias && column < columns ? bias[column] : 0.f;
 #pragma unroll 1
       for (int row = 0; row < 16; ++row) {
-        const float sum = patch[row * T::WARP_COLUMNS + (c ^ 8 * (row % 4))];
+        const float sum = patch[row * T::WARP_COLUMNS + (c ^ 8 * (row / 2 % 4))];
         if (places[row] >= 0 && column < columns)
           y[(size_t)places[row] * columns + column] = tg_activate(sum + b, kind, parameter);
       }
@@ -253,14 +261,14 @@ __device__ __forceinline__ Share share_of(int k) {
 template <class T> struct MatrixLines : ByLines<T::COLUMNS> {
   static constexpr int QUADS = T::COLUMNS / 4, APART = T::THREADS / QUADS, EACH = DEPTH / APART;
   static_assert(T::THREADS % QUADS == 0 && DEPTH % APART == 0, "each thread copies as many");
-  const float *matrix, *next;
-  int pitch, left;  // lines from `next` on
+  const float *matrix, *from;
+  int pitch, left;  // lines from `from` on
 
   __device__ __forceinline__ MatrixLines(const float* matrix, int lines, int pitch, int line, int column)
       : matrix(matrix), pitch(pitch) {
     line += threadIdx.x / QUADS;
     column += threadIdx.x % QUADS * 4;
-    next = matrix + (size_t)line * pitch + column;
+    from = matrix + (size_t)line * pitch + column;
     left = column < pitch ? lines - line : 0;
   }
 
@@ -269,9 +277,11 @@ template <class T> struct MatrixLines : ByLines<T::COLUMNS> {
     for (int i = 0; i < EACH; ++i) {
       const bool real = i * APART < left;
       tg_copy_async16(this->place(tile, threadIdx.x / QUADS + i * APART, threadIdx.x % QUADS * 4),
-                      real ? next + i * APART * pitch : matrix, real);
+                      real ? from + i * APART * pitch : matrix, real);
     }
-    next += DEPTH * pitch;
+  }
+  __device__ __forceinline__ void next() {
+    from += DEPTH * pitch;
     left -= DEPTH;
   }
 };

@@ -27,7 +27,11 @@ TYPES = {"tf32": "Tf32", "3xtf32": "Tf32x3", "bf16": "Bf16"}  # as conv_mma.cuh 
 SOURCES = {
     kernel: Source(
         file,
-        tuple(f"{kernel}<{t.type_name}, {P}>" for t in TILES.values() for P in TYPES.values()),
+        tuple(
+            f"{kernel}<{TILES[tile].type_name}, {P}>"
+            for precision, P in TYPES.items()
+            for tile in conv_tiles.tiles_for(precision)
+        ),
     )
     for kernel, file in (
         ("conv_mma", "conv_mma.cu"),

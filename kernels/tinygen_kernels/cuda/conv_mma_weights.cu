@@ -28,15 +28,18 @@ template <class T> struct PixelLines : ByLines<T::ROWS> {
   __device__ __forceinline__ void load(float* tile) {
 #pragma unroll
     for (int i = 0; i < EACH; ++i) {
-      Digits& pixel = pixels[i];
+      const Digits& pixel = pixels[i];
       const int row = pixel.middle * s.down.stride + h, column = pixel.low * s.across.stride + w;
       const bool real = pixel.high < s.images && (unsigned)row < (unsigned)s.down.read &&
                         (unsigned)column < (unsigned)s.across.read;
       const size_t seen = ((size_t)pixel.high * s.down.read + row) * s.across.read + column;
       tg_copy_async16(this->place(tile, threadIdx.x / QUADS + i * APART, threadIdx.x % QUADS * 4),
                       real ? x + seen * s.channels : x, real);
-      add(pixel, by, s.down.written, s.across.written);
     }
+  }
+  __device__ __forceinline__ void next() {
+#pragma unroll
+    for (int i = 0; i < EACH; ++i) add(pixels[i], by, s.down.written, s.across.written);
   }
 };
 
@@ -53,7 +56,7 @@ __global__ void __launch_bounds__(T::THREADS, (BLOCKS<T, P>))
   const Share share = share_of(pixels);
   PixelLines<T> a(x, s, share.first, row);
   MatrixLines<T> b(gy, pixels, s.pitch, share.first, column);
-  float sums[T::TALL][T::WIDE][4];
+  float sums[T::WIDE][T::TALL][4];
   tile_product<T, P>(a, b, share.steps, shared, sums);
   auto place = [&](int r) { return row + r < rows ? row + r : -1; };
   tile_store<T>(sums, shared + T::STAGES * T::STAGE, place, column, s.columns, nullptr,

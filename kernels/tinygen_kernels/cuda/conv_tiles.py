@@ -44,11 +44,21 @@ class Tile(NamedTuple):
 
 
 TILES = {
-    "128x128": Tile(128, 128, 64, 32, 4),
+    "128x128": Tile(128, 128, 64, 64, 4),
+    "128x128/8": Tile(128, 128, 64, 32, 4),
     "128x64": Tile(128, 64, 64, 32, 4),
     "64x64": Tile(64, 64, 32, 32, 4),
     "128x32": Tile(128, 32, 32, 32, 4),
 }
+
+
+def tiles_for(precision: str) -> list[str]:
+    """The tiles that there are kernels for.
+
+    A large tile is best made by four warps, but in 3xtf32 these have too few registers: then by 8.
+    """
+    other = "128x128" if precision == "3xtf32" else "128x128/8"
+    return [name for name in TILES if name != other]
 
 
 class Product(NamedTuple):
@@ -84,7 +94,7 @@ def candidates(product: Product) -> list[Plan]:
     size = product.phases * product.rows * product.columns
     deepest = max(_ceil(product.depth, DEPTH) // 4, 1)
     splits = [n for n in SPLITS if n == 1 or (n <= deepest and n * size <= MOST_PARTS)]
-    return [Plan(tile, n) for tile in TILES for n in splits]
+    return [Plan(tile, n) for tile in tiles_for(product.precision) for n in splits]
 
 
 def cost(product: Product, plan: Plan) -> float:
