@@ -41,10 +41,10 @@ def contiguous(x: Array) -> Array:
     return x if x.flags.c_contiguous else module_of(x).ascontiguousarray(x)
 
 
-def address(x: Array) -> int:
-    """Where its first element lies."""
-    where: Any = x.ctypes.data if isinstance(x, np.ndarray) else x.data
-    return int(getattr(where, "ptr", where))
+def aligned(x: Array) -> Array:
+    """x, or a copy of it by rows from a multiple of 16 bytes on: what is read by 128 bits."""
+    x = contiguous(x)
+    return x if (x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr) % 16 == 0 else x.copy()
 
 
 def c_type(x: Array) -> str:

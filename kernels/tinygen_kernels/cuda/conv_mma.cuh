@@ -24,7 +24,7 @@ template <int ROWS_, int COLUMNS_, int WARP_ROWS_, int WARP_COLUMNS_, int STAGES
   static constexpr int THREADS = 32 * WARPS_DOWN * WARPS_ACROSS;
   static constexpr int WIDE = WARP_COLUMNS / 16, TALL = WARP_ROWS / 8;  // instructions of a warp
   static constexpr int STAGE = (ROWS + COLUMNS) * DEPTH;                // floats
-  static constexpr int PATCH = 16 * WARP_COLUMNS + 16;  // through which a warp writes its results
+  static constexpr int PATCH = 8 * WARP_COLUMNS + 8;  // through which a warp writes its results
   static_assert(ROWS % 32 == 0 && COLUMNS % 32 == 0 && WARP_COLUMNS % 32 == 0, "swizzles need 32");
 };
 
@@ -178,7 +178,7 @@ __device__ __forceinline__ void tile_product(A& a, B& b, int steps, float* ring,
   }
 }
 
-// y[place(row), column] = f(sums + bias). A warp turns 16 rows at a time in shared memory of its
+// y[place(row), column] = f(sums + bias). A warp turns 8 rows at a time in shared memory of its
 // own (columns ^ as above), so that it writes 128 bytes side by side and computes f in a loop.
 // place(row) tells which row of y a row of the tile is, -1 for none.
 template <class T, class Place>
@@ -187,25 +187,25 @@ __device__ __forceinline__ void tile_store(const float (&sums)[T::WIDE][T::TALL]
                                            const float* bias, float* y, int kind, float parameter) {
   const int lane = threadIdx.x % 32, group = lane / 4, p = lane % 4;
   float* patch = patches + threadIdx.x / 32 * T::PATCH;
-  int* places = (int*)(patch + 16 * T::WARP_COLUMNS);
+  int* places = (int*)(patch + 8 * T::WARP_COLUMNS);
   first_column += warp_column<T>();
 #pragma unroll
-  for (int j = 0; j < T::TALL; j += 2) {
+  for (int j = 0; j < T::TALL; ++j) {
 #pragma unroll
     for (int i = 0; i < T::WIDE; ++i)
 #pragma unroll
-      for (int e = 0; e < 8; ++e) {
-        const int row = 8 * (e / 4) + 2 * p + e % 2, column = 16 * i + 8 * (e / 2 % 2) + group;
-        patch[row * T::WARP_COLUMNS + (column ^ 8 * p)] = sums[i][j + e / 4][e % 4];
+      for (int e = 0; e < 4; ++e) {
+        const int row = 2 * p + e % 2, column = 16 * i + 8 * (e / 2) + group;
+        patch[row * T::WARP_COLUMNS + (column ^ 8 * p)] = sums[i][j][e];
       }
-    if (lane < 16) places[lane] = place(warp_row<T>() + 8 * j + lane);
+    if (lane < 8) places[lane] = place(warp_row<T>() + 8 * j + lane);
     __syncwarp();
     for (int c = lane; c < T::WARP_COLUMNS; c += 32) {
       const int column = first_column + c;
       const float b = bias && column < columns ? bias[column] : 0.f;
 #pragma unroll 1
-      for (int row = 0; row < 16; ++row) {
-        const float sum = patch[row * T::WARP_COLUMNS + (c ^ 8 * (row / 2 % 4))];
+      for (int row = 0; row < 8; ++row) {
+        const float sum = patch[row * T::WARP_COLUMNS + (c ^ 8 * (row / 2))];
         if (places[row] >= 0 && column < columns)
           y[(size_t)places[row] * columns + column] = tg_activate(sum + b, kind, parameter);
       }

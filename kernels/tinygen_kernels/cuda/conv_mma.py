@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..geometry import Geometry
 from . import conv_tiles, precision
 from .activation import KINDS, MOST_BLOCKS, THREADS
-from .arrays import address, blocks, contiguous, empty, module_of
+from .arrays import aligned, blocks, contiguous, empty, module_of
 from .conv_tiles import TILES, Plan, Product
 from .launch import Source, launch
 
@@ -178,14 +178,13 @@ def _quads(channels: int) -> int:
 
 
 def _whole_quads(x: Array, *axes: int) -> Array:
-    """x by rows and at a multiple of 16 bytes, these axes filled up with zeros to whole quads."""
+    """x as float32, as kernels read it by 16 bytes: these axes filled up with zeros to quads."""
     shape = [_quads(n) * QUAD if axis in axes else n for axis, n in enumerate(x.shape)]
     if tuple(shape) != x.shape:
-        wider: Array = module_of(x).zeros(shape, x.dtype)
+        wider: Array = module_of(x).zeros(shape, np.float32)
         wider[tuple(slice(n) for n in x.shape)] = x
         return wider
-    x = contiguous(x)
-    return x if address(x) % 16 == 0 else x.copy()
+    return aligned(x.astype(np.float32, copy=False))
 
 
 def _shape(geometry: Geometry, read: Array, written: Array, pitch: int = 0) -> Array:
@@ -210,7 +209,7 @@ def _run(
     """y, made in parts if the plan says so."""
     name, splits = plan or conv_tiles.plan(product)
     tile = TILES[name]
-    bias = None if epilogue[0] is None else contiguous(epilogue[0])
+    bias = None if epilogue[0] is None else contiguous(epilogue[0].astype(np.float32, copy=False))
     kind, parameter = KINDS[epilogue[1]], np.float32(epilogue[2])
     part = y if splits == 1 else empty((splits, *y.shape), y.dtype, y)
     launch(

@@ -38,9 +38,9 @@ class Tile(NamedTuple):
 
     @property
     def shared(self) -> int:
-        """Bytes of shared memory: the ring, and a patch of 16 rows and their places for a warp."""
+        """Bytes of shared memory: the ring, and a patch of 8 rows and their places for a warp."""
         ring = self.stages * (self.rows + self.columns) * DEPTH
-        return 4 * (ring + self.threads // 32 * 16 * (self.warp_columns + 1))
+        return 4 * (ring + self.threads // 32 * 8 * (self.warp_columns + 1))
 
 
 TILES = {
