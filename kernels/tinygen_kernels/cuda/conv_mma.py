@@ -24,22 +24,18 @@ FEWEST_CHANNELS = 8  # with less on either side most of a tile would be zeros
 QUAD = 4  # numbers that are copied together
 
 TYPES = {"tf32": "Tf32", "3xtf32": "Tf32x3", "bf16": "Bf16"}  # as conv_mma.cuh calls them
-SOURCES = {
-    kernel: Source(
-        file,
-        tuple(
-            f"{kernel}<{TILES[tile].type_name}, {P}>"
-            for precision, P in TYPES.items()
-            for tile in conv_tiles.tiles_for(precision)
-        ),
-    )
-    for kernel, file in (
-        ("conv_mma", "conv_mma.cu"),
-        ("conv_mma_transpose", "conv_mma.cu"),
-        ("conv_mma_weights", "conv_mma_weights.cu"),
-    )
-}
-SPLITS_SOURCE = Source("conv_splits.cu", ("add_splits",))
+
+
+def _source(kernel: str, file: str) -> Source:
+    tiles = ((tile, P) for name, P in TYPES.items() for tile in conv_tiles.tiles_for(name))
+    return Source(file, tuple(f"{kernel}<{TILES[tile].type_name}, {P}>" for tile, P in tiles))
+
+
+FORWARD = _source("conv_mma", "conv_mma.cu")
+TRANSPOSE = _source("conv_mma_transpose", "conv_mma.cu")
+WEIGHTS = _source("conv_mma_weights", "conv_mma_weights.cu")
+SPLITS = Source("conv_splits.cu", ("add_splits",))
+SOURCES = {"conv_mma": FORWARD, "conv_mma_transpose": TRANSPOSE, "conv_mma_weights": WEIGHTS}
 
 AXIS = np.dtype([(name, "i4") for name in ("read", "written", "stride", "pad", "dilation", "taps")])
 SHAPE = np.dtype(
@@ -226,7 +222,7 @@ def _run(
     if splits > 1:
         size, columns = np.int32(y.size), np.int32(y.shape[-1])
         launch(
-            SPLITS_SOURCE["add_splits"],
+            SPLITS["add_splits"],
             blocks(y.size, THREADS, MOST_BLOCKS),
             THREADS,
             (part, bias, y, size, columns, np.int32(splits), kind, parameter),

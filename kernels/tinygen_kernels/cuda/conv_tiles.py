@@ -101,12 +101,13 @@ def cost(product: Product, plan: Plan) -> float:
     """An estimate of the time, in units of 16 multiply-adds of one multiprocessor (some 17 ps).
 
     A stage costs its multiply-adds, and its copies as much as 32 columns or rows more; a block has
-    six stages of starting and ending; blocks are dealt out to the multiprocessors in turn; parts
-    are written, read again and added by one more launch.
+    six stages of starting and ending; blocks are dealt out to the multiprocessors in turn, where
+    one that is alone waits for its copies half as long again; parts are written, read again and
+    added by one more launch.
     """
     tile = TILES[plan.tile]
     tiles = _ceil(product.rows, tile.rows) * _ceil(product.columns, tile.columns)
-    turns = _ceil(product.phases * tiles * plan.splits, MULTIPROCESSORS)
+    turns = max(_ceil(product.phases * tiles * plan.splits, MULTIPROCESSORS), 1.5)
     stages = _ceil(_ceil(product.depth, DEPTH), plan.splits) + 6
     products = {"3xtf32": 3.0, "tf32": 1.0, "bf16": 0.5}[product.precision]
     stage = products * tile.rows * tile.columns + 32 * (tile.rows + tile.columns)
