@@ -1,7 +1,11 @@
 """For each file of kernels calls that go through every barrier of it; see test_mutants.py."""
 
 import numpy as np
+from tinygen_kernels.cuda import conv_mma
+from tinygen_kernels.cuda.conv_tiles import Plan
+from tinygen_kernels.cuda.precision import using_precision
 
+from . import test_conv_mma
 from .equipment import CUDA
 from .test_conv import GEOMETRIES, all_three, operands
 from .test_rnn import problem, run
@@ -23,6 +27,15 @@ def conv_small():
     return all_three(CUDA, GEOMETRIES["3x3"], operands(GEOMETRIES["3x3"], 2, 3, 2))
 
 
+def mma(*passes):
+    data = test_conv_mma.drawn("many tiles")
+    with using_precision("tf32"):
+        return [
+            test_conv_mma.run(conv_mma, name, "many tiles", data, plan=Plan("64x64", 1))
+            for name in passes
+        ]
+
+
 def optim():
     arrays = [normal(size, seed=size) for size in (7, 2100, 40)]
     return CUDA.sum_of_squares(arrays)
@@ -42,6 +55,8 @@ def row_norm():
 
 # file -> what to call; files without barriers are not here
 WORKOUTS = {
+    "conv_mma.cu": lambda: mma("conv2d", "conv2d_transpose"),
+    "conv_mma_weights.cu": lambda: mma("conv2d_weight_grad"),
     "conv_simt.cu": conv_simt,
     "conv_small.cu": conv_small,
     "optim.cu": optim,
@@ -53,6 +68,7 @@ WORKOUTS = {
 
 # header -> the file whose workout goes through its barriers
 HEADERS = {
+    "conv_mma.cuh": "conv_mma.cu",
     "tg_columns.cuh": "reduce.cu",
     "tg_common.cuh": "optim.cu",
     "tg_tile.cuh": "conv_simt.cu",

@@ -1,4 +1,8 @@
-"""Convolution on CUDA, exact; the twin of reference/conv.py. conv_ways.py chooses the kernels."""
+"""Convolution on CUDA; the twin of reference/conv.py.
+
+What is exact is here, and conv_ways.py chooses its kernels; in other precisions conv_mma.py takes
+over what it serves.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import Geometry
-from .activation import KINDS, MOST_BLOCKS, bias_activate
-from .arrays import MOST, aligned, blocks, c_type, contiguous, empty, module_of
+from . import conv_mma
+from .activation import KINDS, bias_activate
+from .arrays import MOST, aligned, c_type, contiguous, empty, module_of
+from .conv_shares import add_shares
 from .conv_ways import THREADS, TILES, way
 from .launch import Source, launch
 
@@ -25,8 +31,6 @@ PRODUCTS = Source(
         "convolve<double, Medium, false>",
         "convolve<double, Medium, true>",
         "weight_grad<double, Medium>",
-        "add_shares<float>",
-        "add_shares<double>",
     ),
 )
 SMALL = Source(
@@ -53,6 +57,8 @@ def conv2d(
     x: Array, w: Array, b: Array | None, geometry: Geometry, name: str, parameter: float
 ) -> Array:
     """f(x * w + b):  (n, h, w, i), (kh, kw, i / groups, o), (o,) -> (n, h', w', o)."""
+    if conv_mma.serves(geometry, x.shape[3], w.shape[3], x.dtype):
+        return conv_mma.conv2d(x, w, b, geometry, name, parameter)
     shape = len(x), *geometry.output_size, w.shape[3]
     return _convolve("forward", x, w, b, shape, geometry, name, parameter)
 
@@ -61,6 +67,8 @@ def conv2d_transpose(
     y: Array, w: Array, b: Array | None, geometry: Geometry, name: str, parameter: float
 ) -> Array:
     """The linear map that is adjoint to conv2d, then f(... + b): (n, h', w', o) -> (n, h, w, i)."""
+    if conv_mma.serves(geometry, w.shape[2] * geometry.groups, w.shape[3], y.dtype):
+        return conv_mma.conv2d_transpose(y, w, b, geometry, name, parameter)
     shape = len(y), *geometry.size, w.shape[2] * geometry.groups
     return _convolve("input", y, w, b, shape, geometry, name, parameter)
 
@@ -98,13 +106,15 @@ def _convolve(
     parts = empty((how.shares, *shape), x.dtype, x)
     arguments = x, w, None, parts, conv, KINDS["identity"], a
     launch(kernel, (how.blocks, how.shares), how.tile.threads, arguments)
-    return _add_shares(parts, b, y, kind, a)
+    return add_shares(parts, y, b, name, parameter)
 
 
 def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
     """The gradient of w: (n, h, w, i), (n, h', w', o) -> (kh, kw, i / groups, o)."""
-    x, gy = _operand(x, x), _operand(gy, x)
     inputs, outputs = x.shape[3], gy.shape[3]
+    if conv_mma.serves(geometry, inputs, outputs, x.dtype):
+        return conv_mma.conv2d_weight_grad(x, gy, geometry)
+    x, gy = _operand(x, x), _operand(gy, x)
     shape = *geometry.kernel, inputs // geometry.groups, outputs
     if not x.size or not gy.size:
         zeros: Array = module_of(x).zeros(shape, x.dtype)
@@ -121,17 +131,7 @@ def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
         launch(kernel, grid, how.tile.threads, (x, gy, parts, conv))
     if how.shares == 1:
         return gw
-    return _add_shares(parts, None, gw, KINDS["identity"], x.dtype.type(0))
-
-
-def _add_shares(parts: Array, b: Array | None, y: Array, kind: Any, a: Any) -> Array:
-    """y = f(b + the sum of the parts)."""
-    kernel = PRODUCTS[f"add_shares<{c_type(y)}>"]
-    count, size, columns = np.int32(len(parts)), np.int32(y.size), np.int32(y.shape[-1])
-    launch(
-        kernel, blocks(y.size, 256, MOST_BLOCKS), 256, (parts, b, y, count, size, columns, kind, a)
-    )
-    return y
+    return add_shares(parts, gw)
 
 
 def _operand(x: Array, like: Array) -> Array:

@@ -10,7 +10,7 @@
 // A block makes a tile (tg_tile.cuh) of one group of channels; the tiles of one set of pixels are
 // neighbours in the grid, so that the pixels are still in the cache. Where tiles are too few for the
 // multiprocessors, the depth is shared out too (blockIdx.y): each share writes its sums to a result of
-// its own, and add_shares adds these up in their order. Multiply-adds are the limit, unless there are
+// its own, and conv_shares.cu adds these up in their order. Multiply-adds are the limit, unless there are
 // fewer than some 20 in a result; padding a tile at its edges costs most of what is lost.
 #include "tg_tile.cuh"
 
@@ -252,15 +252,4 @@ __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
   auto offset = [&](int row) { return part.row + row < rows ? (part.row + row) * c.outputs : -1; };
   gw += (long long)blockIdx.y * rows * c.outputs + part.group * columns;
   product.store(gw, (const T*)nullptr, offset, part.column, columns, TG_IDENTITY, T(0));
-}
-
-// y = f(b + the sum of the shares, one after the other); b repeats every `columns` numbers.
-template <class T>
-__global__ void add_shares(const T* __restrict__ shares, const T* __restrict__ b, T* __restrict__ y, int count,
-                           int size, int columns, int kind, T a) {
-  for (int i = tg_first(); i < size; i += tg_stride()) {
-    double total = b ? double(b[i % columns]) : 0;
-    for (int share = 0; share < count; ++share) total += double(shares[(long long)share * size + i]);
-    y[i] = tg_activate(T(total), kind, a);
-  }
 }
