@@ -93,7 +93,8 @@ def ceilings(session: Session) -> None:
 def convolutions(session: Session) -> None:
     """Every shape in every precision against cuDNN in both layouts, TF32 on and off."""
     names = REHEARSED[0] if session.chosen.rehearse else CONVOLUTIONS
-    rows, speeds = [], {what: [] for what in BARS if "cuDNN" in what}
+    speeds: dict[str, list[float]] = {what: [] for what in BARS if "cuDNN" in what}
+    rows = []
     for name in names:
         subject = f"convolution:{name}"
         ours = {p: session.load(p, subject, precision=p) for p in PRECISIONS}
@@ -109,7 +110,8 @@ def convolutions(session: Session) -> None:
         wrong = [p for p in PRECISIONS if not far[p] <= TOLERANCES[p]]
         session.failed = session.failed or bool(wrong)
         session.compare(name, [*ours.values(), *theirs.values()])
-        time = {key: c.time() for key, c in {**ours, **theirs}.items()}
+        time: dict[Any, float] = {p: c.time() for p, c in ours.items()}
+        time |= {key: c.time() for key, c in theirs.items()}
         exact = min(time[layout, False] for layout in LAYOUTS)
         found = {
             "tf32 / cuDNN tf32, NCHW": time["NCHW", True] / time["tf32"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -13,7 +14,13 @@ CALLS = 10  # of a pass in one recorded graph: starting a graph costs as much as
 
 
 class Card(Protocol):
-    """A library's way to use the card, or the CPU in a rehearsal."""
+    """A library's way to use the card, or the CPU in a rehearsal.
+
+    Attributes:
+        calls: of a pass in one recording.
+    """
+
+    calls: int
 
     def recorded(self, do: Callable[[], Any]) -> Callable[[], Any]:
         """A function that does it again without the library's own overhead."""
@@ -27,6 +34,8 @@ class Card(Protocol):
 
 class Rehearsal:
     """No card: everything on the CPU, to see that a benchmark runs through."""
+
+    calls = 1
 
     def recorded(self, do: Callable[[], Any]) -> Callable[[], Any]:
         """The same function."""
@@ -44,7 +53,7 @@ class Rehearsal:
 
 
 class RecordedPasses(Passes):
-    """A convolution's passes, each recorded CALLS times: what is timed is the card alone."""
+    """A convolution's passes, each recorded several times: what is timed is the card alone."""
 
     def __init__(
         self,
@@ -55,14 +64,23 @@ class RecordedPasses(Passes):
         super().__init__(passes, sample)
         self.card = card
         self.recorded = {
-            part: card.recorded(lambda do=do: [do() for _ in range(CALLS)])  # type: ignore[misc]
+            part: card.recorded(functools.partial(repeated, do, card.calls))
             for part, do in passes.items()
         }
 
     def run(self, count: int) -> dict[str, float]:
         """Each pass that many times; the seconds of each, and of all."""
-        seconds = {part: self.card.seconds(do, count) / CALLS for part, do in self.recorded.items()}
+        seconds = {
+            part: self.card.seconds(do, count) / self.card.calls
+            for part, do in self.recorded.items()
+        }
         return {**seconds, "total": sum(seconds.values())}
+
+
+def repeated(do: Callable[[], Any], times: int) -> None:
+    """Do it so many times."""
+    for _ in range(times):
+        do()
 
 
 class Calls(TrainingStep):

@@ -12,7 +12,7 @@ from tinygen_kernels.cuda.precision import using_precision
 
 import tinygen
 from benchmarks.peers import tinygen_ops
-from benchmarks.peers.card import Calls, Card, RecordedPasses, Rehearsal
+from benchmarks.peers.card import CALLS, Calls, Card, RecordedPasses, Rehearsal
 from benchmarks.peers.tinygen_steps import MODELS
 from benchmarks.problems import PROBLEMS
 from benchmarks.shapes import CONVOLUTIONS
@@ -26,6 +26,8 @@ COPIED = 2**30  # bytes
 
 class CuPyCard:
     """CuPy's CUDA graphs and events."""
+
+    calls = CALLS
 
     def recorded(self, do: Callable[[], Any]) -> Callable[[], Any]:
         """As a CUDA graph, which keeps its memory."""

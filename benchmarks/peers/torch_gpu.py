@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from benchmarks.peers import torch_ops
-from benchmarks.peers.card import Calls, Card, RecordedPasses, Rehearsal
+from benchmarks.peers.card import CALLS, Calls, Card, RecordedPasses, Rehearsal
 from benchmarks.peers.choice import fastest
 from benchmarks.peers.torch_steps import MODELS
 from benchmarks.problems import PROBLEMS
@@ -20,6 +21,8 @@ UPDATES = ("fused", "foreach")  # the ways to update that pay on a card, the fir
 
 class CudaCard:
     """PyTorch's CUDA graphs and events."""
+
+    calls = CALLS
 
     def recorded(self, do: Callable[[], Any]) -> Callable[[], Any]:
         """As a CUDA graph."""
@@ -96,7 +99,7 @@ def step(what: str, card: Card, way: str, tf32: bool) -> Subject:
     if compiled:
         torch._inductor.config.triton.cudagraphs = way == "reduce-overhead"
     found = MODELS[what](PROBLEMS[what], compiled)
-    chosen = {}
+    chosen: dict[str, Callable[[], TrainingStep]] = {}
     for update in UPDATES:
         chosen = chosen or {name: make for name, make in found.items() if update in name}
     if compiled:  # one layout: compiling takes half a minute
@@ -108,7 +111,7 @@ def step(what: str, card: Card, way: str, tf32: bool) -> Subject:
             return graphed(subject, card)
         return TrainingStep(subject.step, subject.batches, card.finish)
 
-    return fastest({name: lambda make=make: made(make) for name, make in chosen.items()})
+    return fastest({name: functools.partial(made, make) for name, make in chosen.items()})
 
 
 def graphed(subject: TrainingStep, card: Card) -> TrainingStep:

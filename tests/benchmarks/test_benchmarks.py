@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import engine, harness, libraries, machine, report, steps
+from benchmarks import engine, gpu, harness, libraries, machine, report, steps
 from benchmarks.__main__ import modules, page
 from benchmarks.harness import Contestant, Spread, Worker, WorkerDiedError
 from benchmarks.libraries import ROOT, NotInstalledError
 from benchmarks.subject import AbsentError
+from tests.cuda.equipment import needs_compiler
 
 HERE = Path(__file__).parent
 needs_torch = pytest.mark.skipif(
@@ -173,3 +174,16 @@ def test_figures_read_well() -> None:
     assert report.table(["", "b"], [["long name", "1"], ["x", "22"]]) == (
         "            b\nlong name   1\nx          22"
     )
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_the_benchmark_for_cards_can_be_rehearsed(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of it runs on the CPU, and every result agrees with PyTorch's."""
+    pytest.importorskip("torch")
+    sections = ["ceilings", "launches", "convolutions", "steps"]
+    code = gpu.main([*sections, "--rehearse", "--blocks", "1", "--seconds", "0.001"])
+    text = capsys.readouterr().out
+    assert code == 0, text
+    assert "copying" in text
+    assert "captured / eager" in text

@@ -208,6 +208,8 @@ def test_a_few_shapes_and_their_ways():
     assert ways(8, 512, 32, 32)[:2] == ["Tall"] * 2
     assert ways(128, 28, 3, 256) == ["Medium", "few", "Wide"]
     assert ways(128, 28, 64, 1) == ["few", "Medium", "few"]
+    last = Geometry((4, 4), (4, 4))  # of a discriminator: too few pixels to fill a card
+    assert [way("forward", n, last, 512, 1).kernel for n in (32, 1024)] == ["tiles", "few"]
     small = way("forward", 8, Geometry((4, 4), (3, 3), pads=AROUND), 512, 512)
     assert small.blocks * small.shares >= 2 * conv_ways.PROCESSORS
     assert "1 channel made: lanes" in explain(8, Geometry((9, 9), (3, 3)), 16, 1)

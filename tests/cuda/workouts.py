@@ -3,6 +3,7 @@
 import numpy as np
 
 from .equipment import CUDA
+from .test_conv import GEOMETRIES, all_three, operands
 from .test_rnn import problem, run
 
 
@@ -12,6 +13,14 @@ def normal(*shape, seed=0):
 
 def reduce():
     return CUDA.sum_rows(normal(50, 40))
+
+
+def conv_simt():
+    return all_three(CUDA, GEOMETRIES["3x3"], operands(GEOMETRIES["3x3"], 2, 20, 33))
+
+
+def conv_small():
+    return all_three(CUDA, GEOMETRIES["3x3"], operands(GEOMETRIES["3x3"], 2, 3, 2))
 
 
 def optim():
@@ -33,6 +42,8 @@ def row_norm():
 
 # file -> what to call; files without barriers are not here
 WORKOUTS = {
+    "conv_simt.cu": conv_simt,
+    "conv_small.cu": conv_small,
     "optim.cu": optim,
     "reduce.cu": reduce,
     "rnn.cu": rnn,
@@ -41,4 +52,8 @@ WORKOUTS = {
 }
 
 # header -> the file whose workout goes through its barriers
-HEADERS = {"tg_columns.cuh": "reduce.cu"}
+HEADERS = {
+    "tg_columns.cuh": "reduce.cu",
+    "tg_common.cuh": "optim.cu",
+    "tg_tile.cuh": "conv_simt.cu",
+}

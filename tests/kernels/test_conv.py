@@ -11,9 +11,13 @@ from tinygen_kernels import Kernels
 from tinygen_kernels.cpu.ways import TASKS, explain, way
 from tinygen_kernels.geometry import Geometry
 
+from tests.cuda.equipment import needs_compiler
 from tests.op_cases.case import torch
 
-FAST, SLOW = Kernels("cpu"), Kernels("reference")
+FAST, SLOW, CUDA = Kernels("cpu"), Kernels("reference"), Kernels("cuda")
+fast_ones = pytest.mark.parametrize(
+    "kernels", [FAST, pytest.param(CUDA, marks=needs_compiler)], ids=["cpu", "shim"]
+)
 PLAIN = "identity", 0.0
 
 
@@ -66,6 +70,7 @@ def error(found, exact):
     return np.linalg.norm(found - exact) / max(np.linalg.norm(exact), 1e-30)
 
 
+@fast_ones
 @settings(max_examples=150, deadline=None)
 @given(
     geometries(),
@@ -74,11 +79,11 @@ def error(found, exact):
     st.sampled_from([1, 2, 16, 33]),
     st.sampled_from(["float32", "float64"]),
 )
-def test_reference_and_kernel_agree(geometry, n, inputs, outputs, dtype):
+def test_reference_and_kernel_agree(kernels, geometry, n, inputs, outputs, dtype):
     arrays = operands(geometry, n, inputs, outputs, dtype)
     exact = all_three(SLOW, geometry, *(a.astype(float) for a in arrays), "selu")
     bound = 2e-5 if dtype == "float32" else 1e-13
-    for found, expected in zip(all_three(FAST, geometry, *arrays, "selu"), exact, strict=True):
+    for found, expected in zip(all_three(kernels, geometry, *arrays, "selu"), exact, strict=True):
         assert found.dtype == dtype
         assert error(found, expected) < bound
 
@@ -101,13 +106,14 @@ def test_reference_and_pytorch_agree(geometry, n, inputs, outputs):
         assert error(a, e.detach().numpy()) < 1e-12
 
 
+@fast_ones
 @settings(max_examples=40, deadline=None)
 @given(geometries(), st.sampled_from([2, 16]), st.sampled_from([1, 20]))
-def test_a_transposed_convolution_has_its_bias_and_activation(geometry, inputs, outputs):
+def test_a_transposed_convolution_has_its_bias_and_activation(kernels, geometry, inputs, outputs):
     _, w, _, y = operands(geometry, 2, inputs, outputs, "float64")
     b = np.arange(inputs * geometry.groups) - 2.0
     found, expected = (
-        kernels.conv2d_transpose(y, w, b, geometry, "elu", 0.5) for kernels in (FAST, SLOW)
+        each.conv2d_transpose(y, w, b, geometry, "elu", 0.5) for each in (kernels, SLOW)
     )
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
 

@@ -91,6 +91,44 @@ def test_any_size_agrees_with_the_reference(cell, dtype, n, units, fast):
         assert np.linalg.norm(a - e) <= bound * np.linalg.norm(e)
 
 
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+@pytest.mark.parametrize("layout", ["time first", "batch first", "features first", "repeated"])
+@pytest.mark.parametrize("n", [7, 37, 70])
+def test_neither_layout_nor_threads_change_a_bit(cell, layout, n):
+    gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
+    steps, inputs, units = 40, 9, 50
+    rng = np.random.default_rng(n)
+
+    def normal(*shape):
+        return (rng.normal(size=shape) / 10).astype("float32")
+
+    w, u, b = normal(inputs, gates * units), normal(units, gates * units), normal(sides, 1)
+    b = np.repeat(b, gates * units, axis=1)
+    h, gy, mask = normal(n, units), normal(steps, n, units), rng.random((steps, n)) < 0.9
+    x = np.broadcast_to(normal(n, inputs), (steps, n, inputs))
+    x = normal(*x.shape) if layout != "repeated" else x
+
+    def laid_out(a):
+        if layout == "batch first":
+            return np.ascontiguousarray(a.swapaxes(0, 1)).swapaxes(0, 1)
+        return np.asfortranarray(a) if layout == "features first" else a
+
+    def run(x, gy):
+        after = kernels(x).recurrent(cell, x, w, u, b, h, h, mask)
+        return *after, *kernels(x).recurrent_grad(cell, x, w, u, mask, after, gy, h, h, [True] * 6)
+
+    expected = run(np.ascontiguousarray(x), gy)
+    found = run(laid_out(x), laid_out(gy))
+    try:
+        tinygen.set_threads(1)
+        alone = run(laid_out(x), laid_out(gy))
+    finally:
+        tinygen.set_threads(os.cpu_count() or 1)
+    for f, a, e in zip(found, alone, expected, strict=True):
+        np.testing.assert_array_equal(f, e)
+        np.testing.assert_array_equal(f, a)
+
+
 def test_types_without_a_kernel_go_to_the_reference():
     x = RNG.normal(size=(3, 2, 4)).astype("float16")
     w, u, b = (np.full(s, 0.1, "float16") for s in [(4, 3), (3, 3), (1, 3)])

@@ -17,7 +17,7 @@ from .jit import FASTMATH, Loop, jit, prefer_wide_vectors
 from .memory import empty_like
 from .pieces import Piece, call, vector
 from .reduce import ROWS as SUMMED
-from .reduce import add_up, total_of
+from .reduce import add_blocks, add_up
 from .shares import fold
 
 Array = NDArray[Any]
@@ -230,12 +230,13 @@ def activation_grad(y: Array, gy: Array, name: str, parameter: float) -> Array:
 
 @Loop
 def _activation_grad_sum(
-    y: Array, gy: Array, gx: Array, sums: Array, piece: int, parameter: float
+    y: Array, gy: Array, gx: Array, sums: Array, total: Array, piece: int, parameter: float
 ) -> None:
     for block in prange(len(sums)):
         top, bottom = block * SUMMED, min((block + 1) * SUMMED, len(y))
         grad_rows(piece, y, gy, gx, top, bottom, parameter)
         add_up(gx, sums[block], top, bottom)
+    add_blocks(sums, total)
 
 
 def activation_grad_sum(y: Array, gy: Array, name: str, parameter: float) -> tuple[Array, Array]:
@@ -247,25 +248,33 @@ def activation_grad_sum(y: Array, gy: Array, name: str, parameter: float) -> tup
     shape = y.size // (columns * count), columns * count
     matrices = [np.ascontiguousarray(a, y.dtype).reshape(shape) for a in (y, gy, gx)]
     sums = np.empty((-(-shape[0] // SUMMED), shape[1]), y.dtype)
-    piece = ACTIVATION_GRAD[name][y.dtype]
-    _activation_grad_sum.over(y.size)(*matrices, sums, piece, parameter)
-    return gx, total_of(sums, columns)
+    total, piece = np.empty(columns, y.dtype), ACTIVATION_GRAD[name][y.dtype]
+    _activation_grad_sum.over(y.size)(*matrices, sums, total, piece, parameter)
+    return gx, total
 
 
 def bias_activate(z: Array, b: Array | None, name: str, parameter: float) -> Array:
     """f(z + b), in place; b holds one number for each place on the last axis."""
     contiguous, columns = np.ascontiguousarray(z), z.shape[-1]
-    b = np.zeros(columns, z.dtype) if b is None else np.ascontiguousarray(b, z.dtype)
+    b = np.zeros(columns, z.dtype) if b is None else b
     if name == "identity" and not b.any():
         return z
     if not z.size:
         return z
     count = fold(z.size // columns, columns, WIDE)
     matrix = contiguous.reshape(-1, columns * count)
-    _bias_activate.over(z.size)(matrix, np.tile(b, count), ACTIVATE[name][z.dtype], parameter)
+    piece = ACTIVATE[name][z.dtype]
+    _bias_activate.over(z.size)(matrix, repeated(b, count, z.dtype), piece, parameter)
     if contiguous is not z:
         z[...] = contiguous
     return z
+
+
+def repeated(b: Array, count: int, dtype: np.dtype[Any]) -> Array:
+    """A bias several times, for rows of a matrix that are read as one."""
+    bias = np.empty((count, b.size), dtype)
+    bias[...] = b
+    return bias.ravel()
 
 
 @jit()

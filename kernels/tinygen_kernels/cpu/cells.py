@@ -61,8 +61,8 @@ def _multiply(z, x, y):  # type: ignore[no-untyped-def]
 def _step_piece(make: Any) -> Piece:
     """A step forward. It takes the addresses of
 
-    gates: x w, which becomes the gates;
-    product: h u;
+    gates: x w + h u, which becomes the gates; for a GRU x w alone;
+    product: h u of a GRU;
     bias;
     before, now: h;
     m_before, m_now: the memory;
@@ -79,7 +79,6 @@ def _simple_step(number: Any) -> Any:
     ) -> None:  # fmt: skip
         prefer_wide_vectors()
         z, h = vector(gates, units, number), vector(now, units, number)
-        add(z, vector(product, units, number))
         add(z, vector(bias, units, number))
         _tanhs(z)
         for j in range(units):
@@ -98,7 +97,6 @@ def _lstm_step(number: Any) -> Any:
         prefer_wide_vectors()
         part = size * units
         z = vector(gates, 4 * units, number)
-        add(z, vector(product, 4 * units, number))
         add(z, vector(bias, 4 * units, number))
         _sigmoids(vector(gates, 2 * units, number))
         i, f = vector(gates, units, number), vector(gates + part, units, number)

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from ..geometry import Geometry
 from ..lines import LINE
-from .activation import ACTIVATE, bias_activate
+from .activation import ACTIVATE, bias_activate, repeated
 from .gathered import DOTS, GATHERED, gathered_dots, gathered_rectangle
 from .jit import Loop
 from .memory import empty
 from .pieces import call
 from .places import Places, groups_of
+from .reduce import add
 from .shares import share
 
 Array = NDArray[Any]
@@ -117,6 +118,8 @@ def _weight_grad(
                 product, x.reshape(-1)[job.source :], steps[top:bottom], sources[: job.count],
                 pixels, total, targets, block - first,
             )  # fmt: skip
+    for part in range(1, shares):
+        add(sums[0].reshape(-1), sums[part].reshape(-1))
 
 
 def convolve(
@@ -156,9 +159,7 @@ def convolve(
 
 def _repeated(b: Array, dtype: np.dtype[Any]) -> Array:
     """A bias again and again, at least WIDE numbers, so that rows of few channels are one."""
-    bias = np.empty((-(-WIDE // max(b.size, 1)), b.size), dtype)
-    bias[...] = b
-    return bias.ravel()
+    return repeated(b, -(-WIDE // max(b.size, 1)), dtype)
 
 
 @functools.lru_cache(maxsize=256)
@@ -187,15 +188,14 @@ def weight_grad(x: Array, gy: Array, places: Places, geometry: Geometry) -> Arra
         x: with its zeros around, see Places.
     """
     channels, outputs = x.shape[3] // geometry.groups, gy.shape[3]
-    gw = empty((*geometry.kernel, channels, outputs), x.dtype)
     seen, depth = gy.reshape(-1, outputs), geometry.taps * channels
     row_shares = min(max(depth // 64, 1), 8)
     shares = 4 if row_shares == 1 else 1  # few rows: cut the sums instead
     loop = _weight_grad.shared if depth * gy.size > ALONE else _weight_grad.alone
+    parts = []
     for g, (_, outs) in enumerate(groups_of(channels, outputs, geometry.groups)):
         sums = empty((shares, depth, outs.stop - outs.start), x.dtype)
         tables = places.steps[:depth], places.sources, places.jobs_of[g]
         loop(x, seen[:, outs], sums, *tables, row_shares, GATHERED[x.dtype])
-        total = sums[0] if shares == 1 else sums.sum(axis=0, dtype=x.dtype)
-        gw[..., outs] = total.reshape(*gw.shape[:3], -1)
-    return gw
+        parts.append(sums[0].reshape(*geometry.kernel, channels, sums.shape[2]))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=3)

@@ -5,7 +5,8 @@ output take the same step from one to the next, and a piece works through them, 
 while the line stays in cache. Backward, a thread has rows of the image's gradient and adds to them
 what the windows above them send, so windows may overlap.
 
-Windows of 2 x 2, the usual ones, are compared in one go.
+Windows of 2 x 2, the usual ones, are compared in one go; where they lie side by side, backward
+each writes its four pixels.
 """
 
 from __future__ import annotations
@@ -101,9 +102,33 @@ def _send_back(number: Any) -> Any:
     return piece
 
 
+def _send_to_four(number: Any) -> Any:
+    """gx = gy where the position is that of the pixel, else 0, in `repeats` windows of 2 x 2."""
+
+    def piece(
+        gy: int, positions: int, gx: int, channels: int,
+        repeats: int, down: int, across: int, gy_step: int, gx_step: int,
+    ) -> None:  # fmt: skip
+        prefer_wide_vectors()
+        here = types.uint8(0), types.uint8(1), types.uint8(2), types.uint8(3)
+        for r in range(repeats):
+            sent = vector(gy + r * gy_step, channels, number)
+            where = vector(positions + r * channels, channels, types.uint8)
+            for i in range(2):  # LLVM gives up on a loop that writes to four places
+                place, left, right = gx + r * gx_step + i * down, here[2 * i], here[2 * i + 1]
+                a = vector(place, channels, number)
+                b = vector(place + across, channels, number)
+                for k in range(channels):
+                    a[k] = sent[k] if where[k] == left else number(0)
+                    b[k] = sent[k] if where[k] == right else number(0)
+
+    return piece
+
+
 KEEP_LARGER = Piece(_keep_larger, *[types.int64] * 8)
 LARGEST_OF_FOUR = Piece(_largest_of_four, *[types.int64] * 9)
 SEND_BACK = Piece(_send_back, *[types.int64] * 8)
+SEND_TO_FOUR = Piece(_send_to_four, *[types.int64] * 9)
 
 
 @register_jitable
@@ -172,6 +197,27 @@ def _max_pool2d_grad(
                     call(send, (*places, a * kw + b, channels, j1 - j0, step, sw * across))
 
 
+@Loop
+def _max_pool2d_grad_of_four(
+    gy: Array, positions: Array, gx: Array, block: int, piece: int
+) -> None:  # fmt: skip
+    """For windows of 2 x 2 side by side: every pixel is in one of them or beyond all."""
+    channels = gx.shape[3]
+    n, oh, ow, _ = gy.shape
+    blocks = -(-oh // block)
+    down, across, step = gx.strides[1], gx.strides[2], gy.strides[2]
+    for part in prange(n * blocks):
+        image, first_row = part // blocks, part % blocks * block
+        last_row = min(first_row + block, oh)
+        for i in range(first_row, last_row):
+            places = gy[image, i].ctypes.data, positions[image, i].ctypes.data
+            target = gx[image, 2 * i].ctypes.data
+            call(piece, (*places, target, channels, ow, down, across, step, 2 * across))
+            gx[image, 2 * i : 2 * i + 2, 2 * ow :] = 0
+        if last_row == oh:
+            gx[image, 2 * oh :] = 0
+
+
 def max_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     """The largest number of each window, (n, h', w', c), and its position; see the reference."""
     if not _is_usual(x, geometry):
@@ -179,8 +225,7 @@ def max_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     x = np.ascontiguousarray(x)
     shape = len(x), *geometry.output_size, x.shape[3]
     y, positions = empty(shape, x.dtype), empty(shape, np.dtype(np.uint8))
-    whole = geometry.kernel == (2, 2) and geometry.pads == ((0, 0), (0, 0))
-    four = LARGEST_OF_FOUR[x.dtype] if whole else 0
+    four = LARGEST_OF_FOUR[x.dtype] if _four_each(geometry) else 0
     _max_pool2d.over(x.size)(
         x, y, positions, _rows(y), four, KEEP_LARGER[x.dtype], *_numbers(geometry)
     )
@@ -193,6 +238,10 @@ def max_pool2d_grad(gy: Array, position: Array, geometry: Geometry) -> Array:
         return reference.max_pool2d_grad(gy, position, geometry)
     gy, position = np.ascontiguousarray(gy), np.ascontiguousarray(position)
     gx = empty((len(gy), *geometry.size, gy.shape[3]), gy.dtype)
+    if _four_each(geometry) and geometry.stride == (2, 2):
+        piece = SEND_TO_FOUR[gy.dtype]
+        _max_pool2d_grad_of_four.over(gx.size)(gy, position, gx, _rows(gy), piece)
+        return gx
     _max_pool2d_grad.over(gx.size)(
         gy, position, gx, _rows(gx), SEND_BACK[gy.dtype], *_numbers(geometry)
     )
@@ -202,6 +251,11 @@ def max_pool2d_grad(gy: Array, position: Array, geometry: Geometry) -> Array:
 def _is_usual(x: Array, geometry: Geometry) -> bool:
     """Whether these kernels can do it: something to do, a type and a window they know."""
     return x.size > 0 and x.dtype.char in "fd" and geometry.taps <= 256
+
+
+def _four_each(geometry: Geometry) -> bool:
+    """Whether all windows are 2 x 2 pixels of the image."""
+    return geometry.kernel == (2, 2) and geometry.pads == ((0, 0), (0, 0))
 
 
 def _rows(y: Array) -> int:

@@ -37,20 +37,26 @@ def add_up(x, total, top, bottom):  # type: ignore[no-untyped-def]
             total[j] += row[j]
 
 
-def total_of(parts: Array, columns: int) -> Array:
-    """The sums of blocks, one in each row, of a matrix with `columns`, in float64 and then back.
+@register_jitable
+def add_blocks(parts, total):  # type: ignore[no-untyped-def]
+    """total = the sums over blocks, one in each row of `parts`, in float64 and then back.
 
-    A row of `parts` holds several rows of the matrix if it is longer.
+    A row holds several rows of the matrix if it is longer than the total.
     """
-    sums = parts.sum(axis=0, dtype=np.float64).reshape(-1, columns)
-    total: Array = sums.sum(axis=0).astype(parts.dtype)
-    return total
+    sums = np.zeros(parts.shape[1])
+    for block in range(len(parts)):
+        add(sums, parts[block])
+    for first in range(total.size, sums.size, total.size):
+        add(sums[: total.size], sums[first : first + total.size])
+    for j in range(total.size):
+        total[j] = sums[j]
 
 
 @Loop
-def _sum_rows(x: Array, parts: Array) -> None:
+def _sum_rows(x: Array, parts: Array, total: Array) -> None:
     for block in prange(len(parts)):
         add_up(x, parts[block], block * ROWS, min((block + 1) * ROWS, len(x)))
+    add_blocks(parts, total)
 
 
 def sum_rows(x: Array) -> Array:
@@ -61,5 +67,6 @@ def sum_rows(x: Array) -> Array:
     count = fold(n, columns, WIDE)
     wide = np.ascontiguousarray(x).reshape(n // count, columns * count)
     parts = np.empty((-(-len(wide) // ROWS), wide.shape[1]), x.dtype)
-    _sum_rows.over(x.size)(wide, parts)
-    return total_of(parts, columns)
+    total = np.empty(columns, x.dtype)
+    _sum_rows.over(x.size)(wide, parts, total)
+    return total

@@ -26,7 +26,8 @@ Source: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks".
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
@@ -51,6 +52,9 @@ from .winograd_tiles import (
 )
 
 Array = NDArray[Any]
+# Of a workspace where it starts, its shape and its strides; the type, the bytes in all, and these.
+Place: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...]]
+Planes: TypeAlias = tuple[np.dtype[Any], int, list[Place]]
 TILES, LEAST_TILES = 64, 16  # by tiles: at a time, if their transforms fit into CACHED elements,
 CACHED = 1 << 18  # and fewer if not: the second cache of a core
 MANY_WEIGHTS, BATCH = 1 << 21, 128  # of so many transformed weights, read each time: so many
@@ -131,32 +135,38 @@ def convolve(
     """
     inputs, outputs = w.shape[1:]
     dtype, threads = x.dtype, numba.get_num_threads()
+    shared_out, planes, pieces = _forward(plan, len(x), inputs, outputs, threads, dtype)
+    f = 0 if b is None and name == "identity" else ACTIVATE[name][dtype]
+    bias = np.zeros(outputs, dtype) if b is None else np.ascontiguousarray(b, dtype)
+    _convolve.shared(
+        x, w, bias, y, *_made(planes), kernel_width, plan.phases, plan.read, plan.made,
+        plan.points_read, plan.points_made, plan.before, plan.read_step, plan.made_step,
+        *shared_out, *pieces, f, parameter,
+    )  # fmt: skip
+    return y
+
+
+@functools.lru_cache(maxsize=256)
+def _forward(
+    plan: Plan, n: int, inputs: int, outputs: int, threads: int, dtype: np.dtype[Any]
+) -> tuple[tuple[Any, ...], Planes, tuple[Any, ...]]:
+    """How work is shared out (grid, shares, width, depth), the planes for it, and the pieces."""
     n_read, n_made = len(plan.read), len(plan.made)
-    count = len(x) * plan.tiles[0] * plan.tiles[1]
+    count = n * plan.tiles[0] * plan.tiles[1]
     shares, width, depth = 1, outputs, inputs
     if by_columns(count, inputs * n_read, outputs * n_made):
         shares = threads = min(threads, max(outputs // COLUMNS, 1))
         width, depth = min(COLUMNS, outputs), min(DEPTH, inputs)
-        grid, batch = _grid(plan, len(x), MOST_TILES, 1)
+        grid, batch = _grid(plan, n, MOST_TILES, 1)
     else:
-        grid, batch = _grid(plan, len(x), _batch(inputs * n_read, outputs * n_made), threads)
-    u, v, m = _planes(
+        grid, batch = _grid(plan, n, _batch(inputs * n_read, outputs * n_made), threads)
+    planes = _planes(
         threads, dtype, (depth * n_read, width * n_made), (batch, inputs * n_read),
         (batch, width * n_made),
     )  # fmt: skip
-    f = 0 if b is None and name == "identity" else ACTIVATE[name][dtype]
-    bias = np.zeros(outputs, dtype) if b is None else np.ascontiguousarray(b, dtype)
     small = grid[:2] != grid[2:4]
-    pieces = (
-        WEIGHT[dtype], PRODUCT[dtype], of_kinds(INPUT, dtype, small),
-        of_kinds(OUTPUT, dtype, small), f,
-    )  # fmt: skip
-    _convolve.shared(
-        x, w, bias, y, u, v, m, kernel_width, plan.phases, plan.read, plan.made, plan.points_read,
-        plan.points_made, plan.before, plan.read_step, plan.made_step, grid, shares, width, depth,
-        *pieces, parameter,
-    )  # fmt: skip
-    return y
+    kinds = of_kinds(INPUT, dtype, small), of_kinds(OUTPUT, dtype, small)
+    return (grid, shares, width, depth), planes, (WEIGHT[dtype], PRODUCT[dtype], *kinds)
 
 
 @Loop
@@ -253,37 +263,45 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
         gw: to be filled.
     """
     inputs, outputs, dtype = x.shape[3], gy.shape[3], x.dtype
-    phases, count = len(plan.read), len(gy) * plan.tiles[0] * plan.tiles[1]
+    threads = numba.get_num_threads()
+    columns, grid, planes, pieces = _backward(plan, len(gy), inputs, outputs, threads, dtype)
+    tables = plan.read, plan.made, plan.points_read, plan.before, plan.read_step, grid
+    v, g, sums = _made(planes)
+    if columns:
+        _correlate_columns.shared(
+            x, gy, gw, kernel_width, v, g, sums, *tables, *pieces, WEIGHT_GRAD[dtype]
+        )
+        return gw
+    _correlate.shared(x, gy, v, g, sums, *tables, *pieces)
+    _transform_sums.over(gw.size)(
+        sums, sums.reshape(len(sums), POINTS, -1), gw, kernel_width, plan.read, plan.points_read,
+        WEIGHT_GRAD[dtype],
+    )  # fmt: skip
+    return gw
+
+
+@functools.lru_cache(maxsize=256)
+def _backward(
+    plan: Plan, n: int, inputs: int, outputs: int, threads: int, dtype: np.dtype[Any]
+) -> tuple[bool, tuple[int, ...], Planes, tuple[Any, ...]]:
+    """Whether to go by columns, the grid, the planes and the pieces for the weights' gradient."""
+    phases, count = len(plan.read), n * plan.tiles[0] * plan.tiles[1]
     wide = inputs * phases
     columns = count <= MOST_TILES and by_columns(count, wide, outputs)
     # Not as many as threads: the bits depend on it.
     shares = 4 if wide * outputs <= 1 << 13 and count >= 4 * TILES else 2
     most = BATCH if POINTS * wide * outputs > MANY_WEIGHTS else TILES
-    grid, batch = _grid(plan, len(gy), *((MOST_TILES, 1) if columns else (most, shares)))
-    small = grid[:2] != grid[2:4]
-    pieces = PRODUCT[dtype], of_kinds(INPUT, dtype, small), of_kinds(OUTPUT_GRAD, dtype, small)
-    tables = plan.read, plan.made, plan.points_read, plan.before, plan.read_step, grid
+    grid, batch = _grid(plan, n, *((MOST_TILES, 1) if columns else (most, shares)))
     if columns:
-        threads = min(numba.get_num_threads(), max(outputs // COLUMNS, 1))
+        threads = min(threads, max(outputs // COLUMNS, 1))
         width, depth = min(COLUMNS, outputs), min(DEPTH, inputs) * phases
-        v, g, sums = _planes(threads, dtype, (batch, wide), (batch, width), (depth, width))
-        _correlate_columns.shared(
-            x, gy, gw, kernel_width, v, g, sums, *tables, *pieces, WEIGHT_GRAD[dtype]
-        )
-        return gw
-    shares = min(shares, -(-count // batch))
-    v, g, parts = _planes(shares, dtype, (batch, wide), (batch, outputs), (wide, outputs))
-    _correlate.shared(x, gy, v, g, parts, *tables, *pieces)
-    _transform_sums.over(gw.size)(
-        parts,
-        parts.reshape(shares, POINTS, -1),
-        gw,
-        kernel_width,
-        plan.read,
-        plan.points_read,
-        WEIGHT_GRAD[dtype],
-    )
-    return gw
+        planes = _planes(threads, dtype, (batch, wide), (batch, width), (depth, width))
+    else:
+        shares = min(shares, -(-count // batch))
+        planes = _planes(shares, dtype, (batch, wide), (batch, outputs), (wide, outputs))
+    small = grid[:2] != grid[2:4]
+    kinds = of_kinds(INPUT, dtype, small), of_kinds(OUTPUT_GRAD, dtype, small)
+    return columns, grid, planes, (PRODUCT[dtype], *kinds)
 
 
 def by_columns(tiles: int, inputs: int, outputs: int) -> bool:
@@ -328,19 +346,24 @@ def _evenly(count: int, most: int, shares: int) -> int:
     return min(range(most, most // 2, -1), key=largest_share)
 
 
-def _planes(count: int, dtype: np.dtype[Any], *sizes: tuple[int, int]) -> list[Array]:
+def _planes(count: int, dtype: np.dtype[Any], *sizes: tuple[int, int]) -> Planes:
     """Workspaces (count, POINTS, rows, columns), whose planes do not share sets of the caches.
 
     A transform writes to the same place of all planes. A power of two apart, these would push each
     other out of the caches; an odd number of cache lines apart, they lie side by side.
     """
-    per_line = LINE // dtype.itemsize
-    steps = [(-(-rows * columns // per_line) | 1) * per_line for rows, columns in sizes]
-    block = empty((count * POINTS * sum(steps),), dtype)
-    made, start = [], 0
-    for step, (rows, columns) in zip(steps, sizes, strict=True):
-        stop = start + count * POINTS * step
-        planes = block[start:stop].reshape(count, POINTS, step)
-        made.append(planes[..., : rows * columns].reshape(count, POINTS, rows, columns))
-        start = stop
-    return made
+    start = 0
+    planes: list[Place] = []
+    for rows, columns in sizes:
+        plane = (-(-rows * columns * dtype.itemsize // LINE) | 1) * LINE
+        strides = POINTS * plane, plane, columns * dtype.itemsize, dtype.itemsize
+        planes.append((start, (count, POINTS, rows, columns), strides))
+        start += count * POINTS * plane
+    return dtype, start, planes
+
+
+def _made(planes: Planes) -> list[Array]:
+    """The workspaces themselves, in one block of memory."""
+    dtype, size, parts = planes
+    block = empty((size,), np.dtype(np.uint8))
+    return [np.ndarray(shape, dtype, block, start, strides) for start, shape, strides in parts]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +41,8 @@ PHASE = np.dtype(
 )  # fmt: skip
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, eq=False)  # equal only to itself: a key that is hashed at once
+class Plan:
     """A convolution, or a transposed one, by tiles.
 
     Of the image that is read and of the one that is made, one has phases, and the other is whole:
@@ -60,7 +62,7 @@ class Plan(NamedTuple):
     made_step: Pair
     saves: float  # multiplications of the direct way for one of Winograd's
 
-    @property
+    @functools.cached_property
     def phases(self) -> Array:
         """Of the image that has them."""
         return self.made if self.transposed else self.read

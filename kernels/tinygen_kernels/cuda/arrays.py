@@ -52,7 +52,7 @@ def address(x: Array) -> int:
 def aligned(x: Array) -> Array:
     """x, or a copy of it by rows from a multiple of 16 bytes on: what is read by 128 bits."""
     x = contiguous(x)
-    return x if (x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr) % 16 == 0 else x.copy()
+    return x if address(x) % 16 == 0 else x.copy()
 
 
 def c_type(x: Array) -> str:

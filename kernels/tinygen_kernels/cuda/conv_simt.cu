@@ -201,8 +201,8 @@ template <class T, class Tile> struct SeenByWeights {
   Four<T> fours[LOADS];
 
   __device__ __forceinline__ SeenByWeights(const T* x, const Conv& c, const Part<Tile>& part)
-      : x(x), c(c), first(part.group * (c.inputs / c.groups)), channels(c.inputs / c.groups), vector(Tile::FOURS || channels % 4 == 0),
-        weight(part.row + threadIdx.x % FOURS * 4, channels, c.kernel[1]),
+      : x(x), c(c), first(part.group * (c.inputs / c.groups)), channels(c.inputs / c.groups),
+        vector(Tile::FOURS || channels % 4 == 0), weight(part.row + threadIdx.x % FOURS * 4, channels, c.kernel[1]),
         pixel(part.slice * Tile::DEPTH + threadIdx.x / FOURS, c.output[1], c.output[0]) {}
   __device__ __forceinline__ const T* find(const Digits& at) const {
     const int i = pixel.middle * c.stride[0] + at.high * c.dilation[0] - c.before[0];

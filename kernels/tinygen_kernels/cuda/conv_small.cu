@@ -1,5 +1,6 @@
 // Convolutions whose groups make at most 4 channels: images from features, gradients of images,
-// convolutions of each channel by itself. A tile of conv_simt.cu would be almost empty.
+// convolutions of each channel by itself. A tile of conv_simt.cu would be almost empty. (Groups that
+// read at most 4 and make many are left to the tiles: those are short, but full.)
 //
 // Every number that is read serves at most 4 multiply-adds, so what limits these kernels is how fast
 // the first-level cache answers. Neighbouring lanes read neighbouring channels, by fours where they
@@ -9,8 +10,8 @@
 constexpr int FEW = 4, PIXELS = 4, THREADS = 128;  // as in conv_ways.py
 
 // y = f(x * w + b), or with BACK the transpose. So many `lanes` (a power of two) share the depth (taps x
-// channels read) of a result, VECTOR numbers at a time, and add up at the end. w lies with what is read
-// last: (kernel height, kernel width, made, read) forward, of the group made; as it is for BACK.
+// channels read) of a result, VECTOR numbers at a time, and add up at the end. In w the channels that
+// are read lie side by side: (kernel height, kernel width, made, read of a group) forward; BACK as it is.
 template <class T, bool BACK, int VECTOR>
 __global__ void __launch_bounds__(THREADS, 4)
     convolve_few(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y, Conv c,
@@ -113,8 +114,9 @@ __global__ void __launch_bounds__(32 * LINES)
 
   T sum[FEW] = {};
   if (weight.high < c.kernel[0]) {
-    Digits at(blockIdx.y * share + line, c.output[1], c.output[0]);
-    for (int pixel = blockIdx.y * share + line; pixel < end; pixel += LINES, at.advance(LINES, c.output[1], c.output[0])) {
+    const int height = c.output[0], width = c.output[1], first = blockIdx.y * share + line;
+    Digits at(first, width, height);
+    for (int pixel = first; pixel < end; pixel += LINES, at.advance(LINES, width, height)) {
       const int i = at.middle * c.stride[0] + weight.high * c.dilation[0] - c.before[0];
       const int j = at.low * c.stride[1] + weight.middle * c.dilation[1] - c.before[1];
       const bool inside = unsigned(i) < unsigned(c.size[0]) && unsigned(j) < unsigned(c.size[1]);

@@ -10,6 +10,7 @@ weights: tile Medium 64 x 64, 576 blocks for 4608 x 512 results
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 from ..geometry import Geometry
@@ -19,6 +20,9 @@ PROCESSORS = 132  # of a large card; a smaller one has more blocks for each
 FEW = 4  # channels that a group makes; up to here the tiles of products stay empty
 PIXELS, THREADS = 4, 128  # of a thread and of a block of convolve_few
 STEPS = 4  # of a lane of convolve_few, at least: adding lanes up costs about as much
+# Fewer blocks of convolve_few than this, with such depths each, leave a card idle. Tiles, whose
+# depth can be shared out, are faster then, however empty they are.
+FEW_BLOCKS, DEEP = 32, 1024
 LEAST_DEPTH = 128  # of a share: less is not worth a second launch
 LEAST_PIXELS = 64  # of a share of weight_grad_few
 
@@ -76,9 +80,11 @@ def product(task: str, n: int, geometry: Geometry, inputs: int, outputs: int) ->
     if task == "weights":
         return Product(geometry.taps * reads, makes, pixels, geometry.groups)
     rows, taps, phases = n, 1, 1  # see tg_conv.cuh
-    for size, stride, kernel in zip(geometry.size, geometry.stride, geometry.kernel, strict=True):
+    for axis in (0, 1):
+        size, stride = geometry.size[axis], geometry.stride[axis]
+        every = stride // math.gcd(stride, geometry.dilation[axis])
         rows *= -(-size // stride)
-        taps *= -(-kernel // stride)
+        taps *= -(-geometry.kernel[axis] // every)
         phases *= min(stride, size)
     return Product(rows, reads, taps * makes, geometry.groups * phases)
 
@@ -90,7 +96,9 @@ def way(
     """How to do one of TASKS for n images with so many channels on the convolution's sides."""
     of = product(task, n, geometry, inputs, outputs)
     if of.columns <= FEW:
-        return _few(task, of, geometry, outputs if task == "input" else inputs)
+        few = _few(task, of, geometry, outputs if task == "input" else inputs)
+        if task == "weights" or few.blocks >= FEW_BLOCKS or of.depth < DEEP:
+            return few
     tiles = (MEDIUM,) if double else TILES[task]
     fours = (inputs // geometry.groups) % 4 == 0 == (outputs // geometry.groups) % 4
     return min((_tiled(of, t) for t in tiles if fours or not t.fours), key=lambda pair: pair[0])[1]
@@ -115,7 +123,7 @@ def _tiled(of: Product, tile: Tile) -> tuple[float, Way]:
         why += f" {of.times} times"
     if shares > 1:
         why += f", each in {shares} shares of its {of.depth} depths"
-    return time, Way("product", why, blocks, shares, tile)
+    return time, Way("tiles", why, blocks, shares, tile)
 
 
 def _few(task: str, of: Product, geometry: Geometry, read: int) -> Way:

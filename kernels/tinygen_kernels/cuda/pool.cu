@@ -6,8 +6,7 @@
 // in the cache.
 #include "tg_pack.cuh"
 
-constexpr int THREADS = 256;
-constexpr int AHEAD = 4;  // pixels that are on their way at a time
+constexpr int THREADS = 256, AHEAD = 4;  // pixels that are on their way at a time
 
 struct Windows {  // pool.py lays it out alike
   int height, width, channels, out_height, out_width, kernel_height, kernel_width;
@@ -33,7 +32,8 @@ __device__ __forceinline__ long long window(const Windows& g, int n, int y, int 
   return (((long long)n * g.out_height + y) * g.out_width + x) * g.channels;
 }
 
-template <int N> __device__ __forceinline__ TgPack<int, N> positions(const Windows& g, const void* from, long long place) {
+template <int N>
+__device__ __forceinline__ TgPack<int, N> positions(const Windows& g, const void* from, long long place) {
   if (g.wide) return tg_load<N>((const int*)from + place);
   const auto narrow = tg_load<N>((const unsigned char*)from + place);
   TgPack<int, N> wide;
@@ -95,14 +95,15 @@ __global__ void __launch_bounds__(THREADS)
 template <class T, int N>
 __global__ void __launch_bounds__(THREADS)
     max_pool2d_grad(const T* __restrict__ gy, const void* __restrict__ position, T* __restrict__ gx,
-                                Windows g, int n) {
+                    Windows g, int n) {
   const int i = tg_first();
   if (i >= n) return;
   const Place<N> own(i, g.height, g.width, g.channels);
   const int y = own.y + g.top, x = own.x + g.left;  // with padding
   TgPack<T, N> sum{};
   for (int row = min(y / g.down, g.out_height - 1); row >= 0 && y - row * g.down < g.kernel_height; --row)
-    for (int column = min(x / g.across, g.out_width - 1); column >= 0 && x - column * g.across < g.kernel_width; --column) {
+    for (int column = min(x / g.across, g.out_width - 1); column >= 0 && x - column * g.across < g.kernel_width;
+         --column) {
       const long long place = window(g, own.n, row, column) + own.c;
       const auto gradients = tg_load<N>(gy + place);
       const auto where = positions<N>(g, position, place);
@@ -117,7 +118,7 @@ __global__ void __launch_bounds__(THREADS)
 template <class T, int N>
 __global__ void __launch_bounds__(THREADS)
     max_pool2d_pick(const T* __restrict__ x, const void* __restrict__ position, T* __restrict__ y,
-                                Windows g, int n) {
+                    Windows g, int n) {
   const int i = tg_first();
   if (i >= n) return;
   const Place<N> own(i, g.out_height, g.out_width, g.channels);

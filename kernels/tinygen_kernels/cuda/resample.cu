@@ -17,8 +17,7 @@ template <class T> struct TgBand {
   __device__ T weight(int i, int t) const { return places ? weights[(long long)i * reach + t] : T(1); }
 };
 
-constexpr int THREADS = 256;
-constexpr int AHEAD = 4;  // pixels that are on their way at a time
+constexpr int THREADS = 256, AHEAD = 4;  // pixels that are on their way at a time
 
 struct Size { int height, width, out_height, out_width, channels; };
 
@@ -26,8 +25,8 @@ struct Size { int height, width, out_height, out_width, channels; };
 template <class T, int N>
 __global__ void __launch_bounds__(THREADS, 4)
     resample2d(const T* __restrict__ x, T* __restrict__ y, Size size, const int* __restrict__ row_places,
-                           const T* __restrict__ row_weights, int row_reach, const int* __restrict__ column_places,
-                           const T* __restrict__ column_weights, int column_reach, int n) {
+               const T* __restrict__ row_weights, int row_reach, const int* __restrict__ column_places,
+               const T* __restrict__ column_weights, int column_reach, int n) {
   const int own = tg_first();
   if (own >= n) return;
   const int packs = size.channels / N;
@@ -37,8 +36,8 @@ __global__ void __launch_bounds__(THREADS, 4)
   const int i = rest % size.out_height, image = rest / size.out_height;
   const TgBand<T> rows{row_places, row_weights, row_reach}, columns{column_places, column_weights, column_reach};
   const int down = rows.count(i), across = columns.count(j);
-  const T* corner = x + (((long long)image * size.height + rows.first(i)) * size.width + columns.first(j)) * size.channels +
-                    own % packs * N;
+  const long long line = (long long)image * size.height + rows.first(i);
+  const T* corner = x + (line * size.width + columns.first(j)) * size.channels + own % packs * N;
   TgPack<T, N> sum{};
   int s = 0, t = 0;
   for (int tap = 0; tap < down * across; tap += AHEAD) {

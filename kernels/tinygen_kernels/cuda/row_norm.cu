@@ -144,7 +144,8 @@ __global__ void __launch_bounds__(TG_BLOCK)
 // y = x / sqrt(the mean of x^2 + epsilon).
 template <class T, int N>
 __global__ void __launch_bounds__(LONGEST, 1)
-    pixel_norm(const T* __restrict__ x, T* __restrict__ y, int rows, int columns, int lanes, double portion, double epsilon) {
+    pixel_norm(const T* __restrict__ x, T* __restrict__ y, int rows, int columns, int lanes, double portion,
+               double epsilon) {
   const Row<N> own(rows, columns, lanes);
   x += own.first(columns), y += own.first(columns);
   double sums[1] = {};

@@ -65,7 +65,8 @@ __device__ __forceinline__ void tg_column_sums(const TgColumns& at, Term term, d
 }
 
 // The sum over the shares of one of `total` sums, which a warp adds up; in each of its lanes.
-__device__ __forceinline__ double tg_add_shares(const double* __restrict__ part, int which, int shares, long long total) {
+__device__ __forceinline__ double tg_add_shares(const double* __restrict__ part, int which, int shares,
+                                                long long total) {
   double sum = 0;
 #pragma unroll 4
   for (int share = threadIdx.x % 32; share < shares; share += 32) sum += part[share * total + which];
