@@ -44,6 +44,7 @@ UNARY = "neg pos abs invert"
 TYPES = "bool_ float32 float64 int8 int32 int64 uint8 uint32 uint64"
 
 STATIC_SHARED = 48 << 10
+TOGETHER = 8  # arrays; CuPy concatenates more by a table that it makes on the CPU
 
 
 class Memory:
@@ -282,6 +283,8 @@ def _function(name: str) -> Callable[..., Any]:
 
     @functools.wraps(numpy_function, updated=())
     def function(*args: Any, **options: Any) -> Any:
+        if name in ("concatenate", "stack") and len(args[0]) > TOGETHER:
+            _wait("a table of addresses from the CPU")
         return run(numpy_function, args, **options)
 
     return function

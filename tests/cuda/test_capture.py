@@ -148,6 +148,20 @@ def test_what_is_read_by_each_replay():
         step(5)
 
 
+def test_many_arrays_are_joined_in_a_recording():
+    net = on_card(nn.Dense(3, 1, rng=Random(0)))
+
+    def compute(x, *, step):
+        net.zero_grad()
+        parts = [net(x) * float(i) for i in range(20)]
+        loss = ops.mean(ops.stack(parts, 1) ** 2)
+        loss.backward()
+        return loss
+
+    loss = captured_step(net, compute)(2).item()
+    assert loss == compute(to_device(np.ones((2, 3), np.float32), "cuda"), step=2).item()
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

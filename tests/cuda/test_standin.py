@@ -107,6 +107,8 @@ def test_a_recording_is_done_again_in_the_same_memory():
                 wait()
         with pytest.raises(RuntimeError, match="StreamCaptureUnsupported"):
             CUPY.asarray(np.zeros(2))
+        with pytest.raises(RuntimeError, match="StreamCaptureUnsupported"):
+            CUPY.concatenate([x] * 9)
         graph = stream.end_capture()
     np.testing.assert_array_equal(z.get(), 0)  # what it does to arrays is not done yet
     for _ in range(2):

@@ -13,6 +13,8 @@ from ..backend import Array, array_module, as_array, beside, device_of, kernels
 from ..core import Function, Tensor, TensorLike, data_of
 from .reduce import broadcast_to
 
+JOINED = 8  # arrays at a time
+
 
 class ReshapeFunction(Function):
     """y = x in another shape."""
@@ -65,8 +67,7 @@ class ConcatenateFunction(Function):
 
     def forward(self, *xs: Array) -> Array:
         self.lengths = [x.shape[self.axis] for x in xs]
-        y: Array = array_module(xs[0]).concatenate(xs, axis=self.axis)
-        return y
+        return _joined(xs, self.axis)
 
     def backward(self, gy: Tensor) -> tuple[Tensor, ...]:
         return split(gy, self.lengths, self.axis)
@@ -137,6 +138,17 @@ class ScatterAddFunction(Function):
 
     def backward(self, gy: Tensor) -> Tensor:
         return getitem(gy, self.index_)
+
+
+def _joined(xs: Sequence[Array], axis: int) -> Array:
+    """The arrays one after the other; on a card by eights.
+
+    For more, a table would come from the CPU, and a recording would read it long after.
+    """
+    if len(xs) > JOINED and device_of(xs[0]) != "cpu":
+        return _joined([_joined(xs[i : i + JOINED], axis) for i in range(0, len(xs), JOINED)], axis)
+    y: Array = array_module(xs[0]).concatenate(xs, axis=axis)
+    return y
 
 
 def _is_basic(index: Any) -> bool:
