@@ -27,12 +27,12 @@ def conv_small():
     return all_three(CUDA, GEOMETRIES["3x3"], operands(GEOMETRIES["3x3"], 2, 3, 2))
 
 
-def mma(*passes):
+def tensor_cores():
     data = test_conv_mma.drawn("many tiles")
     with using_precision("tf32"):
         return [
             test_conv_mma.run(conv_mma, name, "many tiles", data, plan=Plan("64x64", 1))
-            for name in passes
+            for name in ("conv2d", "conv2d_transpose")
         ]
 
 
@@ -55,8 +55,7 @@ def row_norm():
 
 # file -> what to call; files without barriers are not here
 WORKOUTS = {
-    "conv_mma.cu": lambda: mma("conv2d", "conv2d_transpose"),
-    "conv_mma_weights.cu": lambda: mma("conv2d_weight_grad"),
+    "conv_mma.cu": tensor_cores,
     "conv_simt.cu": conv_simt,
     "conv_small.cu": conv_small,
     "optim.cu": optim,
