@@ -82,6 +82,8 @@ class ArrayModule(Protocol):
 
 def array_module(*xs: object) -> ArrayModule:
     """NumPy, or CuPy if an array of it is among `xs`: the module with functions for them."""
+    if not foreign and "cupy" not in sys.modules:  # asked at every op: the usual answer at once
+        return cast(ArrayModule, np)
     return cast(ArrayModule, foreign[0] if any(map(_is_cupy, xs)) else np)
 
 
