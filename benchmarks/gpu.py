@@ -2,8 +2,9 @@
 
     python -m benchmarks.gpu [SECTION ...]
 
-SECTION is one of `ceilings`, `convolutions`, `launches` and `steps`; all of them take under ten
-minutes. Speeds are PyTorch's time divided by ours: higher is better. Convolutions are timed as
+SECTION is one of `ceilings`, `tune`, `convolutions`, `launches` and `steps`; all of them take under
+ten minutes. `tune` writes what it finds to kernels/tinygen_kernels/cuda/conv_table.py, to be
+committed. Speeds are PyTorch's time divided by ours: higher is better. Convolutions are timed as
 CUDA graphs of ten calls, so that neither library's overhead counts; steps as a training loop sees
 them. `--rehearse` runs a few of each on the CPU, where the figures mean nothing, to see that all is
 ready for a card.
@@ -88,6 +89,21 @@ def ceilings(session: Session) -> None:
     rates = ", ".join(f"{k} {v / 1e12:.1f}" for k, v in facts["flops by"].items())
     print(f"ceilings: TFLOP/s: {rates}; copying {facts['bandwidth'] / 1e12:.2f} TB/s\n")
     session.figures["ceilings"] = facts
+
+
+def tune(session: Session) -> None:
+    """Try all ways to cut convolutions for the tensor cores; the table keeps the best."""
+    from .peers import tinygen_tune
+
+    rehearse = session.chosen.rehearse
+    found: dict[str, Any] = {}
+    for name in REHEARSED[0] if rehearse else CONVOLUTIONS:
+        options = {"most": 2} if rehearse else {}
+        found |= session.load("tune", f"tune:{name}", **options).loading["facts"]
+    session.figures["tune"] = found
+    gain = statistics.geometric_mean(row[3] / row[2] for row in found.values()) if found else 1.0
+    where = "nothing is written in a rehearsal" if rehearse else tinygen_tune.write(found)
+    print(f"tuned: {len(found)} classes of shapes, {gain:.2f} times as fast; {where}\n")
 
 
 def convolutions(session: Session) -> None:
@@ -181,7 +197,7 @@ def steps(session: Session) -> None:
     print(*(session.bar(what, found) for what, found in speeds.items() if found), sep="\n")
 
 
-SECTIONS = {f.__name__: f for f in (ceilings, convolutions, launches, steps)}
+SECTIONS = {f.__name__: f for f in (ceilings, tune, convolutions, launches, steps)}
 
 
 def main(arguments: list[str] | None = None) -> int:

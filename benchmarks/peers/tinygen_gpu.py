@@ -14,6 +14,7 @@ import tinygen
 from benchmarks.peers import tinygen_ops
 from benchmarks.peers.card import CALLS, Calls, Card, RecordedPasses, Rehearsal
 from benchmarks.peers.tinygen_steps import MODELS
+from benchmarks.peers.tinygen_tune import Tuned
 from benchmarks.problems import PROBLEMS
 from benchmarks.shapes import CONVOLUTIONS
 from benchmarks.subject import AbsentError, Subject, TrainingStep
@@ -86,6 +87,7 @@ def load(name: str, threads: int, rehearse: bool = False, **options: Any) -> Sub
     kinds: dict[str, Callable[..., Subject]] = {
         "card": CardItself,
         "ceilings": Ceilings,
+        "tune": Tuned,
         "convolution": convolution,
         "step": step,
         "launch": launch,

@@ -9,13 +9,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tinygen_kernels.cuda import conv_table
 
 from benchmarks import engine, gpu, harness, libraries, machine, report, steps
 from benchmarks.__main__ import modules, page
 from benchmarks.harness import Contestant, Spread, Worker, WorkerDiedError
 from benchmarks.libraries import ROOT, NotInstalledError
+from benchmarks.peers import tinygen_tune
 from benchmarks.subject import AbsentError
 from tests.cuda.equipment import needs_compiler
 
@@ -181,9 +184,19 @@ def test_figures_read_well() -> None:
 def test_the_benchmark_for_cards_can_be_rehearsed(capsys: pytest.CaptureFixture[str]) -> None:
     """All of it runs on the CPU, and every result agrees with PyTorch's."""
     pytest.importorskip("torch")
-    sections = ["ceilings", "launches", "convolutions", "steps"]
-    code = gpu.main([*sections, "--rehearse", "--blocks", "1", "--seconds", "0.001"])
+    code = gpu.main([*gpu.SECTIONS, "--rehearse", "--blocks", "1", "--seconds", "0.001"])
     text = capsys.readouterr().out
     assert code == 0, text
     assert "copying" in text
     assert "captured / eager" in text
+
+
+def test_what_was_tuned_is_written_into_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "conv_table.py"
+    path.write_text(Path(conv_table.__file__).read_text())
+    found = {"conv_mma tf32 1 x 64 x 64 x 64": ("64x64", 4, 10.0, 12.0)}
+    tinygen_tune.write(found, path)
+    space: dict[str, Any] = {}
+    exec(path.read_text(), space)
+    assert space["TABLE"]["conv_mma tf32 1 x 64 x 64 x 64"] == ("64x64", 4)
+    assert space["__doc__"] == conv_table.__doc__
