@@ -15,7 +15,13 @@ def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problems, "POOL", steps.STEPS_COMPARED)
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if problem.flops > 3e8 else [])
+        for name, problem in PROBLEMS.items()
+    ],
+)
 def test_losses_agree_with_all_ways_of_pytorch(name: str) -> None:
     pytest.importorskip("torch")
     from benchmarks.peers import torch_steps
