@@ -108,7 +108,7 @@ def draw_sweep(
         axis.set_xticks(places, ticks)
         axis.set_xticks([], minor=True)
         axis.set_xlabel(key.replace("_", " "))
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="best")
     axes[0].set_title(title, loc="left")
     sheet.savefig(path, dpi=120)
     return path

@@ -70,7 +70,7 @@ def curves(subject: Subject) -> Figure:
             axis.axvline(row["epoch"] - 0.5, color=GREY, linewidth=0.8, linestyle=":")
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="best")
     stages = " | ".join(row["stage"] for row in [*rows[:1], *starts])
     axes[0].set_title(f"{name}: {stages}" if starts else name, loc="left")
     return figure

@@ -126,6 +126,6 @@ def draw_activations(codings: Array, target: float | None = None, *, title: str 
         if target is not None:
             axis.axvline(target, color=GREY, linestyle="--", label=f"target {target:.3g}")
         axis.set(xlabel=what, ylabel=f"% of {whole}")
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="best")
     axes[0].set_title(title, loc="left")
     return figure
