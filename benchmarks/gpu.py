@@ -46,7 +46,7 @@ BARS = {
 
 
 class Session:
-    """The two workers, and what is asked of them.
+    """The workers, and what is asked of them.
 
     Args:
         chosen: the command line.
@@ -54,9 +54,10 @@ class Session:
     """
 
     def __init__(self, chosen: argparse.Namespace, stack: contextlib.ExitStack) -> None:
-        self.chosen = chosen
+        self.chosen, self.stack = chosen, stack
         self.ours = stack.enter_context(Worker("tinygen", chosen.threads))
         self.theirs = stack.enter_context(Worker("torch", chosen.threads, chosen.torch_python))
+        self.apart: dict[str, Worker] = {}
         self.figures: dict[str, Any] = {}
         self.failed = False
 
@@ -64,9 +65,26 @@ class Session:
         """A subject of tinygen, or of PyTorch where the label begins so."""
         theirs = label.startswith("torch")
         worker, module = (self.theirs, THEIRS) if theirs else (self.ours, OURS)
-        if self.chosen.rehearse:
-            options["rehearse"] = True
-        return Contestant.load(label, worker, module, name, **options)
+        return Contestant.load(label, worker, module, name, **self._with_rehearsal(options))
+
+    def load_apart(self, way: str, name: str, /, **options: Any) -> Contestant:
+        """A subject of PyTorch in a process for that way alone, since some ways may not work here.
+
+        Raises WorkerDiedError if it ends the process; others go on, and the next subject gets a
+        process anew.
+        """
+        if way not in self.apart:
+            worker = Worker("torch", self.chosen.threads, self.chosen.torch_python)
+            self.apart[way] = self.stack.enter_context(worker)
+        options = self._with_rehearsal(options)
+        try:
+            return Contestant.load(f"torch {way}", self.apart[way], THEIRS, name, **options)
+        except WorkerDiedError:
+            del self.apart[way]
+            raise
+
+    def _with_rehearsal(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {**options, "rehearse": True} if self.chosen.rehearse else options
 
     def compare(self, name: str, contestants: list[Contestant]) -> None:
         """Let them take turns; what they measured goes into the figures."""
@@ -173,7 +191,7 @@ def steps(session: Session) -> None:
         theirs, absent = [], []
         for way in WAYS[:1] if session.chosen.rehearse else WAYS:
             try:
-                theirs.append(session.load(f"torch {way}", f"step:{name}", way=way, tf32=True))
+                theirs.append(session.load_apart(way, f"step:{name}", way=way, tf32=True))
             except (AbsentError, WorkerDiedError) as error:
                 absent.append(f"{name}, torch {way}: {error}")
         values = [c.check(STEPS_COMPARED) for c in [*ours, *theirs[:1]]]

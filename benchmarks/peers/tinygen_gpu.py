@@ -19,7 +19,7 @@ from benchmarks.problems import PROBLEMS
 from benchmarks.shapes import CONVOLUTIONS
 from benchmarks.subject import AbsentError, Subject, TrainingStep
 from tinygen import ops
-from tinygen.backend import check_device, kernels
+from tinygen.backend import Recording, check_device, kernels
 
 MATRICES = 8192  # rows, for the rate of cuBLAS
 COPIED = 2**30  # bytes
@@ -32,22 +32,14 @@ class CuPyCard:
 
     def recorded(self, do: Callable[[], Any]) -> Callable[[], Any]:
         """As a CUDA graph, which keeps its memory."""
-        import cupy
-
-        stream = cupy.cuda.Stream(non_blocking=True)
-        pool = cupy.cuda.MemoryPool()
-        with stream, cupy.cuda.using_allocator(pool.malloc):
-            for _ in range(2):
-                do()
-            stream.synchronize()
-            stream.begin_capture()
-            do()
-            graph = stream.end_capture()
+        recording = Recording()
+        for _ in range(2):
+            recording.rehearse(do)
+        recording.record(do)
 
         def replay() -> None:
-            graph.launch()
+            recording.graph.launch()  # alone: nothing here draws random numbers by the step
 
-        replay.pool = pool  # type: ignore[attr-defined]  # lives as long as the graph
         return replay
 
     def seconds(self, do: Callable[[], Any], count: int) -> float:

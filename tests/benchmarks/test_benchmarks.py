@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -75,6 +76,24 @@ def test_a_worker_that_dies_is_reported_with_its_standard_error(way: str, said: 
         c = Contestant.load("toy", worker, "toys", way)
         with pytest.raises(WorkerDiedError, match=rf"(?s){said}"):
             harness.take_turns([c], blocks=1, seconds=0.0)
+
+
+def test_a_way_that_ends_its_process_takes_no_other_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gpu, "Worker", lambda *arguments: toy_worker())
+    monkeypatch.setattr(gpu, "THEIRS", "toys")
+    chosen = argparse.Namespace(threads=1, torch_python=None, rehearse=False)
+    with contextlib.ExitStack() as stack:
+        session = gpu.Session(chosen, stack)
+        with pytest.raises(WorkerDiedError, match="unexpected keyword argument 'way'"):
+            session.load_apart("graph", "diary", way="graph")  # the toys' load has no such
+        eager = session.load_apart("eager", "diary")
+        for _ in range(2):
+            with pytest.raises(WorkerDiedError, match="never made"):
+                session.load_apart("graph", "never")
+        assert eager.check(0) == []
+        assert session.load_apart("eager", "diary").worker is eager.worker
 
 
 def test_what_a_library_has_not_got_is_told_apart_from_a_failure() -> None:

@@ -87,6 +87,8 @@ def load(name: str, threads: int) -> Subject:
     toys = {"diary": Diary, "parts": Parts, "spinning": Spinning, "hungry": Hungry}
     if name in ("raises", "exits"):
         return Broken(name)
+    if name == "never":
+        raise RuntimeError("this toy is never made")
     if name not in toys:
         raise AbsentError(f"no toy called {name}")
     return toys[name]()

@@ -9,11 +9,12 @@ from shim import cupy_standin
 from tinygen_kernels.cuda import precision
 
 import tinygen
+from benchmarks.peers.tinygen_gpu import CuPyCard
 from tests.cuda.test_models import BY_NAME, pair
 from tests.models.cases import each
 from tests.training.toys import Noisy, images, stage, tiny, trainer, whole_state
 from tinygen import Random, Tensor, hooks, nn, ops, optim
-from tinygen.backend import to_device
+from tinygen.backend import Recording, to_device
 from tinygen.models import Phase, Stage
 from tinygen.training import Callback, TrainingError, fit
 from tinygen.training.capture import AT_ONCE, Captured
@@ -146,6 +147,35 @@ def test_what_is_read_by_each_replay():
     net.freeze()
     with pytest.raises(RuntimeError, match="does not depend on anything"):
         step(5)
+
+
+def test_a_recording_that_ends_gives_its_memory_back(card, monkeypatch):
+    class Pool(card.cuda.MemoryPool):
+        def free_all_blocks(self, stream=None):
+            ends.append(stream)
+            super().free_all_blocks()
+
+    ends = []
+    monkeypatch.setattr(card.cuda, "MemoryPool", Pool)
+    recording = Recording()
+    recording.rehearse(lambda: card.zeros(3))
+    assert not ends
+    del recording
+    assert ends == [None]
+
+
+def test_what_a_benchmark_times_is_recorded():
+    x = to_device(np.ones(3), "cuda")
+
+    def count():
+        x[...] = x + 1
+
+    again = CuPyCard().recorded(count)
+    before = Tensor(x).numpy()  # after two rehearsals; the recording itself does nothing
+    for _ in range(3):
+        again()
+    np.testing.assert_array_equal(before, 3.0)
+    np.testing.assert_array_equal(Tensor(x).numpy(), 6.0)
 
 
 def test_many_arrays_are_joined_in_a_recording():

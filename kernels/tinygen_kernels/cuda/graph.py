@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -34,6 +35,8 @@ class Recording:
         self.pool = cupy.cuda.MemoryPool()
         self.step = cupy.zeros(1, np.uint64)
         self.graph: Any = None
+        # A pool of CuPy that ends by itself keeps what is free in it from everybody for good.
+        weakref.finalize(self, self.pool.free_all_blocks).atexit = False
 
     def rehearse(self, do: Callable[[], Result]) -> Result:
         """Do it in the memory and the stream in which it will be recorded."""
