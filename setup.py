@@ -55,8 +55,8 @@ setup(
     ],
     extras_require={
         "app": APP,
-        "cuda12": ["cupy-cuda12x[ctk]>=14.0"],
-        "cuda13": ["cupy-cuda13x[ctk]>=14.0"],
+        "cuda12": ["cupy-cuda12x[ctk]>=14.2"],
+        "cuda13": ["cupy-cuda13x[ctk]>=14.2"],
         "test": [
             *APP,
             "pytest>=8",

@@ -2,8 +2,9 @@
 
     python -m benchmarks.gpu [SECTION ...]
 
-SECTION is one of `ceilings`, `tune`, `convolutions`, `launches` and `steps`; all of them take under
-ten minutes. `tune` writes what it finds to kernels/tinygen_kernels/cuda/conv_table.py, to be
+SECTION is one of `ceilings`, `tune`, `convolutions`, `launches` and `steps`. All of them are meant to
+take under ten minutes, which no card has shown yet: where a command may not take longer, ask for a
+section at a time. `tune` writes what it finds to kernels/tinygen_kernels/cuda/conv_table.py, to be
 committed. Speeds are PyTorch's time divided by ours: higher is better. Convolutions are timed as
 CUDA graphs of ten calls, so that neither library's overhead counts; steps as a training loop sees
 them. `--rehearse` runs a few of each on the CPU, where the figures mean nothing, to see that all is
@@ -88,7 +89,7 @@ class Session:
 
     def compare(self, name: str, contestants: list[Contestant]) -> None:
         """Let them take turns; what they measured goes into the figures."""
-        take_turns(contestants, self.chosen.blocks, self.chosen.seconds, warm_up=1.0)
+        take_turns(contestants, self.chosen.blocks, self.chosen.seconds, warm_up=0.6)
         self.figures[name] = {c.label: c.as_json() for c in contestants}
 
     def bar(self, what: str, speeds: list[float]) -> str:
@@ -227,7 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", choices=[[], *SECTIONS])
     parser.add_argument("--rehearse", action="store_true", help="a few of each, on the CPU")
-    libraries.add_arguments(parser, seconds=0.05, blocks=5)
+    libraries.add_arguments(parser, seconds=0.05, blocks=3)
     chosen = parser.parse_args(arguments)
     description = machine.description()
     with contextlib.ExitStack() as stack:

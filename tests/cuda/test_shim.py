@@ -134,5 +134,7 @@ def test_launch_refuses_what_no_kernel_takes():
         source["add_parts<int>"]
     with pytest.raises(TypeError, match="argument 1"):
         launch(source["add_parts<float>"], 1, 1, (np.zeros(3), 1.0))
+    with pytest.raises(ValueError, match=r"a grid of \(1, 65536\)"):
+        launch(source["add_parts<float>"], (1, 65_536), 1, (np.zeros(3),))
     with pytest.raises(TypeError, match="by rows"):
         launch(source["add_parts<float>"], 1, 1, (np.zeros((3, 4)).T,))

@@ -24,6 +24,8 @@ FOLDER = Path(__file__).parent
 OPTIONS = ("-std=c++17",)
 STATIC_SHARED = 48 << 10  # bytes of dynamic shared memory that a kernel gets without asking
 
+MOST_BLOCKS = 2**31 - 1, 65_535, 65_535
+
 Size = int | tuple[int, ...]
 
 
@@ -153,7 +155,8 @@ def launch(kernel: Kernel, grid: Size, block: Size, args: Sequence[Any], smem: i
             as arrays without axes), None for a null pointer.
         smem: bytes of dynamic shared memory.
 
-    Raises TypeError for other arguments, RuntimeError if there is nothing to run it on.
+    Raises TypeError for other arguments, ValueError for more blocks than a card takes, RuntimeError
+    if there is nothing to run it on.
     """
     grid = (grid,) if isinstance(grid, int) else grid
     block = (block,) if isinstance(block, int) else block
@@ -169,5 +172,7 @@ def launch(kernel: Kernel, grid: Size, block: Size, args: Sequence[Any], smem: i
             )
         if getattr(arg, "ndim", 0) and not arg.flags.c_contiguous:
             raise TypeError(f"argument {i} of {kernel!r} does not lie by rows: {arg.strides}")
+    if any(n > most for n, most in zip(grid, MOST_BLOCKS, strict=False)):
+        raise ValueError(f"{kernel!r} would take a grid of {grid}, a card takes {MOST_BLOCKS}")
     if 0 not in grid and 0 not in block:
         driver.launch(kernel, grid, block, args, smem)
