@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent
 OPTIONS = ("-std=c++17",)
 STATIC_SHARED = 48 << 10  # bytes of dynamic shared memory that a kernel gets without asking
 
-MOST_BLOCKS = 2**31 - 1, 65_535, 65_535
+LARGEST_GRID = 2**31 - 1, 65_535, 65_535
 
 Size = int | tuple[int, ...]
 
@@ -172,7 +172,7 @@ def launch(kernel: Kernel, grid: Size, block: Size, args: Sequence[Any], smem: i
             )
         if getattr(arg, "ndim", 0) and not arg.flags.c_contiguous:
             raise TypeError(f"argument {i} of {kernel!r} does not lie by rows: {arg.strides}")
-    if any(n > most for n, most in zip(grid, MOST_BLOCKS, strict=False)):
-        raise ValueError(f"{kernel!r} would take a grid of {grid}, a card takes {MOST_BLOCKS}")
+    if any(n > most for n, most in zip(grid, LARGEST_GRID, strict=False)):
+        raise ValueError(f"{kernel!r} would take a grid of {grid}, a card takes {LARGEST_GRID}")
     if 0 not in grid and 0 not in block:
         driver.launch(kernel, grid, block, args, smem)
