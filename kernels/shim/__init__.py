@@ -15,9 +15,11 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import importlib
 import itertools
 import mmap
 import os
+import pkgutil
 import platform
 import shutil
 import subprocess
@@ -28,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tinygen_kernels.cuda
 from numpy.typing import NDArray
 from tinygen_kernels.cpu.jit import UNUSED_AFTER_DAYS, cache_folder
 from tinygen_kernels.cuda.launch import Kernel, Source, is_host_array, register_shim, source_text
@@ -93,6 +96,15 @@ def install(order: int | None = None) -> Shim:
     driver = Shim(order)
     register_shim(driver)
     return driver
+
+
+def sources() -> list[Source]:
+    """Every Source that a family of CUDA kernels declares, by their files."""
+    found = set()
+    for family in pkgutil.iter_modules(tinygen_kernels.cuda.__path__):
+        module = importlib.import_module(f"tinygen_kernels.cuda.{family.name}")
+        found.update(value for value in vars(module).values() if isinstance(value, Source))
+    return sorted(found, key=lambda source: source.file)
 
 
 def compiler() -> str | None:

@@ -13,17 +13,16 @@ Of CuPy there is only what is listed here; tests compare the lists with CuPy its
 from __future__ import annotations
 
 import functools
-import importlib
 import operator
-import pkgutil
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import tinygen_kernels.cuda
 from tinygen_kernels.cuda import launch
+
+from . import sources
 
 FUNCTIONS = (
     "abs add all any argmax argmin argsort array_equal broadcast_to clip concatenate cos diagonal "
@@ -342,11 +341,9 @@ class Function:
 
 def _source(code: str) -> launch.Source:
     """The Source whose text this is: so its library is the one that other tests use."""
-    for found in pkgutil.iter_modules(tinygen_kernels.cuda.__path__):
-        module = importlib.import_module(f"tinygen_kernels.cuda.{found.name}")
-        for source in vars(module).values():
-            if isinstance(source, launch.Source) and launch.source_text(source.file) == code:
-                return source
+    for source in sources():
+        if launch.source_text(source.file) == code:
+            return source
     raise ValueError("no family of kernels has this text as its Source")
 
 

@@ -1,16 +1,13 @@
 """CUDA kernels compiled by NVRTC from pip's wheels, which needs no card."""
 
 import functools
-import importlib
-import pkgutil
 import re
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import tinygen_kernels.cuda
-from tinygen_kernels.cuda.launch import OPTIONS, Source, source_text
+from tinygen_kernels.cuda.launch import OPTIONS, source_text
 
 try:
     import nvidia
@@ -31,17 +28,6 @@ class Usage(NamedTuple):
     shared: int  # bytes of static shared memory
     stack: int  # bytes of local memory
     spills: int  # bytes written to it and read from it for want of registers
-
-
-def sources():
-    """All sources that modules of the package declare."""
-    found = {}
-    for module in pkgutil.iter_modules(tinygen_kernels.cuda.__path__):
-        loaded = importlib.import_module(f"tinygen_kernels.cuda.{module.name}")
-        for value in vars(loaded).values():
-            if isinstance(value, Source):
-                found[value.file, value.instances] = value
-    return sorted(found.values(), key=lambda source: source.file)
 
 
 @functools.cache

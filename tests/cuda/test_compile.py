@@ -3,10 +3,11 @@
 import re
 
 import pytest
+from shim import sources
 from tinygen_kernels.cuda import conv, conv_mma
 from tinygen_kernels.cuda.launch import FOLDER
 
-from .nvrtc import ARCHITECTURES, assembly, compiled, needs_nvrtc, sources
+from .nvrtc import ARCHITECTURES, assembly, compiled, needs_nvrtc
 
 REGISTERS = 64  # with 256 threads a block leaves room for three more
 BUDGETS = {

@@ -3,11 +3,11 @@
 import re
 
 import pytest
+from shim import sources
 from tinygen_kernels.cuda.launch import FOLDER
 
 from .equipment import arrays_of, needs_compiler
 from .mutants import STATEMENTS, mutants, survives
-from .nvrtc import sources
 from .workouts import HEADERS, WORKOUTS
 
 FILES = sorted({source.file for source in sources()})

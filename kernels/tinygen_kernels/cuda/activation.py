@@ -8,23 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..reference.activation import ACTIVATIONS
-from .arrays import blocks, c_type, contiguous, empty
+from .arrays import MOST_BLOCKS, THREADS, blocks, c_type, contiguous, empty, for_both_types
 from .launch import Source, launch
 from .reduce import sum_rows
 
 Array = NDArray[Any]
 
 KINDS = {name: np.int32(i) for i, name in enumerate(ACTIVATIONS)}  # TgActivation counts alike
-THREADS, MOST_BLOCKS = 256, 132 * 8  # as many as a large card can hold at a time
 
-SOURCE = Source(
-    "activation.cu",
-    tuple(
-        f"{kernel}<{T}>"
-        for kernel in ("activate", "activation_grad", "error_function")
-        for T in ("float", "double")
-    ),
-)
+SOURCE = Source("activation.cu", for_both_types("activate", "activation_grad", "error_function"))
 
 
 def _each(kernel: str, x: Array, *args: Any) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 C_TYPES = {"float32": "float", "float64": "double"}
+THREADS, MOST_BLOCKS = 256, 132 * 8  # of elementwise kernels: as many as a large card can hold
 MOST = 2**31 - 2**20  # elements: threads count on past the last one, by up to all threads at a time
 
 
@@ -75,3 +76,12 @@ def pack(columns: int, *arrays: Array) -> int:
     """
     several = 16 // arrays[0].itemsize
     return 1 if columns % several or any(address(a) % 16 for a in arrays) else several
+
+
+def for_both_types(*kernels: str) -> tuple[str, ...]:
+    """The names of the instances of kernels that have the type of elements as their template.
+
+    >>> for_both_types("erf")
+    ('erf<float>', 'erf<double>')
+    """
+    return tuple(f"{kernel}<{T}>" for kernel in kernels for T in C_TYPES.values())

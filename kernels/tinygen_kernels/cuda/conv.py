@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..geometry import Geometry
 from . import conv_mma
 from .activation import KINDS, bias_activate
-from .arrays import MOST, aligned, c_type, contiguous, empty, module_of
+from .arrays import MOST, aligned, c_type, contiguous, empty, for_both_types, module_of
 from .conv_shares import add_shares
 from .conv_ways import THREADS, TILES, way
 from .launch import Source, launch
@@ -42,8 +42,7 @@ SMALL = Source(
             for back in ("false", "true")
             for vector in (1, 4)
         ),
-        "weight_grad_few<float>",
-        "weight_grad_few<double>",
+        *for_both_types("weight_grad_few"),
     ),
 )
 PAIRS = ("size", "output", "kernel", "stride", "before", "dilation", "every", "nearer")

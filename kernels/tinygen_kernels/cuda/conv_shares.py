@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .activation import KINDS, MOST_BLOCKS, THREADS
-from .arrays import blocks, c_type
+from .activation import KINDS
+from .arrays import MOST_BLOCKS, THREADS, blocks, c_type, for_both_types
 from .launch import Source, launch
 
 Array = NDArray[Any]
 
-SOURCE = Source("conv_shares.cu", ("add_shares<float>", "add_shares<double>"))
+SOURCE = Source("conv_shares.cu", for_both_types("add_shares"))
 
 
 def add_shares(

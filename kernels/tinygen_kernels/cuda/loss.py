@@ -8,23 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..reference.loss import LOSSES
-from .arrays import blocks, c_type, contiguous, empty
+from .arrays import MOST_BLOCKS, THREADS, blocks, c_type, contiguous, empty, for_both_types
 from .launch import Source, launch
 from .reduce import add_all
 
 Array = NDArray[Any]
 
 KINDS = {name: np.int32(i) for i, name in enumerate(LOSSES)}  # Loss in loss.cu counts alike
-THREADS, MOST_BLOCKS = 256, 132 * 8  # as many as a large card can hold at a time
 
-SOURCE = Source(
-    "loss.cu",
-    tuple(
-        f"{kernel}<{T}>"
-        for kernel in ("loss", "loss_sum", "loss_grad")
-        for T in ("float", "double")
-    ),
-)
+SOURCE = Source("loss.cu", for_both_types("loss", "loss_sum", "loss_grad"))
 
 
 def loss(p: Array, t: Array, name: str, parameter: float) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..reference.norm import Gradients
-from .arrays import blocks, c_type, contiguous, empty, module_of
+from .arrays import blocks, c_type, contiguous, empty, for_both_types, module_of
 from .columns import BLOCK, PACKS, Columns, instances
 from .launch import Source, launch
 from .reduce import add_parts
@@ -24,11 +24,7 @@ SOURCE = Source(
     "norm.cu",
     (
         *instances("channel_moments", "channel_products", "channel_gradient"),
-        *(
-            f"{kernel}<{T}>"
-            for kernel in ("finish_moments", "finish_products")
-            for T in ("float", "double")
-        ),
+        *for_both_types("finish_moments", "finish_products"),
         *(f"channel_affine<float, {n}, {T}>" for n in PACKS["float"] for T in ("float", "double")),
         *(f"channel_affine<double, {n}, double>" for n in PACKS["double"]),
     ),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import address, blocks, c_type, contiguous, empty, module_of
+from .arrays import address, blocks, c_type, contiguous, empty, for_both_types, module_of
 from .launch import Source, launch
 from .reduce import add_all
 
@@ -26,12 +26,7 @@ THREADS, CHUNK = 256, 2048  # as in optim.cu
 TABLES = 64  # how many are kept
 
 SOURCE = Source(
-    "optim.cu",
-    tuple(
-        f"{kernel}<{T}>"
-        for kernel in ("sgd", "momentum", "rmsprop", "adam", "ema", "sum_of_squares")
-        for T in ("float", "double")
-    ),
+    "optim.cu", for_both_types("sgd", "momentum", "rmsprop", "adam", "ema", "sum_of_squares")
 )
 
 

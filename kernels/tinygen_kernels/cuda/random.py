@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import blocks, empty
+from .arrays import MOST_BLOCKS, THREADS, blocks, empty
 from .launch import Source, launch
 
 Array = NDArray[Any]
 
-THREADS, MOST_BLOCKS = 256, 132 * 8  # as many as a large card can hold at a time
 
 SOURCE = Source("random.cu", ("random_bits",))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import blocks, c_type, contiguous, empty, module_of
+from .arrays import blocks, c_type, contiguous, empty, for_both_types, module_of
 from .columns import BLOCK, Columns, instances
 from .launch import Source, launch
 
@@ -17,7 +17,7 @@ TOTAL_THREADS = 256  # of the block that adds all up
 
 SOURCE = Source(
     "reduce.cu",
-    (*instances("sum_rows_part"), "add_parts<float>", "add_parts<double>", "add_all"),
+    (*instances("sum_rows_part"), *for_both_types("add_parts"), "add_all"),
 )
 
 
