@@ -100,7 +100,7 @@ def install(order: int | None = None) -> Shim:
 
 def sources() -> list[Source]:
     """Every Source that a family of CUDA kernels declares, by their files."""
-    found = set()
+    found: set[Source] = set()
     for family in pkgutil.iter_modules(tinygen_kernels.cuda.__path__):
         module = importlib.import_module(f"tinygen_kernels.cuda.{family.name}")
         found.update(value for value in vars(module).values() if isinstance(value, Source))
