@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..geometry import Geometry, Pads
 from ..reference import conv as reference
-from . import direct, winograd
+from . import direct, winograd, winograd_weights
 from .jit import Loop
 from .memory import empty
 from .places import places_of
@@ -94,7 +94,7 @@ def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
         places = places_of(geometry, False, n, inputs, outputs)
         return direct.weight_grad(_pad(x, places.pads), gy, places, geometry)
     gw = empty((geometry.taps, inputs, outputs), x.dtype)
-    winograd.weight_grad(np.ascontiguousarray(x), gy, gw, geometry.kernel[1], plan)
+    winograd_weights.weight_grad(np.ascontiguousarray(x), gy, gw, geometry.kernel[1], plan)
     return gw.reshape(*geometry.kernel, inputs, outputs)
 
 

@@ -13,7 +13,7 @@ import functools
 from typing import NamedTuple
 
 from ..geometry import Geometry
-from .winograd import by_columns
+from .winograd_blocks import shared_out
 from .winograd_plan import Plan, plan
 
 TASKS = ("forward", "input", "weights")  # conv2d, conv2d_transpose, conv2d_weight_grad
@@ -40,7 +40,7 @@ def way(task: str, n: int, geometry: Geometry, inputs: int, outputs: int) -> Way
         if tiles >= FEW_TILES:
             phases = len(here.phases)
             sizes = (inputs, outputs * phases) if task == "input" else (inputs * phases, outputs)
-            shared = "channels" if by_columns(tiles, *sizes) else "tiles"
+            shared = shared_out(task, tiles, *sizes)
             why = (
                 f"{here.saves:.1f} times fewer multiplications; {tiles} tiles, {shared} shared out"
             )
