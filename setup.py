@@ -60,6 +60,7 @@ setup(
         "test": [
             *APP,
             "pytest>=8",
+            "pytest-xdist>=3.5",
             "hypothesis>=6.100",
             "ruff>=0.15",
             "mypy>=1.15",

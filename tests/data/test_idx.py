@@ -131,7 +131,9 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         read_idx(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("content", [idx_bytes(IMAGES), gzip.compress(idx_bytes(IMAGES))])
+@pytest.mark.parametrize(
+    "content", [idx_bytes(IMAGES), gzip.compress(idx_bytes(IMAGES))], ids=["plain", "gzip"]
+)
 @settings(deadline=None)
 @given(st.data())
 def test_damage_never_raises_anything_else(tmp_path_factory, content, data):
