@@ -2,9 +2,9 @@
 
     python -m benchmarks.gpu [SECTION ...]
 
-SECTION is one of `ceilings`, `tune`, `convolutions`, `launches` and `steps`. All of them are meant
-to take under ten minutes, which no card has shown yet: where a command may not take longer, ask for
-a section at a time. `tune` writes what it finds to kernels/tinygen_kernels/cuda/conv_table.py, to
+SECTION is one of `ceilings`, `tune`, `convolutions`, `launches` and `steps`. All of them are reckoned
+to take eight minutes beside 16 cores, half of it while PyTorch compiles its steps, but no card has
+shown it yet: where a command may not take longer, ask for a section at a time. `tune` writes what it finds to kernels/tinygen_kernels/cuda/conv_table.py, to
 be committed. Speeds are PyTorch's time divided by ours: higher is better. Convolutions are timed as
 CUDA graphs of ten calls, so that neither library's overhead counts; steps as a training loop sees
 them. `--rehearse` runs a few of each on the CPU, where the figures mean nothing, to see that all is
@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import statistics
-from typing import Any
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
 
 from . import libraries, machine, report
 from .harness import Contestant, Worker, WorkerDiedError, disagreement, take_turns
@@ -46,6 +49,9 @@ BARS = {
 }
 
 
+Loaded: TypeAlias = Contestant | AbsentError | WorkerDiedError
+
+
 class Session:
     """The workers, and what is asked of them.
 
@@ -58,7 +64,6 @@ class Session:
         self.chosen, self.stack = chosen, stack
         self.ours = stack.enter_context(Worker("tinygen", chosen.threads))
         self.theirs = stack.enter_context(Worker("torch", chosen.threads, chosen.torch_python))
-        self.apart: dict[str, Worker] = {}
         self.figures: dict[str, Any] = {}
         self.failed = False
 
@@ -68,21 +73,33 @@ class Session:
         worker, module = (self.theirs, THEIRS) if theirs else (self.ours, OURS)
         return Contestant.load(label, worker, module, name, **self._with_rehearsal(options))
 
-    def load_apart(self, way: str, name: str, /, **options: Any) -> Contestant:
-        """A subject of PyTorch in a process for that way alone, since some ways may not work here.
+    def steps_of_torch(
+        self, names: Sequence[str], ways: Sequence[str], stack: contextlib.ExitStack
+    ) -> dict[tuple[str, str], Loaded]:
+        """The training steps of PyTorch by model and way, loaded all at once.
 
-        Raises WorkerDiedError if it ends the process; others go on, and the next subject gets a
-        process anew.
+        Each has a process of its own, which the stack closes: compiling takes half a minute or
+        more, and a way that does not work may end its process. Then its error is what is given.
         """
-        if way not in self.apart:
-            worker = Worker("torch", self.chosen.threads, self.chosen.torch_python)
-            self.apart[way] = self.stack.enter_context(worker)
-        options = self._with_rehearsal(options)
-        try:
-            return Contestant.load(f"torch {way}", self.apart[way], THEIRS, name, **options)
-        except WorkerDiedError:
-            del self.apart[way]
-            raise
+        options = self._with_rehearsal({"tf32": True})
+        workers = {
+            (name, way): stack.enter_context(
+                Worker("torch", self.chosen.threads, self.chosen.torch_python)
+            )
+            for name in names
+            for way in ways
+        }
+
+        def load(step: tuple[str, str]) -> Loaded:
+            name, way = step
+            subject = THEIRS, f"step:{name}"
+            try:
+                return Contestant.load(f"torch {way}", workers[step], *subject, way=way, **options)
+            except (AbsentError, WorkerDiedError) as error:
+                return error
+
+        with ThreadPoolExecutor(len(workers)) as pool:
+            return dict(zip(workers, pool.map(load, workers), strict=True))
 
     def _with_rehearsal(self, options: dict[str, Any]) -> dict[str, Any]:
         return {**options, "rehearse": True} if self.chosen.rehearse else options
@@ -181,39 +198,49 @@ def launches(session: Session) -> None:
 
 def steps(session: Session) -> None:
     """The training step of every model, with TF32 in all products and convolutions."""
-    names = REHEARSED[1] if session.chosen.rehearse else PROBLEMS
+    names: tuple[str, ...] = tuple(PROBLEMS)
+    ways: tuple[str, ...] = WAYS
+    if session.chosen.rehearse:
+        names, ways = REHEARSED[1], WAYS[:1]
     speeds: dict[str, list[float]] = {what: [] for what in BARS if "captured" in what}
     rows = []
-    for name in names:
-        ours = [
-            session.load(way, f"step:{name}", way=way, precision="tf32")
-            for way in ("eager", "captured")
-        ]
-        theirs, absent = [], []
-        for way in WAYS[:1] if session.chosen.rehearse else WAYS:
-            try:
-                theirs.append(session.load_apart(way, f"step:{name}", way=way, tf32=True))
-            except (AbsentError, WorkerDiedError) as error:
-                absent.append(f"{name}, torch {way}: {error}")
-        values = [c.check(STEPS_COMPARED) for c in [*ours, *theirs[:1]]]
-        far = max(disagreement(values[-1], each) for each in values[:-1])
-        session.failed = session.failed or not far <= TOLERANCES["tf32"]
-        session.compare(f"step {name}", [*ours, *theirs])
-        time = {c.label: c.time() for c in [*ours, *theirs]}
-        fast = [time[f"torch {way}"] for way in WAYS[2:] if f"torch {way}" in time]
-        large = name.startswith(("dcgan", "style"))
-        kind = "DCGAN and style-block" if large else "small step"
-        speeds[f"{kind}, captured / eager"].append(time["torch eager"] / time["captured"])
-        if fast:
-            peer = min(fast) / time["captured"]
-            speeds["captured / reduce-overhead or graph"].append(peer)
-        labels = ["eager", "captured", *(f"torch {way}" for way in WAYS)]
-        rows.append([name, *(f"{time[k] * 1e6:.0f}" if k in time else "-" for k in labels)])
-        print(" ".join(rows[-1]), *absent, f"losses agree to {far:.0e}", flush=True)
-    print(
-        "\n" + report.table(["step, us", "eager", "captured", *(f"torch {w}" for w in WAYS)], rows)
-    )
+    at_once = max((os.cpu_count() or 1) // len(ways), 1)  # a core for each step that compiles
+    for start in range(0, len(names), at_once):
+        group = names[start : start + at_once]
+        with contextlib.ExitStack() as stack:
+            theirs = session.steps_of_torch(group, ways, stack)
+            for name in group:
+                rows.append(_step(session, name, {way: theirs[name, way] for way in ways}, speeds))
+    header = ["step, us", "eager", "captured", *(f"torch {way}" for way in WAYS)]
+    print("\n" + report.table(header, rows))
     print(*(session.bar(what, found) for what, found in speeds.items() if found), sep="\n")
+
+
+def _step(
+    session: Session, name: str, peers: Mapping[str, Loaded], speeds: dict[str, list[float]]
+) -> list[str]:
+    """A row of the table, printed at once; its speeds are added to those for each bar."""
+    ours = [
+        session.load(way, f"step:{name}", way=way, precision="tf32")
+        for way in ("eager", "captured")
+    ]
+    theirs = [c for c in peers.values() if isinstance(c, Contestant)]
+    absent = [f"torch {way}: {e}" for way, e in peers.items() if isinstance(e, Exception)]
+    values = [c.check(STEPS_COMPARED) for c in [*ours, *theirs[:1]]]
+    far = max(disagreement(values[-1], each) for each in values[:-1])
+    session.failed = session.failed or not far <= TOLERANCES["tf32"]
+    session.compare(f"step {name}", [*ours, *theirs])
+    time = {c.label: c.time() for c in [*ours, *theirs]}
+    large = name.startswith(("dcgan", "style"))
+    kind = "DCGAN and style-block" if large else "small step"
+    if "torch eager" in time:
+        speeds[f"{kind}, captured / eager"].append(time["torch eager"] / time["captured"])
+    if fast := [time[f"torch {way}"] for way in WAYS[2:] if f"torch {way}" in time]:
+        speeds["captured / reduce-overhead or graph"].append(min(fast) / time["captured"])
+    labels = ["eager", "captured", *(f"torch {way}" for way in WAYS)]
+    row = [name, *(f"{time[k] * 1e6:.0f}" if k in time else "-" for k in labels)]
+    print(" ".join(row), *absent, f"losses agree to {far:.0e}", flush=True)
+    return row
 
 
 SECTIONS = {f.__name__: f for f in (ceilings, tune, convolutions, launches, steps)}
