@@ -2,13 +2,13 @@
 
     python -m benchmarks.gpu [SECTION ...]
 
-SECTION is one of `ceilings`, `tune`, `convolutions`, `launches` and `steps`. All of them are reckoned
-to take eight minutes beside 16 cores, half of it while PyTorch compiles its steps, but no card has
-shown it yet: where a command may not take longer, ask for a section at a time. `tune` writes what it finds to kernels/tinygen_kernels/cuda/conv_table.py, to
-be committed. Speeds are PyTorch's time divided by ours: higher is better. Convolutions are timed as
-CUDA graphs of ten calls, so that neither library's overhead counts; steps as a training loop sees
-them. `--rehearse` runs a few of each on the CPU, where the figures mean nothing, to see that all is
-ready for a card.
+SECTION is one of `ceilings`, `tune`, `convolutions`, `launches` and `steps`. All of them are
+reckoned to take eight minutes beside 16 cores, half of it while PyTorch compiles its steps, but no
+card has shown it yet: where a command may not take longer, ask for a section at a time. `tune`
+writes what it finds to kernels/tinygen_kernels/cuda/conv_table.py, to be committed. Speeds are
+PyTorch's time divided by ours: higher is better. Convolutions are timed as CUDA graphs of ten
+calls, so that neither library's overhead counts; steps as a training loop sees them. `--rehearse`
+runs a few of each on the CPU, where the figures mean nothing, to see that all is ready for a card.
 """
 
 from __future__ import annotations
