@@ -214,15 +214,18 @@ class Quietness(NamedTuple):
 def take_turns(
     contestants: Sequence[Contestant], blocks: int, seconds: float, warm_up: float = 20.0
 ) -> Quietness:
-    """Warm every contestant up, then let them take turns; the blocks are noted in each of them."""
+    """Warm every contestant up, then let them take turns; the blocks are noted in each of them.
+
+    Every other round goes backwards, so that nobody always comes after the same one.
+    """
     workers = list({id(c.worker): c.worker for c in contestants}.values())
     for c in contestants:
         wait_until_idle(workers)
         c.warming = c.worker.ask(do="warm", key=c.key, seconds=warm_up)
     worst = 0.0
     start, others = time.perf_counter(), others_seconds(workers)
-    for _ in range(blocks):
-        for c in contestants:
+    for turn in range(blocks):
+        for c in contestants[:: -1 if turn % 2 else 1]:
             wait_until_idle(workers)
             idle = [w for w in workers if w is not c.worker]
             before, began = sum(w.cpu() for w in idle), time.perf_counter()

@@ -46,7 +46,8 @@ def test_workers_take_turns_and_never_overlap() -> None:
         spans.sort()
     assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
     turns = [who for i, (_, _, who) in enumerate(spans) if i == 0 or spans[i - 1][2] != who]
-    assert turns == [True, False] * 5  # the warm-up and four blocks
+    # The warm-up, then four rounds, every other one backwards, so that turns of one meet.
+    assert turns == [True, False, True, False, True, False, True]
     assert len(a.times()) == len(b.times()) == 4
     assert harness.ratio(a, b).median > 0
 
@@ -86,14 +87,14 @@ def test_a_way_that_ends_its_process_takes_no_other_with_it(
     chosen = argparse.Namespace(threads=1, torch_python=None, rehearse=False)
     with contextlib.ExitStack() as stack:
         session = gpu.Session(chosen, stack)
-        with pytest.raises(WorkerDiedError, match="unexpected keyword argument 'way'"):
-            session.load_apart("graph", "diary", way="graph")  # the toys' load has no such
-        eager = session.load_apart("eager", "diary")
-        for _ in range(2):
-            with pytest.raises(WorkerDiedError, match="never made"):
-                session.load_apart("graph", "never")
-        assert eager.check(0) == []
-        assert session.load_apart("eager", "diary").worker is eager.worker
+        found = session.steps_of_torch(["diary", "yo-yo"], ["eager", "graph"], stack)
+        works = found["diary", "eager"]
+        assert isinstance(works, Contestant)
+        assert works.check(0) == []
+    assert isinstance(found["yo-yo", "eager"], AbsentError)
+    for name in ("diary", "yo-yo"):
+        assert isinstance(found[name, "graph"], WorkerDiedError)
+        assert "code 7" in str(found[name, "graph"])
 
 
 def test_what_a_library_has_not_got_is_told_apart_from_a_failure() -> None:

@@ -83,12 +83,13 @@ class Hungry(Subject):
         return [0.5]
 
 
-def load(name: str, threads: int) -> Subject:
+def load(name: str, threads: int, way: str = "eager", tf32: bool = True) -> Subject:
+    name = name.removeprefix("step:")
+    if way == "graph":
+        os._exit(7)
     toys = {"diary": Diary, "parts": Parts, "spinning": Spinning, "hungry": Hungry}
     if name in ("raises", "exits"):
         return Broken(name)
-    if name == "never":
-        raise RuntimeError("this toy is never made")
     if name not in toys:
         raise AbsentError(f"no toy called {name}")
     return toys[name]()
