@@ -5,7 +5,7 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:  # a thread that spins would take a core from the others
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import shim  # noqa: E402  (libraries read the policy when they are loaded)
+import shim  # after that: libraries read the policy when they are loaded
 
 if shim.compiler() is not None:
     shim.install()
