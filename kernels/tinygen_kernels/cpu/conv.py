@@ -14,6 +14,7 @@ from . import direct, winograd, winograd_weights
 from .jit import Loop
 from .memory import empty
 from .places import places_of
+from .turn import turn
 from .ways import way
 
 Array = NDArray[Any]
@@ -30,18 +31,6 @@ def _fill_padded(x: Array, padded: Array, top: int, left: int) -> None:
             row[:left] = 0
             row[left : left + width] = x[image, i]
             row[left + width :] = 0
-
-
-@Loop
-def _turn(w: Array, turned: Array) -> None:
-    taps, channels, outputs = w.shape
-    for tap in prange(taps):
-        for c in range(0, channels, 16):
-            stop = min(c + 16, channels)
-            for o in range(outputs):
-                column, row = w[tap, c:stop, o], turned[tap, o, c:stop]
-                for i in range(row.size):
-                    row[i] = column[i]
 
 
 def conv2d(
@@ -74,7 +63,7 @@ def _convolve(
     chosen = way("input" if transposed else "forward", len(x), geometry, inputs, outputs)
     dots = chosen.kernel == "dots"
     if transposed != dots:
-        taps = _turned(taps)
+        taps = turn(taps)
     if chosen.plan:
         x, kernel_width = np.ascontiguousarray(x), geometry.kernel[1]
         return winograd.convolve(x, taps, kernel_width, y, b, chosen.plan, name, parameter)
@@ -111,11 +100,3 @@ def _pad(x: Array, pads: Pads) -> Array:
         rows, padded.reshape(n, padded.shape[1], wide), top, left * channels
     )
     return padded
-
-
-def _turned(w: Array) -> Array:
-    """(taps, i, o) as (taps, o, i)."""
-    taps, channels, outputs = w.shape
-    turned = empty((taps, outputs, channels), w.dtype)
-    _turn.over(w.size)(w, turned)
-    return turned

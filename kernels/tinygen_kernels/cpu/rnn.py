@@ -35,6 +35,7 @@ from .pieces import call
 from .reduce import add
 from .shares import share
 from .tile import PRODUCT, rectangle
+from .turn import turn
 
 Array = NDArray[Any]
 Steps = tuple[Array, Array, Array]
@@ -180,7 +181,7 @@ def _turned(w: Array, dtype: Any) -> Array:
     """
     lanes = LINE // dtype.itemsize
     turned = empty((w.shape[1], -(-len(w) // lanes) * lanes), dtype)[:, : len(w)]
-    turned[...] = w.T
+    turn(np.ascontiguousarray(w, dtype)[None], turned[None])
     return turned
 
 
