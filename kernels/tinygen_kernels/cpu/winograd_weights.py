@@ -5,9 +5,8 @@
 Each of the 36 points is a product of two matrices: a row for each tile, a column for each channel.
 Work is shared out in one of three ways. By tiles: each thread adds up the products of its own, and
 the sums are added at the end. By points, where these sums are larger than a core's cache, and tiles
-not too many: threads transform tiles, then each multiplies the matrices of its points, then they
-transform the sums back, waiting for each other in between. By channels of the result, where there
-are few tiles or many channels.
+not too many: threads transform tiles, then each multiplies the matrices of its points, waiting for
+each other in between. By channels of the result, where there are few tiles or many channels.
 
 Source: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks".
 """
@@ -81,32 +80,10 @@ def _by_tiles(
 
 
 @Loop
-def _add_up(
-    parts: Array, flat: Array, gw: Array, kernel_width: int, phases: Array, points: Array,
-    weight_grad: int,
-) -> None:  # fmt: skip
-    inputs, outputs = gw.shape[1:]
-    blocks = (inputs + SUMMED - 1) // SUMMED
-    for job in prange(len(phases) * blocks):
-        k, block = divmod(np.int64(job), blocks)
-        top, bottom = block * SUMMED, min((block + 1) * SUMMED, inputs)
-        first, last = (k * inputs + top) * outputs, (k * inputs + bottom) * outputs
-        for p in range(POINTS):
-            if points[p, 0] <= k < points[p, 1]:
-                for part in range(1, len(parts)):
-                    add(flat[0, p, first:last], flat[part, p, first:last])
-        transform_weights_back(
-            weight_grad, parts[0], k * inputs + top, gw, kernel_width, phases[k], top, bottom, 0,
-            outputs,
-        )  # fmt: skip
-
-
-@Loop
 def _by_points(
-    x: Array, gy: Array, gw: Array, kernel_width: int, v: Array, g: Array, sums: Array,
-    phases: Array, whole: Array, points: Array, before: tuple[int, int], step: tuple[int, int],
-    grid: tuple[int, ...], product: int, forward: tuple[int, ...], backward: tuple[int, ...],
-    weight_grad: int,
+    x: Array, gy: Array, v: Array, g: Array, sums: Array, phases: Array, whole: Array,
+    points: Array, before: tuple[int, int], step: tuple[int, int], grid: tuple[int, ...],
+    product: int, forward: tuple[int, ...], backward: tuple[int, ...],
 ) -> None:  # fmt: skip
     count, batch = len(x) * grid[0] * grid[1], v.shape[2]
     inputs, outputs = x.shape[3], gy.shape[3]
@@ -130,12 +107,25 @@ def _by_points(
                     product, seen[p, low:high, left:right].T, made[p, low:high, :],
                     total[p, left:right, :], first,
                 )  # fmt: skip
+
+
+@Loop
+def _add_up(
+    parts: Array, flat: Array, gw: Array, kernel_width: int, phases: Array, points: Array,
+    weight_grad: int,
+) -> None:  # fmt: skip
+    inputs, outputs = gw.shape[1:]
     blocks = (inputs + SUMMED - 1) // SUMMED
     for job in prange(len(phases) * blocks):
         k, block = divmod(np.int64(job), blocks)
         top, bottom = block * SUMMED, min((block + 1) * SUMMED, inputs)
+        first, last = (k * inputs + top) * outputs, (k * inputs + bottom) * outputs
+        for p in range(POINTS):
+            if points[p, 0] <= k < points[p, 1]:
+                for part in range(1, len(parts)):
+                    add(flat[0, p, first:last], flat[part, p, first:last])
         transform_weights_back(
-            weight_grad, total, k * inputs + top, gw, kernel_width, phases[k], top, bottom, 0,
+            weight_grad, parts[0], k * inputs + top, gw, kernel_width, phases[k], top, bottom, 0,
             outputs,
         )  # fmt: skip
 
@@ -189,13 +179,13 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
     tables = plan.read, plan.made, plan.points_read, plan.before, plan.read_step, grid
     v, g, sums = workspaces(planes)
     back = WEIGHT_GRAD[dtype]
-    if shared == "tiles":
-        _by_tiles.shared(x, gy, v, g, sums, *tables, *pieces)
-        flat = sums.reshape(len(sums), POINTS, -1)
-        _add_up.over(gw.size)(sums, flat, gw, kernel_width, plan.read, plan.points_read, back)
+    if shared == "channels":
+        _by_channels.shared(x, gy, gw, kernel_width, v, g, sums, *tables, *pieces, back)
         return gw
-    by = _by_points if shared == "points" else _by_channels
-    by.shared(x, gy, gw, kernel_width, v, g, sums, *tables, *pieces, back)
+    by = _by_points if shared == "points" else _by_tiles
+    by.shared(x, gy, v, g, sums, *tables, *pieces)
+    flat = sums.reshape(len(sums), POINTS, -1)
+    _add_up.over(gw.size)(sums, flat, gw, kernel_width, plan.read, plan.points_read, back)
     return gw
 
 
