@@ -182,11 +182,25 @@ WINOGRAD = [  # images, pixels, kernel, stride, padding, channels in, channels o
     (8, 3, (3, 3), (1, 1), ((1, 1), (1, 1)), 16, 20),
     (13, 14, (5, 5), (2, 2), ((1, 2), (1, 2)), 20, 33),
     (9, 13, (3, 5), (1, 2), ((1, 1), (2, 2)), 16, 20),
-    (6, 4, (3, 3), (1, 1), ((1, 1), (1, 1)), 150, 101),  # few tiles: by columns
+    (6, 4, (3, 3), (1, 1), ((1, 1), (1, 1)), 150, 101),  # few tiles: by channels
     (9, 7, (3, 3), (1, 1), ((1, 1), (1, 1)), 150, 101),
     (4, 8, (5, 5), (2, 2), ((2, 2), (2, 2)), 130, 100),
-    (2, 20, (3, 3), (1, 1), ((1, 1), (1, 1)), 340, 350),  # many weights: by columns
+    (2, 20, (3, 3), (1, 1), ((1, 1), (1, 1)), 340, 350),  # many weights: by channels
+    (20, 7, (3, 3), (1, 1), ((1, 1), (1, 1)), 90, 91),  # the gradient of many weights: by points
+    (5, 20, (3, 3), (1, 1), ((1, 1), (1, 1)), 91, 90),
+    (20, 14, (5, 5), (2, 2), ((1, 2), (1, 2)), 35, 60),
 ]
+
+
+def test_the_shapes_share_out_work_in_every_way():
+    found = [
+        explain(n, Geometry((pixels, pixels), kernel, stride, pads), inputs, outputs)
+        for n, pixels, kernel, stride, pads, inputs, outputs in WINOGRAD
+    ]
+    for shared in ("tiles", "points", "channels"):
+        assert (
+            sum("weights: winograd" in w and w.endswith(f"{shared} shared out") for w in found) > 1
+        )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
