@@ -142,7 +142,10 @@ def test_accuracy(shape):
         assert error(found, expected) < bound
 
 
-@pytest.mark.parametrize("shape", [*ACCURATE[:2], *ACCURATE[3:], (20, 3, 2, 3, 1)], ids=str)
+OTHERS = (20, 3, 2, 3, 1), (14, 80, 96, 3, 1)  # the weights of the last: points are shared out
+
+
+@pytest.mark.parametrize("shape", [*ACCURATE[:2], *ACCURATE[3:], *OTHERS], ids=str)
 def test_the_bits_do_not_depend_on_the_number_of_threads(shape):
     pixels, inputs, outputs, size, stride = shape
     around = ((size // 2,) * 2,) * 2
