@@ -34,7 +34,8 @@ PRECISIONS = ("float32", "3xtf32", "tf32", "bf16")
 LAYOUTS = ("NCHW", "channels_last")
 TOLERANCES = {"float32": 1e-3, "3xtf32": 1e-3, "tf32": 2e-2, "bf16": 5e-2}  # of norms and numbers
 STEPS_COMPARED = 5
-WAYS = ("eager", "compile", "reduce-overhead", "graph")  # of PyTorch to run a step
+WAYS: tuple[str, ...] = ("eager", "compile", "reduce-overhead", "graph")  # PyTorch's, of a step
+STEPS = ("eager", "captured", *(f"torch {way}" for way in WAYS))
 REHEARSED = ("16x32px 3-64 1x1", "32x3px 64-32 T3x3/2"), ("stacked-ae",)
 
 # What must hold on one H200-class card: (kind of row, peer) -> at least so fast, the aim.
@@ -198,8 +199,7 @@ def launches(session: Session) -> None:
 
 def steps(session: Session) -> None:
     """The training step of every model, with TF32 in all products and convolutions."""
-    names: tuple[str, ...] = tuple(PROBLEMS)
-    ways: tuple[str, ...] = WAYS
+    names, ways = tuple(PROBLEMS), WAYS
     if session.chosen.rehearse:
         names, ways = REHEARSED[1], WAYS[:1]
     speeds: dict[str, list[float]] = {what: [] for what in BARS if "captured" in what}
@@ -211,8 +211,7 @@ def steps(session: Session) -> None:
             theirs = session.steps_of_torch(group, ways, stack)
             for name in group:
                 rows.append(_step(session, name, {way: theirs[name, way] for way in ways}, speeds))
-    header = ["step, us", "eager", "captured", *(f"torch {way}" for way in WAYS)]
-    print("\n" + report.table(header, rows))
+    print("\n" + report.table(["step, us", *STEPS], rows))
     print(*(session.bar(what, found) for what, found in speeds.items() if found), sep="\n")
 
 
@@ -220,10 +219,7 @@ def _step(
     session: Session, name: str, peers: Mapping[str, Loaded], speeds: dict[str, list[float]]
 ) -> list[str]:
     """A row of the table, printed at once; its speeds are added to those for each bar."""
-    ours = [
-        session.load(way, f"step:{name}", way=way, precision="tf32")
-        for way in ("eager", "captured")
-    ]
+    ours = [session.load(way, f"step:{name}", way=way, precision="tf32") for way in STEPS[:2]]
     theirs = [c for c in peers.values() if isinstance(c, Contestant)]
     absent = [f"torch {way}: {e}" for way, e in peers.items() if isinstance(e, Exception)]
     values = [c.check(STEPS_COMPARED) for c in [*ours, *theirs[:1]]]
@@ -237,8 +233,7 @@ def _step(
         speeds[f"{kind}, captured / eager"].append(time["torch eager"] / time["captured"])
     if fast := [time[f"torch {way}"] for way in WAYS[2:] if f"torch {way}" in time]:
         speeds["captured / reduce-overhead or graph"].append(min(fast) / time["captured"])
-    labels = ["eager", "captured", *(f"torch {way}" for way in WAYS)]
-    row = [name, *(f"{time[k] * 1e6:.0f}" if k in time else "-" for k in labels)]
+    row = [name, *(f"{time[k] * 1e6:.0f}" if k in time else "-" for k in STEPS)]
     print(" ".join(row), *absent, f"losses agree to {far:.0e}", flush=True)
     return row
 

@@ -50,12 +50,12 @@ def grid_of(plan: Plan, images: int, most: int, shares: int) -> tuple[tuple[int,
     per_image = plan.tiles[0] * plan.tiles[1]
     if plan.large == plan.tiles or 2 * per_image > most or images < MANY:
         eights = -(-images * per_image // 8)
-        return (*plan.tiles, *plan.tiles, 1), 8 * evenly(eights, most // 8, shares)
-    group = evenly(images, most // per_image, shares)
+        return (*plan.tiles, *plan.tiles, 1), 8 * _evenly(eights, most // 8, shares)
+    group = _evenly(images, most // per_image, shares)
     return (*plan.tiles, *plan.large, group), group * per_image
 
 
-def evenly(count: int, most: int, shares: int) -> int:
+def _evenly(count: int, most: int, shares: int) -> int:
     """The size of blocks of `count` things with which the largest share has the fewest of them.
 
     At most `most`, and more than half of it where there are enough things.

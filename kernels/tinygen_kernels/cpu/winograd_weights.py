@@ -19,6 +19,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba import prange
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from .jit import Loop
@@ -50,6 +51,18 @@ TRANSFORMED = 16  # by points: tiles that a thread transforms at a time
 SUMMED = 8  # rows of the gradient at a time
 
 
+@register_jitable
+def _multiply(product, p, points, channels, seen, made, total, count, grid, add):  # type: ignore[no-untyped-def] # fmt: skip
+    """total[p] = the sum over `count` tiles of point p of x times that of gy; += if `add`."""
+    left, right = points[p, 0] * channels, points[p, 1] * channels
+    low, high = with_point(p, count, grid)
+    if left < right:
+        rectangle(
+            product, seen[p, low:high, left:right].T, made[p, low:high, :],
+            total[p, left:right, :], add,
+        )  # fmt: skip
+
+
 @Loop
 def _by_tiles(
     x: Array, gy: Array, v: Array, g: Array, parts: Array, phases: Array, whole: Array,
@@ -70,13 +83,8 @@ def _by_tiles(
                 backward, gy, (0, 0), 0, outputs, whole, (1, 1), made, first, here, grid
             )
             for p in range(POINTS):
-                left, right = points[p, 0] * inputs, points[p, 1] * inputs
-                low, high = with_point(p, here, grid)
-                if left < right:
-                    rectangle(
-                        product, seen[p, low:high, left:right].T, made[p, low:high, :],
-                        total[p, left:right, :], block - start,
-                    )  # fmt: skip
+                added = block - start
+                _multiply(product, p, points, inputs, seen, made, total, here, grid, added)
 
 
 @Loop
@@ -100,13 +108,7 @@ def _by_points(
                 backward, gy, (0, 0), 0, outputs, whole, (1, 1), made[:, t:], first + t, n, grid
             )
         for p in prange(POINTS):
-            left, right = points[p, 0] * inputs, points[p, 1] * inputs
-            low, high = with_point(p, here, grid)
-            if left < right:
-                rectangle(
-                    product, seen[p, low:high, left:right].T, made[p, low:high, :],
-                    total[p, left:right, :], first,
-                )  # fmt: skip
+            _multiply(product, p, points, inputs, seen, made, total, here, grid, first)
 
 
 @Loop
@@ -144,6 +146,7 @@ def _by_channels(
         start, stop = share(outputs, len(v), part)
         for left in range(start, stop, width):
             right = min(left + width, stop)
+            here, sums_here = made[:, :, : right - left], total[:, :, : right - left]
             transform_tiles(backward, gy, (0, 0), left, right, whole, (1, 1), made, 0, count, grid)
             for k in range(0, inputs, depth):
                 last = min(k + depth, inputs)
@@ -153,13 +156,7 @@ def _by_channels(
                         forward, x, before, k, last, phases, step, chunk, 0, count, grid
                     )
                 for p in range(POINTS):
-                    i, j = points[p, 0] * (last - k), points[p, 1] * (last - k)
-                    low, high = with_point(p, count, grid)
-                    if i < j:
-                        rectangle(
-                            product, chunk[p, low:high, i:j].T, made[p, low:high, : right - left],
-                            total[p, i:j, : right - left],
-                        )  # fmt: skip
+                    _multiply(product, p, points, last - k, chunk, here, sums_here, count, grid, 0)
                 for q in range(len(phases)):
                     skip = q * (last - k)
                     transform_weights_back(
