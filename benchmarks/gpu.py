@@ -62,7 +62,7 @@ class Session:
     """
 
     def __init__(self, chosen: argparse.Namespace, stack: contextlib.ExitStack) -> None:
-        self.chosen, self.stack = chosen, stack
+        self.chosen = chosen
         self.ours = stack.enter_context(Worker("tinygen", chosen.threads))
         self.theirs = stack.enter_context(Worker("torch", chosen.threads, chosen.torch_python))
         self.figures: dict[str, Any] = {}
