@@ -93,6 +93,7 @@ SMALL = {"widths": (4,), "codings": 2}
 SMOOTH = {**SMALL, "activation": "tanh"}  # SELU has a kink at 0, where dropout and padding lead
 SGD = {"epochs": 400, "learning_rate": 0.5}
 ADAM = {"epochs": 400, "optimizer": "adam", "learning_rate": 3e-3}
+LONG = {"epochs": 1600, "optimizer": "adam", "learning_rate": 5e-3}  # through strong noise
 LONGER = {**ADAM, "epochs": 600}
 TINY = {"widths": (2,), "codings": 2}
 SERIES = {"kind": "series", "output": "identity", "loss": "mse"}
@@ -108,7 +109,7 @@ CASES = [
     Case("denoising-ae", "dropout", {"noise": "dropout"}, tiny=SMOOTH, draws=True, fit=SGD),
     Case("sparse-l1-ae", tiny={**SMALL, "l1": 0.1}, by_heart={"l1": 1e-5}, fit=ADAM),
     Case("sparse-kl-ae", tiny={**SMALL, "weight": 1.0}, by_heart={"weight": 1e-3}, fit=ADAM),
-    Case("hashing-ae", tiny={**SMALL, "noise": 1.0}, draws=True, fit=ADAM),
+    Case("hashing-ae", tiny={**SMALL, "noise": 1.0}, draws=True, fit=LONG),
     Case("vae", tiny=SMALL, draws=True, by_heart={"beta": 0.01}, fit=ADAM),
     Case(
         "vae",
