@@ -6,12 +6,11 @@ Each measurement is a fresh process, whose resident set is noted. "imports" is i
 library is imported and nothing is computed yet; libraries import some of their modules only when
 they first need them ("late": tinygen Numba, PyTorch the foundations of its compiler), and these
 are counted there too. From then on the peak is watched, through building the model and 20 steps:
-"step" is the peak less the imports. What comes from Numba is counted in it and shown beside: its
-"set-up", all that it knows of types and functions, made when a first kernel is loaded; and the
-machine code of the kernels, read from the cache on disk. "rest" is the step without these two.
-Other libraries load their code with their imports or make it out of sight. "in all" is the whole
-process, the interpreter too. Where a library offers several settings, the one that takes least
-counts. First losses must agree, or the command ends with 1. A minute or two for each model.
+"step" is the peak less the imports. Of tinygen's, "code" is what its kernels take: machine code,
+read from the cache on disk, and what LLVM needs to load it; other libraries load theirs with their
+imports or make it out of sight. "in all" is the whole process, the interpreter too. Where a library
+offers several settings, the one that takes least counts. First losses must agree, or the command
+ends with 1. A minute or two for each model.
 """
 
 from __future__ import annotations
@@ -59,14 +58,9 @@ class Footprint:
         """The peaks less the imports."""
         return [run.stages["last"].peak - run.stages["complete"].peak for run in self.runs]
 
-    def part(self, name: str) -> float:
-        """What "set-up" or "machine code" take; 0 where nothing is known of it."""
-        return statistics.median(run.code.get(name, 0) for run in self.runs)
-
-    def rests(self) -> list[float]:
-        """What is left of the steps without these two."""
-        code = self.part("set-up") + self.part("machine code")
-        return [step - code for step in self.steps()]
+    def code(self) -> float:
+        """What machine code takes of the steps; 0 where nothing is known of it."""
+        return statistics.median(run.code.get("bytes", 0) for run in self.runs)
 
     def as_json(self) -> dict[str, Any]:
         """All stages of all processes, and what came of them, in bytes."""
@@ -74,8 +68,7 @@ class Footprint:
             "imports": self.imports(),
             "late": self.late(),
             "steps": self.steps(),
-            "set-up": self.part("set-up"),
-            "machine code": self.part("machine code"),
+            "code": self.code(),
             "totals": self.totals(),
             "setting": self.runs[0].facts.get("setting"),
             "versions": self.runs[0].versions,
@@ -170,18 +163,15 @@ def show(outcome: Outcome) -> str:
                 mib(each.late()),
                 mib(statistics.median(each.steps())),
                 ratio(ours.steps(), each.steps()),
-                mib(each.part("set-up")) if each.runs[0].code else "",
-                mib(each.part("machine code")) if each.runs[0].code else "",
-                mib(statistics.median(each.rests())),
-                ratio(ours.rests(), each.rests()),
+                mib(each.code()) if each.runs[0].code else "",
                 mib(statistics.median(each.totals())),
                 ratio(ours.totals(), each.totals()),
                 each.runs[0].facts.get("setting", ""),
             ]
         )
     header = [
-        "", "imports", "of it late", "step", "tinygen / it", "of it set-up", "code", "rest",
-        "tinygen / it", "in all", "tinygen / it", "setting",
+        "", "imports", "of it late", "step", "tinygen / it", "of it code", "in all",
+        "tinygen / it", "setting",
     ]  # fmt: skip
     lines = [
         f"{problem.name}: batch {problem.batch}, {problem.optimizer}; MiB",

@@ -1,4 +1,4 @@
-"""What Numba and its machine code take of tinygen's memory: how the resident set grows by them."""
+"""What its machine code takes of tinygen's memory: how the resident set grows by it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from tinygen_kernels.cpu.jit import RecoveringCache
 def watch() -> dict[str, int]:
     """Count from now on; the dictionary is kept up to date.
 
-    Its "set-up" are the bytes of all that Numba knows of types and functions, made when the first
-    kernel is loaded; "machine code" those of the kernels; "compiled" of them were not in the cache.
+    The "bytes" are those of the machine code and of what LLVM and Numba make to load it, by how
+    much more is resident; "compiled" is how many of the "kernels" were not in the cache.
     """
-    counted = {"set-up": 0, "machine code": 0, "kernels": 0, "compiled": 0}
+    counted = {"bytes": 0, "kernels": 0, "compiled": 0}
     load = RecoveringCache.load_overload
 
     def counting(self: RecoveringCache, signature: Any, target_context: Any) -> Any:
-        start = resident()
-        target_context.refresh()  # as Numba's cache does next; the second time there is no more
-        ready = resident()
+        before = resident()
         found = load(self, signature, target_context)
-        counted["set-up"] += ready - start
-        counted["machine code"] += resident() - ready
+        counted["bytes"] += resident() - before
         counted["kernels"] += 1
         counted["compiled"] += found is None
         return found

@@ -101,6 +101,38 @@ k.channel_norm(ones(1, 8, 4), ones(1, 4), ones(1, 4), 1e-5)
     assert finish(start(code, tmp_path)) == ("", "")
 
 
+def test_loading_does_not_need_what_compiling_needs(cold):
+    """Numba's set-up of a compiler would take half a second and 80 MiB."""
+    compilers = "numba.np.linalg", "numba.cpython.setobj"
+    look = f"\nimport sys; print([name in sys.modules for name in {compilers}])"
+    assert finish(start(USE + look, cold.cache)) == (RIGHT + "[False, False]\n", "")
+    more = """
+average = np.zeros(3)  # a type that is not in the cache
+optim.ema([average], [np.ones(3)], 0.5)
+print(average.tolist())
+"""
+    out, err = finish(start(USE + more + look, cold.cache))
+    assert (out, err) == (RIGHT + "[0.5, 0.5, 0.5]\n[True, True]\n", LINE)
+
+
+def test_a_kernel_from_the_cache_is_not_linked_into_another(tmp_path):
+    """Only its machine code is kept; Numba must say so, not crash."""
+    code = """
+import numba, numpy as np
+from tinygen_kernels.cpu import optim
+x, kernel = np.ones(3), optim._sgd_plain.alone
+kernel(x, np.ones(3), 2.0)
+print(x.tolist())
+try:
+    numba.njit(lambda x: kernel(x, x, 1.0))(x)
+    print("linked")
+except RuntimeError as error:
+    print("library unfit for linking" in str(error))
+"""
+    assert finish(start(code, tmp_path)) == ("[3.0, 3.0, 3.0]\nlinked\n", LINE)
+    assert finish(start(code, tmp_path)) == ("[3.0, 3.0, 3.0]\nTrue\n", "")
+
+
 def test_the_folder_is_private(cold):
     (folder,) = {path.parent.parent for path in cold.cache.rglob("*.nbc")}
     assert folder.parent == cold.cache / "tinygen" / "numba"
@@ -251,7 +283,7 @@ sys.setswitchinterval(1e-6)
 places = set()
 def decorate():
     for _ in range(200):
-        kernel = type("Kernel", (), {})()
+        kernel = type("Kernel", (), {"compile": print})()
         jit.keep_compiled(kernel, optim.sgd)
         places.add(os.path.isabs(kernel._cache.cache_path))
 threads = [threading.Thread(target=decorate) for _ in range(8)]

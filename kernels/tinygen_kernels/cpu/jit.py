@@ -9,6 +9,7 @@ written under a lock; and whatever cannot be read is compiled afresh.
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import importlib
 import os
@@ -24,9 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite
+import llvmlite.binding as llvm
 import numba
 from numba import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.runtime import _nrt_python
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
@@ -161,6 +164,7 @@ def _prune(current: Path) -> None:
 
 def keep_compiled(kernel: Any, function: Callable[..., Any], parallel: bool = False) -> None:
     """Give a Numba object a cache for `function`; Numba's setting is touched only meanwhile."""
+    kernel.compile = without_collecting(kernel.compile)
     folder = cache_folder()
     if folder is not None:
         with _setting_numba:
@@ -174,15 +178,51 @@ def keep_compiled(kernel: Any, function: Callable[..., Any], parallel: bool = Fa
                 numba.config.CACHE_DIR = before
 
 
+def without_collecting(work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work` while Python does not look for garbage: that takes 7 % of a compilation, for none."""
+
+    @functools.wraps(work)
+    def undisturbed(*arguments: Any) -> Any:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return work(*arguments)
+        finally:
+            if collecting:
+                gc.enable()
+
+    return undisturbed
+
+
 _setting_numba = threading.Lock()  # kernels are compiled at their first call, in any thread
 
 
+@functools.cache
+def prepare() -> None:
+    """Tell LLVM where the functions of Numba's runtime are that machine code from the cache calls.
+
+    Numba would first learn all its types and functions and compile some, for half a second and
+    80 MiB: only a compiler needs them, and it sees to that itself.
+    """
+    for name, address in _nrt_python.c_helpers.items():
+        llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+
+
 class CheckedCode(CompileResultCacheImpl):  # type: ignore[misc]  # Numba is untyped
-    """How a kernel is kept: with a checksum, since damaged machine code would crash, not raise."""
+    """How a kernel is kept: as machine code, which gets a checksum: damaged, it would crash.
+
+    Numba keeps the code in LLVM's form too, for other functions that call this one. No kernel calls
+    another, so here are only the names in it, by which the machine code is found.
+    """
 
     def reduce(self, result: Any) -> tuple[bytes, bytes]:
         """What goes to the file."""
-        code = dumps(super().reduce(result))
+        (name, kind, (machine_code, bitcode)), *rest = super().reduce(result)
+        module = llvm.parse_bitcode(bitcode)
+        objects = [*module.functions, *module.global_variables]
+        names = [each.name for each in objects if not each.is_declaration]
+        nothing = llvm.parse_assembly("").as_bitcode()
+        code = dumps((names, ((name, kind, (machine_code, nothing)), *rest)))
         return hashlib.sha256(code).digest(), code
 
     def rebuild(self, target_context: Any, kept: tuple[bytes, bytes]) -> Any:
@@ -190,7 +230,11 @@ class CheckedCode(CompileResultCacheImpl):  # type: ignore[misc]  # Numba is unt
         checksum, code = kept
         if hashlib.sha256(code).digest() != checksum:
             raise ValueError("the cached machine code is damaged")
-        return super().rebuild(target_context, pickle.loads(code))
+        names, reduced = pickle.loads(code)
+        target_context.codegen()._engine._defined_symbols.update(names)
+        result = super().rebuild(target_context, reduced)
+        result.library._shared_module = None  # so that Numba refuses to link it into another
+        return result
 
 
 class RecoveringCache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
@@ -209,10 +253,11 @@ class RecoveringCache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """The kernel for argument types `signature`, or None."""
+        prepare()
         found = None
         with suppress(OSError), self.locked():  # OSError: the folder is gone, or cannot be written
             try:
-                found = super().load_overload(signature, target_context)
+                found = self._load_overload(signature, target_context)
             except Exception:  # a truncated or foreign file can raise anything at all
                 self.flush()
         if found is None and not RecoveringCache.announced:
