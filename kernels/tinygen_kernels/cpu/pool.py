@@ -141,7 +141,7 @@ def _touching(offset, stride, inputs, outputs):  # type: ignore[no-untyped-def]
 
 @Loop
 def _max_pool2d(
-    x: Array, y: Array, positions: Array, block: int, four: int, larger: int,
+    x: Array, y: Array, positions: Array, block: int, larger: int,
     kh: int, kw: int, sh: int, sw: int, top: int, left: int,
 ) -> None:  # fmt: skip
     _, height, width, channels = x.shape
@@ -154,9 +154,6 @@ def _max_pool2d(
             origin = x.ctypes.data + image * x.strides[0] + (i * sh - top) * down - left * across
             out = y.ctypes.data + image * y.strides[0] + i * y.strides[1]
             where = positions.ctypes.data + image * positions.strides[0] + i * positions.strides[1]
-            if four:
-                call(four, (origin, out, where, channels, ow, down, across, sw * across, step))
-                continue
             a0, a1 = max(top - i * sh, 0), min(height + top - i * sh, kh)
             for j in range(ow):
                 y[image, i, j] = -np.inf
@@ -167,6 +164,20 @@ def _max_pool2d(
                     place = origin + a * down + (j0 * sw + b) * across
                     places = place, out + j0 * step, where + j0 * channels
                     call(larger, (*places, a * kw + b, channels, j1 - j0, sw * across, step))
+
+
+@Loop
+def _max_pool2d_of_four(
+    x: Array, y: Array, positions: Array, sh: int, sw: int, piece: int
+) -> None:  # fmt: skip
+    """For windows of 2 x 2 within the image."""
+    n, oh, ow, channels = y.shape
+    down, across, step = x.strides[1], x.strides[2], y.strides[2]
+    for row in prange(n * oh):
+        image, i = row // oh, row % oh
+        places = x[image, i * sh].ctypes.data, y[image, i].ctypes.data
+        where = positions[image, i].ctypes.data
+        call(piece, (*places, where, channels, ow, down, across, sw * across, step))
 
 
 @Loop
@@ -225,10 +236,11 @@ def max_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     x = np.ascontiguousarray(x)
     shape = len(x), *geometry.output_size, x.shape[3]
     y, positions = empty(shape, x.dtype), empty(shape, np.dtype(np.uint8))
-    four = LARGEST_OF_FOUR[x.dtype] if _four_each(geometry) else 0
-    _max_pool2d.over(x.size)(
-        x, y, positions, _rows(y), four, KEEP_LARGER[x.dtype], *_numbers(geometry)
-    )
+    if _four_each(geometry):
+        piece = LARGEST_OF_FOUR[x.dtype]
+        _max_pool2d_of_four.over(x.size)(x, y, positions, *geometry.stride, piece)
+        return y, positions
+    _max_pool2d.over(x.size)(x, y, positions, _rows(y), KEEP_LARGER[x.dtype], *_numbers(geometry))
     return y, positions
 
 

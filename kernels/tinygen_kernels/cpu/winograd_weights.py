@@ -182,7 +182,7 @@ def weight_grad(x: Array, gy: Array, gw: Array, kernel_width: int, plan: Plan) -
     by = _by_points if shared == "points" else _by_tiles
     by.shared(x, gy, v, g, sums, *tables, *pieces)
     flat = sums.reshape(len(sums), POINTS, -1)
-    _add_up.over(gw.size)(sums, flat, gw, kernel_width, plan.read, plan.points_read, back)
+    _add_up.over(sums.size)(sums, flat, gw, kernel_width, plan.read, plan.points_read, back)
     return gw
 
 
