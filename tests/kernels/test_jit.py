@@ -102,7 +102,7 @@ k.channel_norm(ones(1, 8, 4), ones(1, 4), ones(1, 4), 1e-5)
 
 
 def test_loading_does_not_need_what_compiling_needs(cold):
-    """Numba's set-up of a compiler would take half a second and 80 MiB."""
+    """Numba's set-up of a compiler would take half a second and 50 MiB."""
     compilers = "numba.np.linalg", "numba.cpython.setobj"
     look = f"\nimport sys; print([name in sys.modules for name in {compilers}])"
     assert finish(start(USE + look, cold.cache)) == (RIGHT + "[False, False]\n", "")

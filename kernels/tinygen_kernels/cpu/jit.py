@@ -202,7 +202,7 @@ def prepare() -> None:
     """Tell LLVM where the functions of Numba's runtime are that machine code from the cache calls.
 
     Numba would first learn all its types and functions and compile some, for half a second and
-    80 MiB: only a compiler needs them, and it sees to that itself.
+    50 MiB: only a compiler needs them, and it sees to that itself.
     """
     for name, address in _nrt_python.c_helpers.items():
         llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
