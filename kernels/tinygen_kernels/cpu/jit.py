@@ -162,22 +162,6 @@ def _prune(current: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def keep_compiled(kernel: Any, function: Callable[..., Any], parallel: bool = False) -> None:
-    """Give a Numba object a cache for `function`; Numba's setting is touched only meanwhile."""
-    kernel.compile = without_collecting(kernel.compile)
-    folder = cache_folder()
-    if folder is not None:
-        with _setting_numba:
-            before = numba.config.CACHE_DIR
-            numba.config.CACHE_DIR = str(folder)
-            try:
-                kernel._cache = RecoveringCache(function, folder, parallel)
-            except RuntimeError:  # no file to tell changes by: imported from an archive, say
-                pass
-            finally:
-                numba.config.CACHE_DIR = before
-
-
 def without_collecting(work: Callable[..., Any]) -> Callable[..., Any]:
     """`work` while Python does not look for garbage: that takes 7 % of a compilation, for none."""
 
@@ -192,6 +176,25 @@ def without_collecting(work: Callable[..., Any]) -> Callable[..., Any]:
                 gc.enable()
 
     return undisturbed
+
+
+def keep_compiled(kernel: Any, function: Callable[..., Any], parallel: bool = False) -> None:
+    """Give a Numba object a cache for `function`, and let it compile undisturbed.
+
+    Numba's setting is touched only meanwhile.
+    """
+    kernel.compile = without_collecting(kernel.compile)
+    folder = cache_folder()
+    if folder is not None:
+        with _setting_numba:
+            before = numba.config.CACHE_DIR
+            numba.config.CACHE_DIR = str(folder)
+            try:
+                kernel._cache = RecoveringCache(function, folder, parallel)
+            except RuntimeError:  # no file to tell changes by: imported from an archive, say
+                pass
+            finally:
+                numba.config.CACHE_DIR = before
 
 
 _setting_numba = threading.Lock()  # kernels are compiled at their first call, in any thread
