@@ -64,8 +64,12 @@ SIZES = [(1, 1), (2, 15), (3, 16), (9, 17), (16, 47), (33, 49), (130, 33)]
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("n", "units"), SIZES)
-def test_any_size_agrees_with_the_reference(cell, dtype, n, units, fast):
-    """Units around the widths of registers and tiles, batches around those of the shares."""
+@pytest.mark.parametrize("special", [False, True], ids=["", "zeros first, one input repeated"])
+def test_any_size_agrees_with_the_reference(cell, dtype, n, units, special, fast):
+    """Units around the widths of registers and tiles, batches around those of the shares.
+
+    Products with a state of zeros are left out, and those with an input that stays are one.
+    """
     gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
     rng = np.random.default_rng(n)
     steps, inputs, columns = int(rng.integers(1, 30)), int(rng.integers(1, 20)), gates * units
@@ -76,12 +80,14 @@ def test_any_size_agrees_with_the_reference(cell, dtype, n, units, fast):
 
     x, w, u = normal(steps, n, inputs), normal(inputs, columns), normal(units, columns)
     b, h, c = normal(sides, columns), normal(n, units), normal(n, units)
+    if special:
+        x, h = np.broadcast_to(x[0], x.shape), np.zeros_like(h)
     mask = rng.random((steps, n)) < 0.8 if n % 2 else None
     gy = normal(steps, n, units) if units % 2 else None
 
     def run(family):
         after = family.recurrent(cell, x, w, u, b, h, c, mask)
-        needed = [True] * 5 + [cell == "lstm"]
+        needed = [True] * 4 + [not special, cell == "lstm"]
         gradients = family.recurrent_grad(cell, x, w, u, mask, after, gy, h, c, needed)
         return [a for a in (after[0], *gradients) if a is not None]
 
@@ -95,6 +101,7 @@ def test_any_size_agrees_with_the_reference(cell, dtype, n, units, fast):
 @pytest.mark.parametrize("layout", ["time first", "batch first", "features first", "repeated"])
 @pytest.mark.parametrize("n", [7, 37, 70])
 def test_neither_layout_nor_threads_change_a_bit(cell, layout, n):
+    """But for sums over an input that is the same at every step: these take another order."""
     gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
     steps, inputs, units = 40, 9, 50
     rng = np.random.default_rng(n)
@@ -125,8 +132,11 @@ def test_neither_layout_nor_threads_change_a_bit(cell, layout, n):
     finally:
         tinygen.set_threads(os.cpu_count() or 1)
     for f, a, e in zip(found, alone, expected, strict=True):
-        np.testing.assert_array_equal(f, e)
         np.testing.assert_array_equal(f, a)
+        if layout == "repeated":
+            assert np.linalg.norm(f - e) <= 2e-6 * np.linalg.norm(e)
+        else:
+            np.testing.assert_array_equal(f, e)
 
 
 def test_types_without_a_kernel_go_to_the_reference():

@@ -98,14 +98,15 @@ class RecurrentFunction(Function):
         self.cell, self.mask = cell, mask  # (n, t)
         self.return_sequences, self.final_cell = return_sequences, final_cell
 
-    def forward(  # (n, t, i), (i, g u), (u, g u), (sides, g u), (n, u), (n, u)
+    def forward(  # (n, t, i), (i, g u), (u, g u), (g u) or (sides, g u), (n, u), (n, u)
         self, x: Array, w: Array, u: Array, b: Array, h: Array, c: Array | None = None
     ) -> Array | tuple[Array, Array]:
-        self.x_shape, self.mask = x.shape, beside(self.mask, x)
-        empty = h[:, :0]
+        self.mask = beside(self.mask, x)
+        biases = b.reshape(CELLS[self.cell].sides, w.shape[1])
         states, memory, gates = kernels(x).recurrent(
-            self.cell, _swapped(x), w, u, b, h, empty if c is None else c, _swapped(self.mask)
-        )
+            self.cell, _swapped(x), w, u, biases, h, h[:, :0] if c is None else c,
+            _swapped(self.mask),
+        )  # fmt: skip
         self.save(x, w, u, b, h, c, states, memory, gates)
         y = _swapped(states[1:]) if self.return_sequences else states[-1].copy()
         return (y, memory[-1].copy()) if self.final_cell else y
@@ -117,15 +118,16 @@ class RecurrentFunction(Function):
             gradients = self._unrolled_grad(x, w, u, b, h, c, gy, gc)
         else:
             nothing = array_module(gy.array).zeros(h.shape, gy.dtype)
-            arrays = kernels(x.array).recurrent_grad(
+            gx, gw, gu, gb, *others = kernels(x.array).recurrent_grad(
                 self.cell, _swapped(x.array), w.array, u.array, _swapped(self.mask),
                 tuple(a.array for a in after),
                 _swapped(gy.array) if self.return_sequences else None,
                 nothing if self.return_sequences else gy.array,
                 nothing if gc is None else gc.array, needed,
             )  # fmt: skip
-            gx, *others = (None if a is None else wrap(a) for a in arrays)
-            gradients = (None if gx is None else wrap(_swapped(gx.array)), *others)
+            gb = None if gb is None else gb.reshape(b.shape)
+            arrays = _swapped(gx), gw, gu, gb, *others
+            gradients = tuple(None if a is None else wrap(a) for a in arrays)
         return gradients[: len(self.needed)]
 
     def _unrolled_grad(
@@ -165,7 +167,7 @@ class RecurrentFunction(Function):
             gz @ transpose(w),
             transpose(_rows(x)) @ flat_z,
             transpose(_rows(stack(states[:-1], 1))) @ flat_r,
-            stack(gb, 0),
+            reshape(stack(gb, 0), b.shape),
             gh,
             gc,
         )
@@ -228,9 +230,8 @@ def _recurrent(
                 f"got {mask.dtype} of shape {mask.shape}"
             )
     xp, dtype = array_module(data_of(x), data_of(w)), data_of(x).dtype
-    state = state or [xp.zeros((n, units), dtype)] * (2 if name == "lstm" else 1)
+    state = state or [xp.zeros((n, units), dtype) for _ in range(2 if name == "lstm" else 1)]
     b = xp.zeros(bias_shape, dtype) if b is None else b
-    b = b if cell.sides > 1 else reshape(b, (1, columns))
     function = RecurrentFunction(name, mask, return_sequences, return_state and name == "lstm")
     outputs: Any = function(x, w, u, b, *state)
     if not return_state:

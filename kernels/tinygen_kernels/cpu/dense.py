@@ -31,9 +31,11 @@ from .memory import empty, empty_like
 from .reduce import sum_rows
 from .shares import share, shares
 from .tile import PRODUCT, rectangle
+from .turn import TURN, room_to_turn, turn_matrix
 
 Array = NDArray[Any]
 LARGE = 1 << 24  # multiply-adds; beyond, products of their own take their operands in better order
+MANY = 100  # rows of a batch, for which weights are turned: for 32 that would take longer
 
 
 @register_jitable
@@ -76,7 +78,7 @@ def _dense(
 @Loop
 def _dense_grad(
     x: Array, w: Array, y: Array, gy: Array, gz: Array, gx: Array, gw: Array, gb: Array,
-    count: int, product: int, df: int, parameter: float,
+    room: Array, count: int, product: int, turning: int, df: int, parameter: float,
 ) -> None:  # fmt: skip
     n, outputs = gy.shape
     if df:
@@ -92,7 +94,11 @@ def _dense_grad(
             rectangle(product, gz.T[:1, :n], x[:, start:stop], gw.T[:1, start:stop])
         elif gw.size:
             rectangle(product, x.T[start:stop, :n], gz[:, :outputs], gw[start:stop, :outputs])
-        if gx.size:
+        if gx.size and room.size:
+            w_turned = room[part, :, : stop - start]
+            turn_matrix(turning, w[start:stop], w_turned)
+            rectangle(product, gz, w_turned, gx[:, start:stop])
+        elif gx.size:
             rectangle(product, gz[:, :outputs], w.T[:outputs, start:stop], gx[:, start:stop])
 
 
@@ -133,7 +139,8 @@ def dense_grad(
     gb = np.empty(outputs if needed[2] else 0, dtype)
     count = _shares(inputs, max(outputs, len(x)))
     loop = _dense_grad.shared if count > 1 else _dense_grad.alone
-    loop(x, w, y, gy, gz, gx, gw, gb, count, PRODUCT[dtype], df, parameter)
+    room = room_to_turn(w[: -(-inputs // count)], count if len(x) >= MANY else 0)
+    loop(x, w, y, gy, gz, gx, gw, gb, room, count, PRODUCT[dtype], TURN[dtype], df, parameter)
     return gx if needed[0] else None, gw if needed[1] else None, gb if needed[2] else None
 
 

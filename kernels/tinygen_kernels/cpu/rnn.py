@@ -1,14 +1,17 @@
 """Recurrent layers: one call for all steps of a sequence, forward or backward.
 
 The batch is cut into shares of rows. Each goes by itself through all that there is to do: threads
-never wait for each other in between, and what a share has written, gates forward and gradients
-backward, it reads again from its own caches. Only the gradients of the weights, a part from each
-share, are added up at the end.
+never wait for each other in between, and what a share has written, it reads again from its own
+caches. Only the gradients of the weights, a part from each share, are added up at the end.
 
 Forward, a step is x w and h u, added where the gates will be, and the gates, computed on rows that
 the products have just left in the first-level cache: for a batch of 32 and an LSTM of 100 units 1.3
 million multiply-adds and 160 KB of recurrent weights, which stay in the second-level cache. An
 input that is the same at every step is multiplied once.
+
+Backward, the gradients of some steps, as many as make DEPTH rows, stay in the second-level cache
+until both products for the gradients of the weights have taken them. A first state of zeros, and a
+first state without a gradient, take no product.
 
 Sequences may lie in memory with time or with the batch first: a sequence comes as the rows of a
 matrix, with the number of rows from step to step, which is 0 if all steps are one, and from sample
@@ -25,7 +28,6 @@ from numba import prange
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from ..lines import LINE
 from ..reference import rnn as reference
 from .cells import STEPS
 from .gathered import GATHERED, gathered_rectangle
@@ -35,7 +37,7 @@ from .pieces import call
 from .reduce import add
 from .shares import share
 from .tile import PRODUCT, rectangle
-from .turn import turn
+from .turn import TURN, room_to_turn, turn_matrix
 
 Array = NDArray[Any]
 Steps = tuple[Array, Array, Array]
@@ -44,7 +46,7 @@ Sequences = tuple[Array, int, int]  # rows, from step to step, from sample to sa
 ROWS, LEAST = 16, 4  # the fewest rows in a share of a large batch, and of a small one
 MOST = 16  # shares
 ALONE = 1 << 20  # multiply-adds that are worth a thread
-DEPTH = 192  # rows of gradients at a time: 48 columns of so many stay in the first cache
+DEPTH = 192  # rows of gradients at a time: 48 columns of so many stay in the first-level cache
 
 
 @register_jitable
@@ -61,19 +63,23 @@ def _rows_of(sequences, t, top, bottom):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _correlate(product, sequences, steps, top, bottom, grads, total):  # type: ignore[no-untyped-def]
-    """total = the sum, over steps and some samples, of x^T times the rows of `grads`."""
+def _correlate(product, sequences, first, last, top, bottom, grads, total, adding):  # type: ignore[no-untyped-def]
+    """The sum of x^T times the rows of `grads`, over steps `first` to `last` of some samples.
+
+    It goes into `total`, or is added to it.
+    """
     x, step, row = sequences
     columns = np.arange(x.shape[1])
-    places = np.empty(len(grads), np.int64)
-    for t in range(steps):
-        for i in range(bottom - top):
-            places[t * (bottom - top) + i] = (t * step + (top + i) * row) * x.shape[1]
+    places = np.empty((last - first) * (bottom - top), np.int64)
+    for t in range(first, last):
+        for i in range(top, bottom):
+            k = (t - first) * (bottom - top) + i - top
+            places[k] = (t * step + i * row) * x.shape[1]
     targets, flat = columns * total.shape[1], total.reshape(-1)
-    for k in range(0, max(len(grads), 1), DEPTH):
-        here = slice(k, min(k + DEPTH, len(grads)))
+    for k in range(0, max(places.size, 1), DEPTH):
+        here = slice(k, min(k + DEPTH, places.size))
         gathered_rectangle(
-            product, x.reshape(-1), columns, places[here], grads[here], flat, targets, k
+            product, x.reshape(-1), columns, places[here], grads[here], flat, targets, k or adding
         )
 
 
@@ -112,45 +118,67 @@ def _forward(
 
 @Loop
 def _backward(
-    x: Sequences, w_turned: Array, u_turned: Array, gates: Array, states: Array, memory: Array,
-    mask: Array, gy: Sequences, gh: Array, gm: Array, grads: Array, gx: Array, parts: Array,
-    sums: Array, tiles: int, product: int, piece: int,
+    x: Sequences, w: Array, u: Array, gates: Array, states: Array, memory: Array, mask: Array,
+    gy: Sequences, gh: Array, gm: Array, grads: Array, gx: Array, gw: Array, gu: Array,
+    parts: Array, sums: Array, room_w: Array, room_u: Array,
+    started: bool, all_the_way: bool, held: int, tiles: int, product: int, turning: int, piece: int,
 ) -> None:  # fmt: skip
-    steps, n, units = len(gates), gates.shape[1], u_turned.shape[1]
-    count, sides, inputs = len(sums), len(grads), parts.shape[1] - units
-    gz, gr = grads[0], grads[sides - 1]
+    (steps, n, width), (inputs, units) = gates.shape, (len(w), len(u))
+    count, sides = grads.shape[:2]
+    before = states.reshape(-1, units), n, 1
+    always = x[1] == 0
     for part in prange(count):
         top, bottom = share(n, count, part)
-        first, here = steps * top, bottom - top  # its rows of `grads` are neighbours
-        for t in range(steps - 1, -1, -1):
-            now = first + t * here
-            for i in range(top, bottom):
-                k = now + i - top
-                if gy[0].size:
-                    add(gh[i], gy[0][t * gy[1] + i * gy[2]])
-                if mask.size and not mask[t, i]:
-                    gz[k] = 0
-                    gr[k] = 0
-                else:
-                    places = (
-                        _row(gates, t, i), _row(states, t, i),
-                        _row(memory, t, i), _row(memory, t + 1, i),
-                        gh[i].ctypes.data, gm[i].ctypes.data,
-                        gz[k].ctypes.data, gr[k].ctypes.data,
-                    )  # fmt: skip
-                    call(piece, (*places, units))
-                    for side in range(sides):
-                        add(sums[part, side], grads[side, k])
-            if gx.size:
-                rectangle(tiles, gz[now : now + here], w_turned, gx[t, top:bottom])
-            rectangle(tiles, gr[now : now + here], u_turned, gh[top:bottom], 1)
-        own = slice(first, first + steps * here)
-        _correlate(product, x, steps, top, bottom, gz[own], parts[part, :inputs])
-        before = states.reshape(-1, units), n, 1
-        _correlate(product, before, steps, top, bottom, gr[own], parts[part, inputs:])
+        here = bottom - top
+        gz, gr = grads[part, 0], grads[part, sides - 1]
+        own_w = gw if part == 0 else parts[part - 1, :inputs]
+        own_u = gu if part == 0 else parts[part - 1, inputs:]
+        u_turned, w_turned = room_u[part, :, :units], room_w[part, :, :inputs]
+        turn_matrix(turning, u, u_turned)
+        if gx.size:
+            turn_matrix(turning, w, w_turned)
+        over_time = np.zeros((here if always else 0, width), gates.dtype)
+        for last in range(steps, 0, -held):
+            first = max(last - held, 0)
+            for t in range(last - 1, first - 1, -1):
+                now = (t - first) * here
+                for i in range(top, bottom):
+                    k = now + i - top
+                    if gy[0].size:
+                        add(gh[i], gy[0][t * gy[1] + i * gy[2]])
+                    if mask.size and not mask[t, i]:
+                        gz[k] = 0
+                        gr[k] = 0
+                    else:
+                        places = (
+                            _row(gates, t, i), _row(states, t, i),
+                            _row(memory, t, i), _row(memory, t + 1, i),
+                            gh[i].ctypes.data, gm[i].ctypes.data,
+                            gz[k].ctypes.data, gr[k].ctypes.data,
+                        )  # fmt: skip
+                        call(piece, (*places, units))
+                        for side in range(sides):
+                            add(sums[part, side], grads[part, side, k])
+                        if always:
+                            add(over_time[i - top], gz[k])
+                if gx.size:
+                    rectangle(tiles, gz[now : now + here], w_turned, gx[t, top:bottom])
+                if t or all_the_way:
+                    rectangle(tiles, gr[now : now + here], u_turned, gh[top:bottom], 1)
+            more = last < steps
+            if not always:
+                _correlate(product, x, first, last, top, bottom, gz, own_w, more)
+            skipped = 0 if first or started else 1  # a step from a state of zeros
+            _correlate(
+                product, before, first + skipped, last, top, bottom, gr[skipped * here :],
+                own_u, more,
+            )  # fmt: skip
+        if always:
+            _correlate(product, x, 0, 1, top, bottom, over_time, own_w, False)
     for i in prange(inputs + units):
-        for part in range(1, count):
-            add(parts[0, i], parts[part, i])
+        total = gw[i] if i < inputs else gu[i - inputs]
+        for part in range(count - 1):
+            add(total, parts[part, i])
 
 
 def _shares(steps: int, n: int, u: Array) -> int:
@@ -172,17 +200,6 @@ def _copy(a: Array, dtype: Any) -> Array:
     copied = empty(a.shape, dtype)
     copied[...] = a
     return copied
-
-
-def _turned(w: Array, dtype: Any) -> Array:
-    """The transpose, since products by rows of w take a quarter longer, in every step.
-
-    Its rows begin at cache lines: most vectors would else lie across two, another eighth.
-    """
-    lanes = LINE // dtype.itemsize
-    turned = empty((w.shape[1], -(-len(w) // lanes) * lanes), dtype)[:, : len(w)]
-    turn(np.ascontiguousarray(w, dtype)[None], turned[None])
-    return turned
 
 
 def _sequences(x: Array, dtype: Any) -> Sequences:
@@ -238,21 +255,27 @@ def recurrent_grad(
     seen = _sequences(x, dtype)
     given = (np.empty((0, units), dtype), 0, 0) if gy is None else _sequences(gy, dtype)
     gh, gc = _copy(gh, dtype), _copy(gc, dtype)  # the kernel changes them
+    w, u = _ordered(dtype, w, u)
     count, sides = _shares(steps, n, u), 2 if cell == "gru" else 1
-    w_turned, u_turned = _turned(w, dtype), _turned(u, dtype)
-    grads = empty((sides, steps * n, width), dtype)
+    most = max(-(-n // count), 1)  # rows of a share
+    held = min(max(DEPTH // most, 1), steps)
+    grads = empty((count, sides, held * most, width), dtype)
     gx = empty((steps, n, inputs) if needed[0] else (0, n, inputs), dtype)
-    parts = empty((count, inputs + units, width), dtype)
+    gw, gu = empty(w.shape, dtype), empty(u.shape, dtype)
+    parts = empty((count - 1, inputs + units, width), dtype)
     sums = np.zeros((count, sides, width))
+    # Products by rows of w take a quarter longer, so w and u are turned.
+    rooms = room_to_turn(w, count if needed[0] else 0), room_to_turn(u, count)
     loop = _backward.shared if count > 1 else _backward.alone
     loop(
-        seen, w_turned, u_turned, gates, states, memory, _as_array(mask), given, gh, gc, grads, gx,
-        parts, sums, PRODUCT[dtype], GATHERED[dtype], STEPS[cell][1][dtype],
+        seen, w, u, gates, states, memory, _as_array(mask), given, gh, gc, grads, gx, gw, gu,
+        parts, sums, *rooms, bool(states[0].any()), bool(needed[4]), held,
+        PRODUCT[dtype], GATHERED[dtype], TURN[dtype], STEPS[cell][1][dtype],
     )  # fmt: skip
     return (
         gx if needed[0] else None,
-        parts[0, :inputs] if needed[1] else None,
-        parts[0, inputs:] if needed[2] else None,
+        gw if needed[1] else None,
+        gu if needed[2] else None,
         sums.sum(axis=0).astype(dtype) if needed[3] else None,
         gh if needed[4] else None,
         gc if needed[5] else None,

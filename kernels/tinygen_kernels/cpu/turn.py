@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import prange, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 from numpy.typing import NDArray
 
+from ..lines import LINE
 from .jit import Loop
 from .memory import empty
 from .pieces import Piece, call, vector
@@ -77,25 +79,38 @@ def _make_turn(number: Any) -> Any:
 TURN = Piece(_make_turn, *[types.int64] * 6)
 
 
+@register_jitable
+def turn_matrix(piece, x, turned):  # type: ignore[no-untyped-def]
+    """turned = x^T, on the thread that calls it; rows of both are contiguous."""
+    size = x.itemsize
+    places = x.ctypes.data, x.strides[0] // size, turned.ctypes.data, turned.strides[0] // size
+    call(piece, (*places, x.shape[0], x.shape[1]))
+
+
 @Loop
 def _turn(w: Array, turned: Array, piece: int) -> None:
-    matrices, rows, columns = w.shape
-    strips, skip = (columns + STRIP - 1) // STRIP, turned.strides[1] // turned.itemsize
+    matrices, columns = len(w), w.shape[2]
+    strips = (columns + STRIP - 1) // STRIP
     for job in prange(matrices * strips):
         k, left = job // strips, job % strips * STRIP
-        source, target = w[k, :, left:], turned[k, left:]
-        places = source.ctypes.data, columns, target.ctypes.data, skip
-        call(piece, (*places, rows, min(STRIP, columns - left)))
+        turn_matrix(piece, w[k, :, left : left + STRIP], turned[k, left : left + STRIP])
 
 
-def turn(w: Array, turned: Array | None = None) -> Array:
-    """Contiguous matrices (n, i, o), each turned: (n, o, i).
+def room_to_turn(w: Array, count: int) -> Array:
+    """(count, o, i or a little more): room for `count` threads to turn w, (i, o), for a product.
 
-    Args:
-        turned: where to, instead of a new array; its rows may lie apart.
+    Rows begin at cache lines: most vectors would else lie across two, and take an eighth longer.
     """
+    inputs, outputs = w.shape
+    row = -(-inputs * w.itemsize // LINE) * LINE
+    block = empty((count * outputs * row + LINE,), np.dtype(np.uint8))
+    start = -block.ctypes.data % LINE
+    return np.ndarray((count, outputs, row // w.itemsize), w.dtype, block, start)
+
+
+def turn(w: Array) -> Array:
+    """Contiguous matrices (n, i, o), each turned: (n, o, i)."""
     matrices, rows, columns = w.shape
-    if turned is None:
-        turned = empty((matrices, columns, rows), w.dtype)
+    turned = empty((matrices, columns, rows), w.dtype)
     _turn.over(w.size)(w, turned, TURN[w.dtype])
     return turned
