@@ -133,6 +133,83 @@ except RuntimeError as error:
     assert finish(start(code, tmp_path)) == ("[3.0, 3.0, 3.0]\nTrue\n", "")
 
 
+def test_only_what_is_called_becomes_machine_code(tmp_path):
+    """Not the functions that are linked into a kernel, nor the forms of a loop's body."""
+    code = """
+import numpy as np
+from tinygen_kernels.cpu import matmul
+from tinygen_kernels.cpu.on_demand import OnDemand
+libraries, start = [], OnDemand.__init__
+def listed(self, *arguments):
+    start(self, *arguments)
+    libraries.append(self)
+OnDemand.__init__ = listed
+a = np.ones((256, 256), np.float32)
+print((matmul.matmul(a, a) == 256).all())
+made = {library.name.split(".")[0]: library._made for library in libraries}
+for kind in ("_product", "_make_rectangle", "rectangle", "share"):
+    print(kind, made[kind])
+print({library._made for library in libraries if library.of_a_loop})
+"""
+    expected = "True\n_product True\n_make_rectangle True\nrectangle False\nshare False\n{False}\n"
+    assert finish(start(code, tmp_path)) == (expected, LINE)
+
+
+def test_errors_come_out_of_functions_that_are_linked_into_a_kernel(tmp_path):
+    """Numba's message needs what belongs to the function, not to the kernel."""
+    script = tmp_path / "script.py"
+    script.write_text("""
+import numpy as np
+from numba import prange
+from numba.extending import register_jitable
+from tinygen_kernels.cpu.jit import Loop
+
+@register_jitable
+def checked(x, i):
+    if x[i] < 0:
+        raise ValueError("below zero", i)
+    return np.sqrt(x[i])
+
+@Loop
+def roots(x, y):
+    first = checked(x, 0)
+    for i in prange(len(x)):
+        y[i] = checked(x, i) + first
+
+for kernel in (roots.alone, roots.shared):
+    x = np.ones(4)
+    kernel(x, x)
+    print(x.tolist())
+    try:
+        kernel(-np.ones(4), x)
+    except ValueError as error:
+        print(error.args)
+""")
+    run = f"import runpy; runpy.run_path({str(script)!r})"
+    expected = "[2.0, 2.0, 2.0, 2.0]\n('below zero', 0)\n" * 2
+    assert finish(start(run, tmp_path)) == (expected, LINE)
+    assert finish(start(run, tmp_path)) == (expected, "")
+
+
+def test_numbas_own_way_to_compile_comes_back(tmp_path):
+    code = """
+import numba, numpy as np
+from numba.core.codegen import JITCodeLibrary
+from numba.core.registry import cpu_target
+x = np.ones(3)
+numba.njit(lambda x: x)(x)
+from tinygen_kernels.cpu import optim
+optim._sgd_plain.alone(x, np.ones(3), 2.0)
+try:
+    optim._sgd_plain.alone("no array", x, 2.0)
+except numba.TypingError:
+    print(cpu_target.target_context.codegen()._library_class is JITCodeLibrary)
+print(numba.njit(lambda x: np.sort(x).sum())(x))
+"""
+    for _ in range(2):
+        assert finish(start(code, tmp_path))[0] == "True\n9.0\n"
+
+
 def test_the_folder_is_private(cold):
     (folder,) = {path.parent.parent for path in cold.cache.rglob("*.nbc")}
     assert folder.parent == cold.cache / "tinygen" / "numba"

@@ -9,7 +9,6 @@ written under a lock; and whatever cannot be read is compiled afresh.
 from __future__ import annotations
 
 import functools
-import gc
 import hashlib
 import importlib
 import os
@@ -33,6 +32,7 @@ from numba.core.runtime import _nrt_python
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
+from .on_demand import in_less_time
 from .vectors import set_attribute
 
 try:
@@ -53,7 +53,9 @@ def jit(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        kernel = numba.njit(parallel=parallel, nogil=True, **OPTIONS)(function)
+        kernel = numba.njit(parallel=parallel, nogil=True, no_cfunc_wrapper=True, **OPTIONS)(
+            function
+        )
         keep_compiled(kernel, function, parallel)
         return kernel if not parallel or _may_overlap() else OneAtATime(kernel)
 
@@ -162,28 +164,12 @@ def _prune(current: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def without_collecting(work: Callable[..., Any]) -> Callable[..., Any]:
-    """`work` while Python does not look for garbage: that takes 7 % of a compilation, for none."""
-
-    @functools.wraps(work)
-    def undisturbed(*arguments: Any) -> Any:
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            return work(*arguments)
-        finally:
-            if collecting:
-                gc.enable()
-
-    return undisturbed
-
-
 def keep_compiled(kernel: Any, function: Callable[..., Any], parallel: bool = False) -> None:
-    """Give a Numba object a cache for `function`, and let it compile undisturbed.
+    """Give a Numba object a cache for `function`, and let it compile in less time.
 
     Numba's setting is touched only meanwhile.
     """
-    kernel.compile = without_collecting(kernel.compile)
+    kernel.compile = in_less_time(kernel.compile)
     folder = cache_folder()
     if folder is not None:
         with _setting_numba:
