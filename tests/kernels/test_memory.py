@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 
 import numpy as np
 import pytest
 from tinygen_kernels.cpu import memory
-from tinygen_kernels.cpu.memory import empty
+from tinygen_kernels.cpu.memory import empty, scratch
 from tinygen_kernels.lines import LINE
 
 FLOAT = np.dtype(np.float32)
@@ -45,3 +46,31 @@ def test_a_block_serves_a_smaller_result_but_not_a_much_smaller_one():
     third = empty((SIZE // 3,), FLOAT)
     assert third.ctypes.data != place
     assert empty((SIZE * 2 // 3,), FLOAT).ctypes.data == place
+
+
+def test_scratch_memory_is_the_same_for_the_same_use_and_grows(monkeypatch):
+    monkeypatch.setattr(memory, "_scratch", memory._Scratch())
+    first = scratch("a", (10, 3), FLOAT)
+    assert (first.shape, first.dtype, first.ctypes.data % LINE) == ((10, 3), FLOAT, 0)
+    assert scratch("a", (30,), FLOAT).ctypes.data == first.ctypes.data
+    larger, other = scratch("a", (SIZE,), FLOAT), scratch("b", (SIZE,), FLOAT)
+    assert not np.shares_memory(larger, other)
+    assert np.shares_memory(larger, scratch("a", (10, 3), FLOAT))
+    first[...], larger[...], other[...] = 1, 2, 3
+    assert (first == 1).all()
+    assert (larger == 2).all()
+
+
+def test_every_thread_has_scratch_memory_of_its_own():
+    mine, others = scratch("a", (100,), FLOAT), []
+    thread = threading.Thread(target=lambda: others.append(scratch("a", (100,), FLOAT)))
+    thread.start()
+    thread.join()
+    assert not np.shares_memory(mine, others[0])
+
+
+def test_what_is_too_large_to_stay_at_hand_is_given_back():
+    size = memory.MOST_AT_HAND // 4 + 1
+    first = scratch("large", (size,), FLOAT)
+    assert not np.shares_memory(first, scratch("large", (size,), FLOAT))
+    assert "large" not in memory._scratch.blocks

@@ -40,7 +40,7 @@ def test_rows_that_lie_apart(dtype, rows, columns, apart):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("columns", [7, 1000])
 def test_room_to_turn_has_rows_that_begin_at_cache_lines(dtype, columns):
-    room = room_to_turn(np.empty((9, columns), dtype), 3)
+    room = room_to_turn(np.empty((9, columns), dtype), 3, "test")
     assert room.shape[:2] == (3, columns)
     assert room.shape[2] >= 9
     assert not (room.ctypes.data | room.strides[1]) % LINE

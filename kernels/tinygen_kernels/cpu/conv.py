@@ -12,7 +12,7 @@ from ..geometry import Geometry, Pads
 from ..reference import conv as reference
 from . import direct, winograd, winograd_weights
 from .jit import Loop
-from .memory import empty
+from .memory import empty, scratch
 from .places import places_of
 from .turn import turn
 from .ways import way
@@ -94,7 +94,8 @@ def _pad(x: Array, pads: Pads) -> Array:
     if not (top or bottom or left or right):
         return x
     n, height, width, channels = x.shape
-    padded = empty((n, top + height + bottom, left + width + right, channels), x.dtype)
+    shape = n, top + height + bottom, left + width + right, channels
+    padded = scratch("padded", shape, x.dtype)
     rows, wide = x.reshape(n, height, width * channels), padded.shape[2] * channels
     _fill_padded.over(padded.size)(
         rows, padded.reshape(n, padded.shape[1], wide), top, left * channels

@@ -139,7 +139,7 @@ def dense_grad(
     gb = np.empty(outputs if needed[2] else 0, dtype)
     count = _shares(inputs, max(outputs, len(x)))
     loop = _dense_grad.shared if count > 1 else _dense_grad.alone
-    room = room_to_turn(w[: -(-inputs // count)], count if len(x) >= MANY else 0)
+    room = room_to_turn(w[: -(-inputs // count)], count if len(x) >= MANY else 0, "w turned")
     loop(x, w, y, gy, gz, gx, gw, gb, room, count, PRODUCT[dtype], TURN[dtype], df, parameter)
     return gx if needed[0] else None, gw if needed[1] else None, gb if needed[2] else None
 

@@ -3,12 +3,13 @@
 A fresh array of more than about 100 KB comes from the operating system as pages that are zeroed
 one by one at first touch, which takes longer than most kernels need to fill them. So kernels make
 their results with `empty`: when the last array that looks into a block of memory is gone, the
-block waits here for the next result of its size.
+block waits here for the next result of its size. What they need only meanwhile is `scratch`.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import weakref
 from collections import defaultdict
 from pickle import PickleBuffer
@@ -21,6 +22,7 @@ from ..lines import aligned
 
 SMALLEST = 1 << 16  # bytes; below this the C library does well by itself
 MOST_KEPT = 1 << 28  # bytes that wait at most; what is given back beyond that is freed
+MOST_AT_HAND = 1 << 24  # bytes for each use of scratch memory
 
 _waiting: dict[int, list[NDArray[Any]]] = defaultdict(list)
 _bytes_waiting = 0
@@ -52,6 +54,31 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     watch = weakref.ref(owner, _give_back)
     _in_use[id(watch)] = watch, block
     return np.ndarray(shape, dtype, owner)  # type: ignore[arg-type]  # and so is this
+
+
+class _Scratch(threading.local):
+    """What a thread of Python has at hand."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[str, NDArray[Any]] = {}
+
+
+_scratch = _Scratch()
+
+
+def scratch(use: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An array with arbitrary contents, this thread's own until it asks for the same `use` again.
+
+    It is for what does not outlive a kernel. It takes a third of the time of `empty`, and lies
+    where the last one lay, which still is in the caches.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    block = _scratch.blocks.get(use)
+    if block is None or block.nbytes < size:
+        if size > MOST_AT_HAND:
+            return empty(shape, dtype)
+        block = _scratch.blocks[use] = aligned(size)
+    return np.ndarray(shape, dtype, block)
 
 
 def _larger(size: int) -> list[NDArray[Any]] | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..bands import Band
 from ..reference import resample as reference
 from .jit import Loop, prefer_wide_vectors
-from .memory import empty
+from .memory import empty, scratch
 from .pieces import Piece, call, vector
 
 Array = NDArray[Any]
@@ -113,7 +113,7 @@ def resample2d(x: Array, rows: Band, columns: Band) -> Array:
         return reference.resample2d(x, rows, columns)
     x, y = np.ascontiguousarray(x), empty(shape, x.dtype)
     block = max(BLOCK // (columns.outputs * channels), 1)
-    lines = empty((n * -(-rows.outputs // block), width * channels), x.dtype)
+    lines = scratch("lines", (n * -(-rows.outputs // block), width * channels), x.dtype)
     _resample2d.over(max(x.size, y.size))(
         x, y, lines, block, WEIGHTED_SUM[x.dtype],
         rows.first, rows.count, rows.weights_as(x.dtype),

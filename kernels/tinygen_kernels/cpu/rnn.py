@@ -32,7 +32,7 @@ from ..reference import rnn as reference
 from .cells import STEPS
 from .gathered import GATHERED, gathered_rectangle
 from .jit import Loop
-from .memory import empty
+from .memory import empty, scratch
 from .pieces import call
 from .reduce import add
 from .shares import share
@@ -259,13 +259,14 @@ def recurrent_grad(
     count, sides = _shares(steps, n, u), 2 if cell == "gru" else 1
     most = max(-(-n // count), 1)  # rows of a share
     held = min(max(DEPTH // most, 1), steps)
-    grads = empty((count, sides, held * most, width), dtype)
+    grads = scratch("grads", (count, sides, held * most, width), dtype)
     gx = empty((steps, n, inputs) if needed[0] else (0, n, inputs), dtype)
     gw, gu = empty(w.shape, dtype), empty(u.shape, dtype)
-    parts = empty((count - 1, inputs + units, width), dtype)
+    parts = scratch("parts", (count - 1, inputs + units, width), dtype)
     sums = np.zeros((count, sides, width))
     # Products by rows of w take a quarter longer, so w and u are turned.
-    rooms = room_to_turn(w, count if needed[0] else 0), room_to_turn(u, count)
+    of_w = room_to_turn(w, count if needed[0] else 0, "w turned")
+    rooms = of_w, room_to_turn(u, count, "u turned")
     loop = _backward.shared if count > 1 else _backward.alone
     loop(
         seen, w, u, gates, states, memory, _as_array(mask), given, gh, gc, grads, gx, gw, gu,

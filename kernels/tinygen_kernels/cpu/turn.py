@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import prange, types
 from numba.extending import intrinsic, register_jitable
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..lines import LINE
 from .jit import Loop
-from .memory import empty
+from .memory import scratch
 from .pieces import Piece, call, vector
 from .vectors import INT32, INT64, VECTOR_BYTES, Emitter
 
@@ -96,21 +95,19 @@ def _turn(w: Array, turned: Array, piece: int) -> None:
         turn_matrix(piece, w[k, :, left : left + STRIP], turned[k, left : left + STRIP])
 
 
-def room_to_turn(w: Array, count: int) -> Array:
-    """(count, o, i or a little more): room for `count` threads to turn w, (i, o), for a product.
+def room_to_turn(w: Array, count: int, use: str) -> Array:
+    """(count, o, i or more): scratch memory for `count` threads to turn w, (i, o), for a product.
 
     Rows begin at cache lines: most vectors would else lie across two, and take an eighth longer.
     """
     inputs, outputs = w.shape
     row = -(-inputs * w.itemsize // LINE) * LINE
-    block = empty((count * outputs * row + LINE,), np.dtype(np.uint8))
-    start = -block.ctypes.data % LINE
-    return np.ndarray((count, outputs, row // w.itemsize), w.dtype, block, start)
+    return scratch(use, (count, outputs, row // w.itemsize), w.dtype)
 
 
 def turn(w: Array) -> Array:
-    """Contiguous matrices (n, i, o), each turned: (n, o, i)."""
+    """Contiguous matrices (n, i, o), each turned, in scratch memory: (n, o, i)."""
     matrices, rows, columns = w.shape
-    turned = empty((matrices, columns, rows), w.dtype)
+    turned = scratch("turned", (matrices, columns, rows), w.dtype)
     _turn.over(w.size)(w, turned, TURN[w.dtype])
     return turned

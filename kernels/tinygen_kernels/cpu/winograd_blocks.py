@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..lines import LINE
-from .memory import empty
+from .memory import scratch
 from .sandwich import POINTS
 from .winograd_plan import Plan
 
@@ -88,5 +88,5 @@ def planes_of(count: int, dtype: np.dtype[Any], *sizes: tuple[int, int]) -> Plan
 def workspaces(planes: Planes) -> list[Array]:
     """The workspaces themselves, in one block of memory."""
     dtype, size, parts = planes
-    block = empty((size,), np.dtype(np.uint8))
+    block = scratch("workspaces", (size,), np.dtype(np.uint8))
     return [np.ndarray(shape, dtype, block, start, strides) for start, shape, strides in parts]
