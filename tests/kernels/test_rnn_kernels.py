@@ -70,6 +70,15 @@ def test_any_size_agrees_with_the_reference(cell, dtype, n, units, special, fast
 
     Products with a state of zeros are left out, and those with an input that stays are one.
     """
+    compare_with_the_reference(fast, cell, dtype, n, units, special)
+
+
+@pytest.mark.parametrize("special", [False, True], ids=["", "zeros first, one input repeated"])
+def test_shares_of_so_many_rows_that_a_step_is_several_blocks(special):
+    compare_with_the_reference(Kernels("cpu"), "gru", "float32", 3500, 8, special)
+
+
+def compare_with_the_reference(fast, cell, dtype, n, units, special):
     gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
     rng = np.random.default_rng(n)
     steps, inputs, columns = int(rng.integers(1, 30)), int(rng.integers(1, 20)), gates * units
