@@ -155,6 +155,58 @@ print({library._made for library in libraries if library.of_a_loop})
     assert finish(start(code, tmp_path)) == (expected, LINE)
 
 
+def test_a_kernel_from_the_cache_is_not_taken_for_one_of_the_same_name(tmp_path, monkeypatch):
+    """Closures of one function differ in nothing but their number, which counts in each process."""
+    monkeypatch.setenv("PYTHONHASHSEED", "0")  # else sets of options tell some of them apart
+    code = """
+import numpy as np
+from tinygen_kernels.cpu.turn import turn
+from tinygen_kernels.cpu import activation
+a, b = np.arange(600.0).reshape(1, 20, 30), np.float64([-1, 2])
+for dtype in {}:
+    print((turn(a.astype(dtype)) == a.swapaxes(1, 2)).all())
+for name in {}:
+    print(activation.activate(b, name, 0.5).tolist())
+"""
+    first, both = (
+        code.format("['f4']", "['relu']"),
+        code.format("'f4', 'f8'", "'relu', 'leaky_relu'"),
+    )
+    assert finish(start(first, tmp_path)) == ("True\n[0.0, 2.0]\n", LINE)
+    assert finish(start(both, tmp_path)) == ("True\nTrue\n[0.0, 2.0]\n[-0.5, 2.0]\n", LINE)
+
+
+def test_numba_goes_on_when_a_kernel_is_gone(tmp_path):
+    """LLVM never lets go of code, and asks who it belongs to when it makes machine code of it."""
+    script = tmp_path / "script.py"
+    script.write_text("""
+import gc
+import numba
+import numpy as np
+from tinygen_kernels.cpu.jit import jit
+
+def make():
+    @numba.njit
+    def largest(x):
+        return np.sort(x)[-1]
+    @jit(parallel=True)
+    def kernel(x):
+        total = 0.0
+        for i in numba.prange(len(x)):
+            total += largest(x[i])
+        return total
+    return kernel
+
+kernel = make()
+print(kernel(np.ones((3, 3))))
+del kernel
+gc.collect()
+print(numba.njit(lambda x: 2 * x)(4))
+""")
+    run = f"import runpy; runpy.run_path({str(script)!r})"
+    assert finish(start(run, tmp_path)) == ("3.0\n8\n", LINE)
+
+
 def test_errors_come_out_of_functions_that_are_linked_into_a_kernel(tmp_path):
     """Numba's message needs what belongs to the function, not to the kernel."""
     script = tmp_path / "script.py"

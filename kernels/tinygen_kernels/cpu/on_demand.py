@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
+import os
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import llvmlite.binding as llvm
+from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
@@ -20,6 +23,10 @@ from numba.core.registry import cpu_target
 FORMS_OF_A_BODY = (  # how Numba calls what it makes, one from the other, of a parallel loop's body
     "__numba_parfor", "<numba.np.ufunc.wrappers._GufuncWrapper", "parallelgufuncwrapper",
 )  # fmt: skip
+
+# Numba tells functions of one name and type apart by numbers, in each process from 1 on; but what
+# comes from the cache must not be taken for what this process compiles.
+_numbers = itertools.count(int.from_bytes(os.urandom(7), "little"))
 
 
 def in_less_time(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,13 +39,13 @@ def in_less_time(work: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*arguments: Any) -> Any:
         with global_compiler_lock:
             codegen, collecting = cpu_target.target_context.codegen(), gc.isenabled()
-            before = codegen._library_class
-            codegen._library_class = OnDemand
+            before = codegen._library_class, FunctionIdentity._unique_ids
+            codegen._library_class, FunctionIdentity._unique_ids = OnDemand, _numbers
             gc.disable()
             try:
                 return work(*arguments)
             finally:
-                codegen._library_class = before
+                codegen._library_class, FunctionIdentity._unique_ids = before
                 if collecting:
                     gc.enable()
 
@@ -52,6 +59,9 @@ class OnDemand(JITCodeLibrary):  # type: ignore[misc]  # Numba is untyped
     """
 
     environments: ClassVar[dict[str, Any]] = {}
+    kept: ClassVar[
+        list[OnDemand]
+    ] = []  # LLVM keeps their code, and asks for them when it is its turn
     _made = False
 
     @property
@@ -97,6 +107,7 @@ class OnDemand(JITCodeLibrary):  # type: ignore[misc]  # Numba is untyped
 
     def _finalize_specific(self) -> None:
         """Numba would make the machine code here; we, if it only has to be loaded."""
+        OnDemand.kept.append(self)
         self._codegen._scan_and_fix_unresolved_refs(self._final_module)
         if self._object_caching_enabled and self._compiled_object is not None:
             self._codegen._engine.finalize_object()
