@@ -94,7 +94,7 @@ def _dense_grad(
             rectangle(product, gz.T[:1, :n], x[:, start:stop], gw.T[:1, start:stop])
         elif gw.size:
             rectangle(product, x.T[start:stop, :n], gz[:, :outputs], gw[start:stop, :outputs])
-        if gx.size and room.size:
+        if room.size:
             w_turned = room[part, :, : stop - start]
             turn_matrix(turning, w[start:stop], w_turned)
             rectangle(product, gz, w_turned, gx[:, start:stop])
@@ -139,7 +139,8 @@ def dense_grad(
     gb = np.empty(outputs if needed[2] else 0, dtype)
     count = _shares(inputs, max(outputs, len(x)))
     loop = _dense_grad.shared if count > 1 else _dense_grad.alone
-    room = room_to_turn(w[: -(-inputs // count)], count if len(x) >= MANY else 0, "w turned")
+    turning = needed[0] and len(x) >= MANY
+    room = room_to_turn(w[: -(-inputs // count)], count if turning else 0, "w turned")
     loop(x, w, y, gy, gz, gx, gw, gb, room, count, PRODUCT[dtype], TURN[dtype], df, parameter)
     return gx if needed[0] else None, gw if needed[1] else None, gb if needed[2] else None
 

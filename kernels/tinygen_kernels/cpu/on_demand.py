@@ -59,9 +59,8 @@ class OnDemand(JITCodeLibrary):  # type: ignore[misc]  # Numba is untyped
     """
 
     environments: ClassVar[dict[str, Any]] = {}
-    kept: ClassVar[
-        list[OnDemand]
-    ] = []  # LLVM keeps their code, and asks for them when it is its turn
+    # All of them: LLVM keeps their code, and asks for them when it is its turn.
+    kept: ClassVar[list[OnDemand]] = []
     _made = False
 
     @property
