@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from .pieces import Piece, call
-from .tile import INNER_ROWS, VECTORS, TileEmitter
+from .tile import INNER_ROWS, TileEmitter, width_of_tile
 from .vectors import INT32, INT64, VECTOR_BYTES
 
 DOT_ROWS = 2 * INNER_ROWS  # chains of additions side by side: each waits for its last one
@@ -23,19 +23,21 @@ DOT_ROWS = 2 * INNER_ROWS  # chains of additions side by side: each waits for it
 def _make_gathered(number: Any) -> Any:
     """See `gathered_rectangle`."""
     size = number.bitwidth // 8
-    width = VECTOR_BYTES // size * VECTORS
+    lanes = VECTOR_BYTES // size
 
     def piece(
         a: int, rows: int, steps: int, b: int, b_step: int, c: int, c_rows: int, depth: int,
         m: int, n: int, add: int,
     ) -> None:  # fmt: skip
-        for j in range(0, n, width):
-            columns, i = min(width, n - j), 0
+        j = 0
+        while j < n:
+            columns, i = width_of_tile(n - j, lanes), 0
             while i < m:
                 i += gathered(
                     number, a, rows + 8 * i, steps, b + size * j, b_step, c + size * j,
                     c_rows + 8 * i, depth, m - i, columns, add,
                 )  # fmt: skip
+            j += columns
 
     return piece
 
@@ -128,10 +130,10 @@ def gathered(context, number, a, a_rows, a_steps, b, b_step, c, c_rows, depth, r
             start = emitter.pointer(base)
             return [emitter.at(start, emitter.entry(table, INT64(i))) for i in range(count)]
 
-        def tile(count: int, vectors: int, mask: Any) -> None:
+        def tile(count: int, starts: list[Any], mask: Any) -> None:
             places = looked_up(a, a_rows, count), looked_up(c, c_rows, count)
             step = functools.partial(emitter.entry, a_steps)
-            emitter.outer(places[0], step, b, b_step, places[1], depth, vectors, mask, add)
+            emitter.outer(places[0], step, b, b_step, places[1], depth, starts, mask, add)
 
         return emitter.largest_that_fits(rows, columns, tile)
 

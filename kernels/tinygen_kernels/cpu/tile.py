@@ -10,7 +10,12 @@ them at every step along the depth k. There are two kinds:
 
 With AVX-512 an outer tile of eight rows and three registers takes 24 accumulators of the 32; three
 more hold the row of B, one the number from A: 24 multiply-adds for 11 loads. An inner tile of 4 x 6
-takes 24 accumulators and 10 loads.
+takes 24 accumulators and 10 loads. With AVX2's 16 registers it is 12 accumulators for either, 6 x 2
+and 2 x 6, and 8 loads.
+
+A mask would take a register more, and some processors take ten cycles for a load with one. So where
+the columns do not fill the last register of a tile, it begins earlier and does some columns of the
+one before once more; only a single register that is not full has a mask.
 """
 
 from __future__ import annotations
@@ -27,23 +32,31 @@ from numba.extending import intrinsic, register_jitable
 from .pieces import Piece, call
 from .vectors import INT32, INT64, REGISTERS, VECTOR_BYTES, Emitter
 
-ROWS, VECTORS = (8, 3) if REGISTERS == 32 else (4, 3)  # an outer tile
+ROWS, VECTORS = (8, 3) if REGISTERS == 32 else (6, 2)  # an outer tile
 WIDTH = VECTORS * VECTOR_BYTES // 4  # columns of an outer tile in float32
-INNER_ROWS, INNER_COLUMNS = (4, 6) if REGISTERS == 32 else (2, 4)
+INNER_ROWS, INNER_COLUMNS = (4, 6) if REGISTERS == 32 else (2, 6)
+
+
+@register_jitable
+def width_of_tile(columns, lanes):  # type: ignore[no-untyped-def]
+    """How many of these columns an outer tile takes: what is left is none or fills a register."""
+    width = min(columns, VECTORS * lanes)
+    return columns - lanes if width < columns < width + lanes else width
 
 
 def _make_rectangle(number: Any) -> Any:
     """See `rectangle`; strides are in elements."""
     size = number.bitwidth // 8
-    width = VECTOR_BYTES // size * VECTORS
+    lanes = VECTOR_BYTES // size
 
     def piece(
         a: int, a_row: int, a_step: int, b: int, b_step: int, b_column: int, c: int, c_row: int,
         depth: int, m: int, n: int, add: int,
     ) -> None:  # fmt: skip
         if b_column == 1 or n == 1:
-            for j in range(0, n, width):
-                columns = min(width, n - j)
+            j = 0
+            while j < n:
+                columns = width_of_tile(n - j, lanes)
                 i = 0
                 while i < m:
                     place, start = c + size * (i * c_row + j), a + size * i * a_row
@@ -51,6 +64,7 @@ def _make_rectangle(number: Any) -> Any:
                         number, start, a_row, a_step, b + size * j, b_step, place, c_row, depth,
                         m - i, columns, add,
                     )  # fmt: skip
+                j += columns
         else:
             for j in range(0, n, INNER_COLUMNS):
                 for i in range(0, m, INNER_ROWS):
@@ -109,10 +123,10 @@ def outer(context, number, a, a_row, a_step, b, b_step, c, c_row, depth, rows, c
             start = emitter.pointer(base)
             return [emitter.at(start, builder.mul(stride, INT64(i))) for i in range(count)]
 
-        def tile(count: int, vectors: int, mask: Any) -> None:
+        def tile(count: int, starts: list[Any], mask: Any) -> None:
             a_rows, c_rows = strided(a, a_row, count), strided(c, c_row, count)
             step = functools.partial(builder.mul, a_step)
-            emitter.outer(a_rows, step, b, b_step, c_rows, depth, vectors, mask, add)
+            emitter.outer(a_rows, step, b, b_step, c_rows, depth, starts, mask, add)
 
         return emitter.largest_that_fits(rows, columns, tile)
 
@@ -148,54 +162,55 @@ class TileEmitter(Emitter):
         done = cgutils.alloca_once(builder, INT64)
         lanes = INT64(self.lanes)
         vectors_needed = builder.udiv(builder.add(columns, builder.sub(lanes, INT64(1))), lanes)
-        start = builder.mul(builder.sub(vectors_needed, INT64(1)), lanes)
-        mask = self.mask(builder.sub(columns, start))
+        last = builder.sub(columns, lanes)
         after = builder.append_basic_block("tile.after")
-        for count in [n for n in (8, 4, 2, 1) if n <= ROWS]:
-            with builder.if_then(builder.icmp_signed(">=", rows, INT64(count))):
-                builder.store(INT64(count), done)
-                for vectors in range(1, VECTORS + 1):
-                    with builder.if_then(builder.icmp_signed("==", vectors_needed, INT64(vectors))):
-                        tile(count, vectors, mask)
-                builder.branch(after)
-                builder.position_at_end(builder.append_basic_block("tile.unreachable"))
+
+        def tiles(starts: list[Any], mask: Any) -> None:
+            for count in (ROWS, 4, 2, 1):
+                with builder.if_then(builder.icmp_signed(">=", rows, INT64(count))):
+                    builder.store(INT64(count), done)
+                    tile(count, starts, mask)
+                    builder.branch(after)
+                    builder.position_at_end(builder.append_basic_block("tile.unreachable"))
+
+        with builder.if_then(builder.icmp_signed("<", columns, lanes)):
+            tiles([INT64(0)], self.mask(columns))
+        for vectors in range(1, VECTORS + 1):
+            with builder.if_then(builder.icmp_signed("==", vectors_needed, INT64(vectors))):
+                starts = [INT64(j * self.lanes) for j in range(vectors - 1)]
+                tiles([*starts, last], None)
         builder.branch(after)
         builder.position_at_end(after)
         return builder.load(done)
 
     def outer(
         self, a_rows: list[Any], a_step: Callable[[Any], Any], b: Any, b_step: Any,
-        c_rows: list[Any], depth: Any, vectors: int, mask: Any, add: Any,
+        c_rows: list[Any], depth: Any, starts: list[Any], mask: Any, add: Any,
     ) -> None:  # fmt: skip
-        """A tile of so many rows and `vectors`, the last vector masked; `a_step(k)` is where k is.
+        """A tile of these rows, with vectors from the columns `starts` on, which may overlap.
 
-        It is added to C if `add` is not 0.
+        `a_step(k)` is where k is. The tile is added to C if `add` is not 0: all of C is read before
+        anything is written.
         """
         builder = self.builder
         b = self.pointer(b)
-        sums = self.accumulators(len(a_rows), vectors)
-        masks = [None] * (vectors - 1) + [mask]
-        places = [
-            [self.at(row, INT64(j * self.lanes), True) for j in range(vectors)] for row in c_rows
-        ]
+        sums = self.accumulators(len(a_rows), len(starts))
+        places = [[self.at(row, start, True) for start in starts] for row in c_rows]
         with builder.if_then(builder.icmp_signed("!=", add, INT64(0))):
             for row, totals in zip(places, sums, strict=True):
-                for place, total, lanes in zip(row, totals, masks, strict=True):
-                    builder.store(self.load(place, lanes), total)
+                for place, total in zip(row, totals, strict=True):
+                    builder.store(self.load(place, mask), total)
         with cgutils.for_range(builder, depth) as loop:
             row_of_b = self.at(b, builder.mul(loop.index, b_step))
-            parts = [
-                self.load(self.at(row_of_b, INT64(j * self.lanes), True), masks[j])
-                for j in range(vectors)
-            ]
+            parts = [self.load(self.at(row_of_b, start, True), mask) for start in starts]
             step = a_step(loop.index)
             for row, totals in zip(a_rows, sums, strict=True):
                 factor = self.spread(builder.load(self.at(row, step)), self.vector)
                 for part, total in zip(parts, totals, strict=True):
                     self.add_product(total, factor, part)
         for row, totals in zip(places, sums, strict=True):
-            for place, total, lanes in zip(row, totals, masks, strict=True):
-                self.store(builder.load(total), place, lanes)
+            for place, total in zip(row, totals, strict=True):
+                self.store(builder.load(total), place, mask)
 
     def inner(
         self, a: Any, a_row: Any, b: Any, b_column: Any, c: Any, c_row: Any,
@@ -209,13 +224,20 @@ class TileEmitter(Emitter):
         others = [self.nth(j, columns) for j in range(INNER_COLUMNS)]
         a_rows = [self.at(a, builder.mul(a_row, i)) for i in places]
         b_columns = [self.at(b, builder.mul(b_column, j)) for j in others]
-        with cgutils.for_range_slice(builder, INT64(0), depth, INT64(self.lanes)) as (k, _):
-            mask = self.mask(builder.sub(depth, k))
+        rest = builder.urem(depth, INT64(self.lanes))
+        whole = builder.sub(depth, rest)
+
+        def add_products(k: Any, mask: Any) -> None:
             factors = [self.load(self.at(row, k, True), mask) for row in a_rows]
             for j in range(INNER_COLUMNS):
                 other = self.load(self.at(b_columns[j], k, True), mask)
                 for i in range(INNER_ROWS):
                     self.add_product(sums[i][j], factors[i], other)
+
+        with cgutils.for_range_slice(builder, INT64(0), whole, INT64(self.lanes)) as (k, _):
+            add_products(k, None)
+        with builder.if_then(builder.icmp_signed("!=", rest, INT64(0))):
+            add_products(whole, self.mask(rest))
         rows_of_c = [self.at(c, builder.mul(c_row, i)) for i in places]
         results = [[self.at(row, j) for j in others] for row in rows_of_c]
         totals = [

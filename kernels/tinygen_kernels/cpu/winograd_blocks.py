@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..lines import LINE
+from ..lines import LINE, last_cache
 from .memory import scratch
 from .sandwich import POINTS
 from .winograd_plan import Plan
@@ -22,7 +22,9 @@ FEW_TILES, LARGE, MOST_TILES = 64, 1 << 22, 256
 COLUMNS, DEPTH = 48, 128
 CACHED = 1 << 18  # elements: the second cache of a core
 PIXELS = 64  # by points: up to so many transformed pixels for each transformed weight
-MANY_WEIGHTS, BATCH = 1 << 21, 128  # of so many transformed weights, read each time: so many tiles
+# Of so many transformed weights, which are read each time, so many tiles: two threads' then fill the
+# last cache half, if it is as small as that
+MANY_WEIGHTS, BATCH = min(1 << 21, last_cache() // 16), 128
 MANY = 8  # images from which on smaller tiles are used
 
 
