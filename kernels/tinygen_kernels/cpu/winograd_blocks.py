@@ -22,8 +22,8 @@ FEW_TILES, LARGE, MOST_TILES = 64, 1 << 22, 256
 COLUMNS, DEPTH = 48, 128
 CACHED = 1 << 18  # elements: the second cache of a core
 PIXELS = 64  # by points: up to so many transformed pixels for each transformed weight
-# Of so many transformed weights, which are read each time, so many tiles: two threads' then fill the
-# last cache half, if it is as small as that
+# Of so many transformed weights, which are read each time, so many tiles: those of two threads fill
+# half of the last cache, or less of a large one
 MANY_WEIGHTS, BATCH = min(1 << 21, last_cache() // 16), 128
 MANY = 8  # images from which on smaller tiles are used
 
