@@ -13,6 +13,7 @@ product of all x - q, divided by M'(p) and multiplied with M'(p) of F(4, 3); its
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -150,13 +151,14 @@ class _SandwichEmitter(Emitter):
         x, x_down, x_across, y, y_down, y_across, channels = operands
         builder = self.builder
         x, y = self.pointer(x), self.pointer(y)
+        x_top, x_bottom, x_left, x_right = of_x
         y_top, y_bottom, y_left, y_right = of_y
         whole = self.all_within(len(s), y_top, y_bottom)
         whole = self.all_within(len(t), y_left, y_right, whole)
         if edges:
-            x_top, x_bottom, x_left, x_right = of_x
             whole = self.all_within(len(s[0]), x_top, x_bottom, whole)
             whole = self.all_within(len(t[0]), x_left, x_right, whole)
+        nothing = cgutils.alloca_once_value(builder, self.zero)
 
         def places(base: Any, down: Any, across: Any, k: Any) -> Callable[[int, int], Any]:
             def place(i: int, j: int) -> Any:
@@ -176,31 +178,43 @@ class _SandwichEmitter(Emitter):
                     values = enumerate(self.times(t, row))
                     store(i, [(j, value, place_y(i, j)) for j, value in values if any(t[j])])
 
-        def store_all(i: int, row: list[Any]) -> None:
+        def inside(i: int, j: int) -> Any:
+            return builder.and_(self.within(i, x_top, x_bottom), self.within(j, x_left, x_right))
+
+        def load(place: Any, i: int, j: int) -> Any:
+            return self.load(place, None)
+
+        def load_inside(place: Any, i: int, j: int) -> Any:
+            return self.load(builder.select(inside(i, j), place, nothing), None)
+
+        def store(i: int, row: list[Any]) -> None:
             for _, value, place in row:
                 self.store(value, place, None)
 
+        def store_inside(mask: Any, i: int, row: list[Any]) -> None:
+            with builder.if_then(self.within(i, y_top, y_bottom)):
+                for j, value, place in row:
+                    with builder.if_then(self.within(j, y_left, y_right)):
+                        self.store(value, place, mask)
+
         with cgutils.for_range_slice(builder, INT64(0), channels, INT64(self.lanes)) as (k, _):
             left = builder.sub(channels, k)
-            full = builder.icmp_signed(">=", left, INT64(self.lanes))
             mask = self.mask(left)
 
-            def load_inside(place: Any, i: int, j: int) -> Any:
-                inside = builder.and_(self.within(i, *of_x[:2]), self.within(j, *of_x[2:]))
-                here = builder.select(inside, mask, ir.Constant(mask.type, None))
+            def load_masked(place: Any, i: int, j: int) -> Any:
+                here = builder.select(inside(i, j), mask, ir.Constant(mask.type, None))
                 return self.load(place, here if edges else mask)
 
-            def store_inside(i: int, row: list[Any]) -> None:
-                with builder.if_then(self.within(i, *of_y[:2])):
-                    for j, value, place in row:
-                        with builder.if_then(self.within(j, *of_y[2:])):
-                            self.store(value, place, mask)
-
-            with builder.if_else(builder.and_(whole, full)) as (inside, beyond):
-                with inside:
-                    transform(k, lambda place, i, j: self.load(place, None), store_all)
-                with beyond:
-                    transform(k, load_inside, store_inside)
+            full = builder.icmp_signed(">=", left, INT64(self.lanes))
+            with builder.if_else(full) as (all_lanes, some_lanes):
+                with all_lanes, builder.if_else(whole) as (within, beyond):
+                    with within:
+                        transform(k, load, store)
+                    with beyond:
+                        store_part = functools.partial(store_inside, None)
+                        transform(k, load_inside if edges else load, store_part)
+                with some_lanes:
+                    transform(k, load_masked, functools.partial(store_inside, mask))
 
     def all_within(self, count: int, start: Any, stop: Any, also: Any = None) -> Any:
         """Whether 0 to count - 1 are from `start` to `stop`, and something else holds."""
@@ -215,15 +229,34 @@ class _SandwichEmitter(Emitter):
         return self.builder.and_(above, self.builder.icmp_signed("<", INT64(i), stop))
 
     def times(self, matrix: Matrix, vectors: Sequence[Any]) -> list[Any]:
-        """The matrix times a column of vectors."""
-        return [self.combination(row, vectors) for row in matrix]
+        """The matrix times a column of vectors.
+
+        Two columns, or rows, that differ in signs alone share their products: those with the sum
+        and with the difference of two vectors are halves of such columns, and of such rows they are
+        sum and difference.
+        """
+        columns, vectors = list(_turned(matrix)), list(vectors)
+        for i, j in _twins(columns):
+            columns[i], columns[j] = _halves(columns[i], columns[j])
+            vectors[i], vectors[j] = self.sum_and_difference(vectors[i], vectors[j])
+        rows = list(_turned(columns))
+        twins = _twins(rows)
+        for i, j in twins:
+            rows[i], rows[j] = _halves(rows[i], rows[j])
+        results = [self.combination(row, vectors) for row in rows]
+        for i, j in twins:
+            results[i], results[j] = self.sum_and_difference(results[i], results[j])
+        return results
+
+    def sum_and_difference(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """x + y and x - y."""
+        return self.builder.fadd(x, y), self.builder.fsub(x, y)
 
     def combination(self, factors: Sequence[float], vectors: Sequence[Any]) -> Any:
         """The sum of factors times vectors; what is multiplied by 0 is left out."""
         total = None
-        for factor, vector in zip(factors, vectors, strict=True):
-            if factor == 0:
-                continue
+        terms = [term for term in zip(factors, vectors, strict=True) if term[0]]
+        for factor, vector in sorted(terms, key=lambda term: term[0] != 1):
             if total is None:
                 total = vector if factor == 1 else self.builder.fmul(vector, self.constant(factor))
             elif factor == 1:
@@ -233,3 +266,15 @@ class _SandwichEmitter(Emitter):
             else:
                 total = self.call("fma", self.vector, [vector, self.constant(factor), total])
         return self.zero if total is None else total
+
+
+def _twins(rows: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
+    """The pairs of rows that differ in signs alone, which in our matrices follow each other."""
+    sizes = [[abs(x) for x in row] for row in rows]
+    return [(i, i + 1) for i in range(len(rows) - 1) if sizes[i] == sizes[i + 1]]
+
+
+def _halves(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Half the sum and half the difference."""
+    pairs = list(zip(x, y, strict=True))
+    return [(p + q) / 2 for p, q in pairs], [(p - q) / 2 for p, q in pairs]
