@@ -78,7 +78,14 @@ def test_shares_of_so_many_rows_that_a_step_is_several_blocks(special):
     compare_with_the_reference(Kernels("cpu"), "gru", "float32", 3500, 8, special)
 
 
-def compare_with_the_reference(fast, cell, dtype, n, units, special):
+@every_backend
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_output_gates_that_are_shut(dtype, fast):
+    """tanh of the memory cannot be told from a state of 0."""
+    compare_with_the_reference(fast, "lstm", dtype, 9, 17, False, shut=True)
+
+
+def compare_with_the_reference(fast, cell, dtype, n, units, special, shut=False):
     gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
     rng = np.random.default_rng(n)
     steps, inputs, columns = int(rng.integers(1, 30)), int(rng.integers(1, 20)), gates * units
@@ -89,6 +96,8 @@ def compare_with_the_reference(fast, cell, dtype, n, units, special):
 
     x, w, u = normal(steps, n, inputs), normal(inputs, columns), normal(units, columns)
     b, h, c = normal(sides, columns), normal(n, units), normal(n, units)
+    if shut:
+        b[:, 3 * units :: 2], b[:, 3 * units :: 3] = -1000, -95
     if special:
         x, h = np.broadcast_to(x[0], x.shape), np.zeros_like(h)
     mask = rng.random((steps, n)) < 0.8 if n % 2 else None

@@ -148,7 +148,7 @@ def _gru_step(number: Any) -> Any:
 def _grad_piece(make: Any) -> Piece:
     """A step backward. It takes the addresses of
 
-    gates; before: h before the step; m_before, m_now: the memory;
+    gates; before, now: h; m_before, m_now: the memory;
     gh: the gradient of h after the step, which becomes that of h before it, but for what goes
         through h u;
     gm: that of the memory, likewise;
@@ -156,12 +156,12 @@ def _grad_piece(make: Any) -> Piece:
 
     and the number of units.
     """
-    return Piece(make, *[types.int64] * 9)
+    return Piece(make, *[types.int64] * 10)
 
 
 def _simple_grad(number: Any) -> Any:
     def piece(
-        gates: int, before: int, m_before: int, m_now: int, gh: int, gm: int,
+        gates: int, before: int, now: int, m_before: int, m_now: int, gh: int, gm: int,
         gz: int, gr: int, units: int,
     ) -> None:  # fmt: skip
         prefer_wide_vectors()
@@ -178,20 +178,20 @@ def _lstm_grad(number: Any) -> Any:
     size = number.bitwidth // 8
 
     def piece(
-        gates: int, before: int, m_before: int, m_now: int, gh: int, gm: int,
+        gates: int, before: int, now: int, m_before: int, m_now: int, gh: int, gm: int,
         gz: int, gr: int, units: int,
     ) -> None:  # fmt: skip
         prefer_wide_vectors()
         part = size * units
-        one = number(1)
+        zero, one = number(0), number(1)
         i, f = vector(gates, units, number), vector(gates + part, units, number)
         g, o = vector(gates + 2 * part, units, number), vector(gates + 3 * part, units, number)
         gi, gf = vector(gz, units, number), vector(gz + part, units, number)
         gg, go = vector(gz + 2 * part, units, number), vector(gz + 3 * part, units, number)
         gradient, gc = vector(gh, units, number), vector(gm, units, number)
-        new = vector(m_now, units, number)
-        for j in range(units):
-            go[j] = _tanh(new[j], new[j])
+        h = vector(now, units, number)
+        for j in range(units):  # tanh of the memory; where o is 0, so is all that it goes into
+            go[j] = h[j] / o[j] if o[j] > zero else zero
         for j in range(units):
             gc[j] += gradient[j] * o[j] * (one - go[j] * go[j])
         for j in range(units):
@@ -214,7 +214,7 @@ def _gru_grad(number: Any) -> Any:
     size = number.bitwidth // 8
 
     def piece(
-        gates: int, before: int, m_before: int, m_now: int, gh: int, gm: int,
+        gates: int, before: int, now: int, m_before: int, m_now: int, gh: int, gm: int,
         gz: int, gr: int, units: int,
     ) -> None:  # fmt: skip
         prefer_wide_vectors()

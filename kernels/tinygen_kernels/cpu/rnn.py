@@ -151,7 +151,7 @@ def _backward(
                         gr[k] = 0
                     else:
                         places = (
-                            _row(gates, t, i), _row(states, t, i),
+                            _row(gates, t, i), _row(states, t, i), _row(states, t + 1, i),
                             _row(memory, t, i), _row(memory, t + 1, i),
                             gh[i].ctypes.data, gm[i].ctypes.data,
                             gz[k].ctypes.data, gr[k].ctypes.data,
