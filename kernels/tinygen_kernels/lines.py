@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,10 @@ def aligned(size: int) -> NDArray[np.uint8]:
     return block[-block.ctypes.data % LINE :][:size]
 
 
-def last_cache() -> int:
-    """Bytes of the largest cache; 32 MiB where the system does not tell (it does on Linux)."""
+def last_cache(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int:
+    """Bytes of the largest cache, as Linux tells in `folder`; 32 MiB where it does not."""
     sizes = []
-    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        text = path.read_text(encoding="ascii").strip()
-        if text.endswith("K") and text[:-1].isdigit():
-            sizes.append(int(text[:-1]) << 10)
+    for path in folder.glob("index*/size"):
+        with suppress(OSError, ValueError):
+            sizes.append(int(path.read_text(encoding="ascii").strip().removesuffix("K")) << 10)
     return max(sizes, default=32 << 20)

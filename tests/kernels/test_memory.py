@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tinygen_kernels.cpu import memory
 from tinygen_kernels.cpu.memory import empty, scratch
-from tinygen_kernels.lines import LINE
+from tinygen_kernels.lines import LINE, last_cache
 
 FLOAT = np.dtype(np.float32)
 SIZE = 1 << 18
@@ -74,3 +74,12 @@ def test_what_is_too_large_to_stay_at_hand_is_given_back():
     first = scratch("large", (size,), FLOAT)
     assert not np.shares_memory(first, scratch("large", (size,), FLOAT))
     assert "large" not in memory._scratch.blocks
+
+
+def test_the_last_cache_is_the_largest_that_the_system_tells(tmp_path):
+    assert last_cache(tmp_path) == 32 << 20
+    for i, size in enumerate(["32K\n", "", "8192K\n", "512K\n"]):
+        (tmp_path / f"index{i}").mkdir()
+        (tmp_path / f"index{i}" / "size").write_text(size, encoding="ascii")
+    assert last_cache(tmp_path) == 8 << 20
+    assert last_cache() >= 1 << 18

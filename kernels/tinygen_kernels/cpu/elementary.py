@@ -44,7 +44,7 @@ def _expm1_and_scale(x):  # type: ignore[no-untyped-def]
 @register_jitable
 def _exp32(x):  # type: ignore[no-untyped-def]
     p, half_scale = _expm1_and_scale(x)
-    return (p + F(1.0)) * half_scale * F(2.0)
+    return (p * half_scale + half_scale) * F(2.0)
 
 
 @register_jitable
