@@ -42,6 +42,7 @@ from .winograd_blocks import (
     BATCH,
     CACHED,
     COLUMNS,
+    CROWDED,
     DEPTH,
     MANY_WEIGHTS,
     MOST_TILES,
@@ -164,7 +165,8 @@ def _forward(
 
 def _batch(inputs: int, outputs: int) -> int:
     """How many tiles to take at a time, by tiles."""
-    if POINTS * inputs * outputs > MANY_WEIGHTS:
-        return BATCH
+    weights = POINTS * inputs * outputs
+    if weights > min(MANY_WEIGHTS, CROWDED):
+        return BATCH if weights > MANY_WEIGHTS else TILES
     fit = CACHED // (POINTS * (inputs + outputs))
     return min(max(fit // 8 * 8, LEAST_TILES), TILES)

@@ -22,9 +22,8 @@ FEW_TILES, LARGE, MOST_TILES = 64, 1 << 22, 256
 COLUMNS, DEPTH = 48, 128
 CACHED = 1 << 18  # elements: the second cache of a core
 PIXELS = 64  # by points: up to so many transformed pixels for each transformed weight
-# Of so many transformed weights, which are read each time, so many tiles: those of two threads fill
-# half of the last cache, or less of a large one
-MANY_WEIGHTS, BATCH = min(1 << 21, last_cache() // 16), 128
+MANY_WEIGHTS, BATCH = 1 << 21, 128  # of so many transformed weights, read each time: so many tiles
+CROWDED = last_cache() // 16  # transformed weights: twice as many fill half of the last cache
 MANY = 8  # images from which on smaller tiles are used
 
 
