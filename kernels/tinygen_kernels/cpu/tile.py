@@ -13,7 +13,7 @@ more hold the row of B, one the number from A: 24 multiply-adds for 11 loads. An
 takes 24 accumulators and 10 loads. With AVX2's 16 registers it is 12 accumulators for either, 6 x 2
 and 2 x 6, and 8 loads.
 
-A mask would take a register more, and some processors take ten cycles for a load with one. So where
+A mask would take a register more, and some processors are slow to load with one. So where
 the columns do not fill the last register of a tile, it begins earlier and does some columns of the
 one before once more; only a single register that is not full has a mask.
 """

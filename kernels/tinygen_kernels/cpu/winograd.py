@@ -166,7 +166,9 @@ def _forward(
 def _batch(inputs: int, outputs: int) -> int:
     """How many tiles to take at a time, by tiles."""
     weights = POINTS * inputs * outputs
-    if weights > min(MANY_WEIGHTS, CROWDED):
-        return BATCH if weights > MANY_WEIGHTS else TILES
+    if weights > MANY_WEIGHTS:
+        return BATCH
+    if weights > CROWDED:
+        return TILES
     fit = CACHED // (POINTS * (inputs + outputs))
     return min(max(fit // 8 * 8, LEAST_TILES), TILES)
