@@ -24,6 +24,7 @@ HOUSE = [
     "system",
     "names",
     "core",
+    "function",
     "gradients",
     "hooks",
     "ops",
@@ -40,8 +41,10 @@ HOUSE = [
 # The package itself shows the names of all lines to its users, so no line may import from it.
 FACADE = ["__init__", "__main__"]
 
-# The few imports that go down. Each is inside a function, at work when a user asks for it.
+# The few imports that go down. Each is inside a function, at work when a user asks for it, or for
+# type checkers alone.
 SEAMS = {
+    ("core.py", "function"): "the type of an edge names the Function that made a Tensor",
     ("core.py", "gradients"): "Tensor.backward is a method of what backward is made of",
     ("nn/module.py", "training.checkpoint"): "Module.save writes the file of a trained model",
 }
@@ -53,7 +56,7 @@ class Import(NamedTuple):
     file: str  # relative to the package
     line: int
     module: str  # in full
-    late: bool  # inside a function
+    late: bool  # inside a function, or for type checkers alone
 
 
 def files(package: Path) -> Iterator[str]:
@@ -65,9 +68,10 @@ def imports(package: Path, file: str) -> Iterator[Import]:
     tree = ast.parse((package / file).read_text("utf-8"))
     late = {
         node
-        for function in ast.walk(tree)
-        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-        for node in ast.walk(function)
+        for block in ast.walk(tree)
+        if isinstance(block, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        or (isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING")
+        for node in ast.walk(block)
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import nn, ops, optim
 from .config import debug_level, no_grad
-from .core import Buffer, Function, Parameter, Tensor, tensor
+from .core import Buffer, Parameter, Tensor, tensor
+from .function import Function
 from .gradients import grad
 from .ops.check import gradcheck, gradgradcheck
 from .ops.random import Random, seed

@@ -9,7 +9,8 @@ from typing import Any
 
 from .backend import Array, array_module, beside, is_array
 from .config import grad_mode, hooks
-from .core import Edge, Function, Tensor, TensorLike, data_of, run_hooked, wrap
+from .core import Edge, Tensor, TensorLike, data_of
+from .function import Function, run_hooked, wrap
 
 
 def backward(

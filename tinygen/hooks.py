@@ -23,7 +23,8 @@ from typing import Any, Self
 
 from .backend import array_module, as_array, is_array
 from .config import hooks
-from .core import Function, Tensor, data_of, run_hooked
+from .core import Tensor, data_of
+from .function import Function, run_hooked
 
 HERE = str(Path(__file__).parent) + os.sep
 

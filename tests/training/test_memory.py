@@ -8,7 +8,8 @@ import tracemalloc
 import pytest
 
 from tests.training.toys import Noisy, stage, tiny
-from tinygen.core import Function, Tensor
+from tinygen.core import Tensor
+from tinygen.function import Function
 from tinygen.ops.random import Random
 from tinygen.training import Callback, Trainer
 

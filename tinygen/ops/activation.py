@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ..backend import Array, kernels
-from ..core import Function, Tensor, TensorLike, data_of
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function
 from .elementwise import exp, multiply, subtract
 from .reduce import logsumexp, sum
 

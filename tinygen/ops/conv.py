@@ -11,7 +11,8 @@ from typing import Any
 
 from ..backend import Array, Geometry, Padding, Pair, kernels, pair, parse_padding, resolve_padding
 from ..config import state as config
-from ..core import Function, Tensor, TensorLike, data_of, wrap
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function, wrap
 from .activation import Activation, activate, activation_grad, parse_activation
 from .reduce import sum
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import Array, array_module, as_array
-from ..core import Function, Tensor, TensorLike, data_of
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function
 from .reduce import sum_to
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module, as_array, beside, device_of, kernels
-from ..core import Function, Tensor, TensorLike, data_of
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function
 from .elementwise import where
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..backend import Array, array_module, as_array, beside, device_of, kernels
-from ..core import Function, Tensor, TensorLike, data_of
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function
 from .activation import log_softmax, sigmoid
 from .elementwise import clip, exp, log, where
 from .reduce import mean, sum, sum_to

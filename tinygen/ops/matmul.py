@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..backend import Array, kernels
 from ..config import state
-from ..core import Function, Tensor, TensorLike, data_of, wrap
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function, wrap
 from .activation import Activation, activate, activation_grad, parse_activation
 from .reduce import sum, sum_to
 from .shape import reshape, transpose

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..backend import Array, array_module, kernels
 from ..config import state
-from ..core import Function, Tensor, TensorLike, data_of, wrap
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function, wrap
 from .elementwise import power, square
 from .reduce import broadcast_to, mean, sum_to, var
 from .shape import concatenate, reshape

@@ -17,7 +17,8 @@ from ..backend import (
     parse_padding,
     resolve_padding,
 )
-from ..core import Function, Tensor, TensorLike
+from ..core import Tensor, TensorLike
+from ..function import Function
 from .resample import Resample2DFunction, shape_of_images
 from .shape import reshape
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module, device_of, empty, kernels, recorded_step
-from ..core import Function, Tensor, TensorLike, data_of
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function
 from .elementwise import add
 
 Shape = int | tuple[int, ...]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from ..backend import Array, array_module, kernels
-from ..core import Function, Tensor, TensorLike, data_of
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function
 
 Axis = int | tuple[int, ...] | None
 LARGE = 4096  # elements; from here on a kernel of our own sums over rows

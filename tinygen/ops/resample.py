@@ -13,7 +13,8 @@ from typing import TypeAlias
 import numpy as np
 
 from ..backend import Array, Band, Pads, Pair, kernels, pair
-from ..core import Function, Tensor, TensorLike, data_of
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function
 
 Filter: TypeAlias = Sequence[float] | Sequence[Sequence[float]] | Array
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ..backend import Array, array_module, beside, kernels
 from ..config import state as config
-from ..core import Function, Tensor, TensorLike, data_of, wrap
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function, wrap
 from .activation import sigmoid, tanh
 from .elementwise import where
 from .matmul import dense

@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 
 from ..backend import Array, array_module, as_array, beside, device_of, kernels
-from ..core import Function, Tensor, TensorLike, data_of
+from ..core import Tensor, TensorLike, data_of
+from ..function import Function
 from .reduce import broadcast_to
 
 JOINED = 8  # arrays at a time
