@@ -33,7 +33,7 @@ class Phase(NamedTuple):
         self.optimizer.zero_grad()
         loss = self.loss(*batch)
         loss.backward()
-        return loss
+        return {"loss": loss}
 
 
 def training_step(phases: Sequence[Phase], problem: Problem, captured: bool) -> TrainingStep:
@@ -53,7 +53,7 @@ def training_step(phases: Sequence[Phase], problem: Problem, captured: bool) -> 
         total, number = None, next(steps)
         for phase, compute in zip(phases, computes, strict=True):
             phase.prepare()
-            loss = compute(*batch, step=number)
+            loss = compute(*batch, step=number)["loss"]
             phase.optimizer.step()
             total = loss if total is None else total.detach() + loss.detach()
         return total

@@ -8,7 +8,6 @@ import pytest
 from shim import cupy_standin
 from tinygen_kernels.cuda import precision
 
-import tinygen
 from benchmarks.peers.tinygen_gpu import CuPyCard
 from tests.cuda.test_models import BY_NAME, pair
 from tests.models.cases import each
@@ -16,8 +15,8 @@ from tests.training.toys import Noisy, images, stage, tiny, trainer, whole_state
 from tinygen import Random, Tensor, hooks, nn, ops, optim
 from tinygen.backend import Recording, to_device
 from tinygen.models import Phase, Stage
-from tinygen.training import Callback, TrainingError, fit
-from tinygen.training.capture import AT_ONCE, Captured
+from tinygen.training import Callback, TrainingError, fit, losses
+from tinygen.training.capture import Captured
 from tinygen.training.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("card")
@@ -46,17 +45,22 @@ def on_card(model):
 def run(capture, model=None, **options):
     """A trainer at its end: three epochs of four full batches and a smaller one."""
     model = on_card(Batches() if model is None else model)
-    made = trainer(model, stage(model, optimizer="adam", clip_norm=1.0), capture=capture, **options)
+    made = trainer(model, optimizer="adam", clip_norm=1.0, capture=capture, **options)
     made.train()
     return made
+
+
+def recordings(trainer):
+    """What was recorded of the phases of a trainer's stage."""
+    return [p.captured for p in trainer.train_step.phases if p.captured is not None]
 
 
 def test_replays_are_the_same_bits():
     eager, replayed = run(False), run(True)
     assert whole_state(replayed) == whole_state(eager)
-    (captured,) = replayed.captured
+    (captured,) = recordings(replayed)
     assert [len(r.inputs[0]) for r in captured._recorded.values()] == [8, 6]  # shapes of batches
-    assert not eager.captured
+    assert not recordings(eager)
 
 
 @each(*BY_NAME)
@@ -80,7 +84,7 @@ def test_a_run_that_goes_on_records_anew():
     halfway = Halfway()
     whole = run(True, callbacks=[halfway])
     model = on_card(Batches())
-    again = trainer(model, stage(model, optimizer="adam", clip_norm=1.0), callbacks=[halfway])
+    again = trainer(model, optimizer="adam", clip_norm=1.0, callbacks=[halfway])
     again.load_state(*halfway.state)
     again.train()
     assert whole_state(again) == whole_state(whole)
@@ -105,11 +109,11 @@ def test_phases_are_recorded_each():
             )
 
         phases = Phase("judge", model.other, judge), Phase("make", model.noisy, make)
-        stages = Stage("train", 2, phases, "rmsprop", {})
-        made = trainer(model, stages, valid=[], capture=capture)
+        stages = Stage("train", phases, epochs=2)
+        made = trainer(model, stages, valid=[], capture=capture, optimizer="rmsprop")
         made.train()
         ends.append(whole_state(made))
-        assert len(made.captured) == 2 * capture
+        assert len(recordings(made)) == 2 * capture
     assert ends[0] == ends[1]
     assert {"judge_loss", "make_loss"} <= ends[0][1]["rows"][0].keys()
 
@@ -130,20 +134,21 @@ def test_what_is_read_by_each_replay():
         net.zero_grad()
         loss = ops.mean(net(ops.dropout(x, 0.5, rng=Random(1, device="cuda").at(step))))
         loss.backward()
-        return loss
+        return {"loss": loss}
 
     optim.SGD(net)  # gathers parameters
     step = captured_step(net, compute)
     for number in (2, 3, 4, 2):
-        replayed, gradients = step(number).item(), [p.grad.numpy() for p in net.parameters()]
+        replayed = step(number)["loss"].item()
+        gradients = [p.grad.numpy() for p in net.parameters()]
         expected = compute(to_device(np.ones((2, 3), np.float32), "cuda"), step=number)
-        assert replayed == expected.item()
+        assert replayed == expected["loss"].item()
         for p, g in zip(net.parameters(), gradients, strict=True):
             np.testing.assert_array_equal(p.grad.numpy(), g)
         net.weight.data[...] = net.weight.data * 2  # in place: the recording sees it
-    loss = step(5)
+    values = step(5)
     net.weight.data = net.weight.data.copy() * 3  # another array: it is recorded anew
-    assert step(5) is not loss
+    assert step(5) is not values
     net.freeze()
     with pytest.raises(RuntimeError, match="does not depend on anything"):
         step(5)
@@ -186,10 +191,10 @@ def test_many_arrays_are_joined_in_a_recording():
         parts = [net(x) * float(i) for i in range(20)]
         loss = ops.mean(ops.stack(parts, 1) ** 2)
         loss.backward()
-        return loss
+        return {"loss": loss}
 
-    loss = captured_step(net, compute)(2).item()
-    assert loss == compute(to_device(np.ones((2, 3), np.float32), "cuda"), step=2).item()
+    loss = captured_step(net, compute)(2)["loss"].item()
+    assert loss == compute(to_device(np.ones((2, 3), np.float32), "cuda"), step=2)["loss"].item()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +220,7 @@ def test_what_a_recording_cannot_do(spoil, message):
         loss = ops.mean(net(x))
         loss.backward()
         spoil(loss, x)
-        return loss
+        return {"loss": loss}
 
     step = captured_step(net, compute)
     with pytest.raises(RuntimeError, match=message):
@@ -226,7 +231,7 @@ def test_what_a_recording_cannot_do(spoil, message):
 def test_on_the_cpu_and_under_hooks_it_is_just_called():
     def compute(x, *, step):
         calls.append(step)
-        return ops.mean(net(x))
+        return {"loss": ops.mean(net(x))}
 
     for device in ("cpu", "cuda"):
         calls, net = [], nn.Dense(3, 1).to(device=device)
@@ -261,23 +266,24 @@ def test_it_is_said_when_steps_are_not_recorded():
 
 def test_losses_are_read_together(monkeypatch):
     reads = []
-    read = tinygen.training.capture.Unread.read
+    read = losses.Losses.read
 
-    def counting(self, phases):
-        reads.append(len(self.steps))
-        return read(self, phases)
+    def counting(self):
+        figures = read(self)
+        reads.append(len(figures))
+        return figures
 
-    monkeypatch.setattr(tinygen.training.capture.Unread, "read", counting)
+    monkeypatch.setattr(losses.Losses, "read", counting)
     waits = []
     monkeypatch.setattr(cupy_standin, "_wait", waits.append)
     model = on_card(Batches())
-    x = images(8 * (AT_ONCE + 7))
-    made = trainer(model, stage(model, epochs=1, clip_norm=1.0), arrays=[x], valid=[])
+    x = images(8 * (losses.STEPS + 7))
+    made = trainer(model, stage(model, epochs=1), arrays=[x], valid=[], clip_norm=1.0)
     del waits[:]
     made.train()
     assert set(waits) <= {"get", "synchronize"}
     assert waits.count("get") <= 2  # and else only to record
-    assert [n for n in reads if n] == [AT_ONCE, 7]
+    assert [n for n in reads if n] == [losses.STEPS, 7]
     assert made.rows[0]["loss"] > 0
 
 

@@ -94,11 +94,10 @@ class States(Callback):
 @each(*BY_NAME)
 def test_a_run_is_that_of_the_cpu_and_goes_on_from_any_step(case):
     def make(model, *callbacks):
-        stages = model.stages(model.recipe())
-        stages = [stages[0]._replace(epochs=2)]
         x, valid = case.samples(11), case.samples(5, seed=1)
-        options = {"batch_size": 4, "seed": 3, "callbacks": callbacks}
-        return Trainer(model, stages, [x], valid=[valid], **options)
+        options = model.recipe().training(epochs=2, batch_size=4, seed=3, device=model.device)
+        stages = model.stages(options)
+        return Trainer(model, stages, [x], options, valid=[valid], callbacks=callbacks)
 
     model, on_card = pair(case)
     again = copy.deepcopy(on_card)

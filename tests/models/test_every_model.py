@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import tinygen
 from tests.models.cases import ALPHABET, CASES, each, samples
-from tests.training.toys import trainer, whole_state
+from tests.training.toys import whole_state
 from tinygen import Random, gradcheck, gradgradcheck, models, ops, tensor
-from tinygen.training import Callback, evaluate, fit
+from tinygen.training import Callback, Trainer, evaluate, fit
 
 
 def test_every_model_has_a_case():
@@ -88,9 +87,10 @@ class States(Callback):
 def test_a_run_that_goes_on_from_any_step_ends_as_if_it_had_not_stopped(case):
     def make(*callbacks):
         model = case.create()
-        stages = model.stages(replace(model.recipe(), epochs=2))
+        options = model.recipe().training(epochs=2, batch_size=8, seed=3)
         x, valid = case.samples(38), case.samples(11, seed=1)
-        return trainer(model, *stages, arrays=[x], valid=[valid], callbacks=callbacks)
+        stages = model.stages(options)
+        return Trainer(model, stages, [x], options, valid=[valid], callbacks=callbacks)
 
     states = States()
     whole = make(states)

@@ -97,7 +97,8 @@ def test_each_greedy_stage_trains_its_pair_alone():
 
 def test_a_pair_learns_to_reproduce_the_codes_of_the_layers_before_it():
     model = models.create("stacked-ae", image_shape=(6, 6), widths=(12,), codings=4)
-    first, second, last = model.stages(model.recipe("greedy"))
+    options = model.recipe("greedy").training()
+    first, second, last = model.stages(options)
     x = Random(2).uniform((40, 6, 6))
     flat = x.reshape(40, 36)
     codes = model.down[0](flat).numpy()
@@ -108,7 +109,9 @@ def test_a_pair_learns_to_reproduce_the_codes_of_the_layers_before_it():
         model.loss(x, rng=Random(0)),
     ]
     assert losses == pytest.approx([e.item() for e in expected])
-    assert [s.options["learning_rate"] for s in (first, second, last)] == [1.5, 0.05, 0.1]
+    assert options.options == {"learning_rate": 1.5}
+    changed = [dict(s.options) for s in (first, second, last)]
+    assert changed == [{}, {"learning_rate": 0.05}, {"learning_rate": 0.1}]
 
 
 def test_greedy_training_keeps_other_options_and_refuses_other_optimisers():
@@ -119,8 +122,13 @@ def test_greedy_training_keeps_other_options_and_refuses_other_optimisers():
     with pytest.raises(ValueError, match="several stages need an optimizer each"):
         fit(model, x, preset="greedy", optimizer=optim.SGD(model, 0.1), verbose=False)
     options = {"learning_rate": 1.0, "momentum": 0.5}
-    recipe = models.Recipe(epochs=1, greedy=True, options=options)
-    trainer = Trainer(model, model.stages(recipe), [x])
-    assert [s.options["momentum"] for s in trainer.stages] == [0.5] * 3
+    options = models.TrainingOptions(epochs=1, greedy=True, options=options)
+    trainer = Trainer(model, model.stages(options), [x], options)
+    found = []
+    for stage in range(3):
+        trainer.begin_stage(stage)
+        (optimizer,) = trainer.optimizers.values()
+        found.append((optimizer.momentum, optimizer.learning_rate))
+    assert found == [(0.5, 1.0), (0.5, 0.05), (0.5, 0.1)]
     with pytest.raises(ValueError, match="linear-ae cannot be trained layer by layer"):
-        models.create("linear-ae").stages(recipe)
+        models.create("linear-ae").stages(options)

@@ -11,7 +11,6 @@ import pytest
 from tests.training.toys import STEPS, StopAt, images, run_in, stage, tiny, trainer
 from tinygen import hooks, models
 from tinygen.data.plane import noisy_plane
-from tinygen.models import Stage
 from tinygen.training import (
     Callback,
     Interrupted,
@@ -27,9 +26,8 @@ from tinygen.training.checkpoint import checkpoints
 
 def exploding(**options) -> Trainer:
     """A linear autoencoder with a mad learning rate."""
-    model = models.create("linear-ae")
-    given = {"batch_size": 32, **options}
-    return Trainer(model, [stage(model, learning_rate=1e9)], [noisy_plane()], **given)
+    given = {"batch_size": 32, "learning_rate": 1e9, "valid": [], **options}
+    return trainer(models.create("linear-ae"), arrays=[noisy_plane()], **given)
 
 
 def test_a_loss_that_is_no_number_stops_training(tmp_path):
@@ -71,8 +69,6 @@ class Spoil(Callback):
 def test_weights_that_are_no_numbers_are_never_saved(tmp_path, monkeypatch, valid, message):
     monkeypatch.setattr(loop, "EPOCH_SECONDS", 0)
     failing = run_in(tmp_path / "run", trainer(tiny(), valid=valid, callbacks=[Spoil(2 * STEPS)]))
-    failing.stages = [stage(failing.model)]
-    failing._begin_stage()
     with pytest.raises(TrainingError, match=message):
         failing.train()
     (kept,) = checkpoints(tmp_path / "run")
@@ -102,7 +98,7 @@ def test_there_must_be_something_to_train():
     with pytest.raises(ValueError, match="nothing to train"):
         Trainer(tiny(), [], [images()])
     with pytest.raises(ValueError, match="unknown optimizer 'sdg', did you mean 'sgd'"):
-        trainer(tiny(), Stage("train", 1, stage(tiny()).phases, "sdg", {}))
+        trainer(tiny(), optimizer="sdg")
 
 
 # Signals

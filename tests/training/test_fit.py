@@ -266,7 +266,7 @@ def test_a_refused_call_leaves_no_folder(tmp_path):
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
         ({"epochs": 2.5}, "epochs must be a whole number of at least 1, not 2.5"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
-        ({"accumulate": 0}, "accumulate must be at least 1"),
+        ({"accumulate": 0}, "accumulate must be a whole number of at least 1, not 0"),
         ({"optimizer": "adma"}, "unknown optimizer 'adma', did you mean 'adam'"),
         ({"loss": "mse"}, "stacked-ae has a loss of its own"),
         ({"preset": "gredy"}, "did you mean 'greedy'"),

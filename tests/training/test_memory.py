@@ -7,11 +7,11 @@ import tracemalloc
 
 import pytest
 
-from tests.training.toys import Noisy, stage, tiny
+from tests.training.toys import Noisy, stage, tiny, trainer
 from tinygen.core import Tensor
 from tinygen.function import Function
 from tinygen.ops.random import Random
-from tinygen.training import Callback, Trainer
+from tinygen.training import Callback
 
 LOOKS = (200, 1200)
 
@@ -33,18 +33,13 @@ class Look(Callback):
 def test_memory_is_flat_without_the_garbage_collector(make, optimizer):
     model, look = make(), Look()
     x = Random(0).uniform((4 * LOOKS[1], 6, 6))
-    trainer = Trainer(
-        model,
-        [stage(model, epochs=1, optimizer=optimizer, clip_norm=1.0)],
-        [x],
-        batch_size=4,
-        callbacks=[look],
-    )
+    options = {"optimizer": optimizer, "batch_size": 4, "clip_norm": 1.0}
+    made = trainer(model, stage(model, 1), arrays=[x], valid=[], callbacks=[look], **options)
     gc.collect()
     gc.disable()
     tracemalloc.start()
     try:
-        trainer.train()
+        made.train()
     finally:
         tracemalloc.stop()
         gc.enable()

@@ -60,16 +60,15 @@ def watched(monkeypatch):
     seen: dict[str, list] = {}
 
     class Watching(pretrain.Trainer):
-        def __init__(self, network, stages, arrays, **options):
-            super().__init__(network, stages, arrays, **options)
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
             self.steps = seen.setdefault(pretrain.ARMS[len(seen)], [])
 
-        def _train_step(self, phases, batch):
+        def _do_step(self, batches):
             before = weights(self.model)
-            losses = super()._train_step(phases, batch)
-            arrays = [np.array(array) for array in batch]
-            self.steps.append((self.stage, before, arrays, weights(self.model), losses))
-            return losses
+            super()._do_step(batches)
+            (arrays,) = [[np.array(array) for array in batch] for batch in batches]
+            self.steps.append((self.stage, before, arrays, weights(self.model), dict(self.last)))
 
     monkeypatch.setattr(pretrain, "Trainer", Watching)
     return seen

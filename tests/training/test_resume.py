@@ -11,6 +11,7 @@ from tests.training.toys import (
     StopAt,
     assert_same_end,
     images,
+    options_of,
     run_in,
     stage,
     tiny,
@@ -32,39 +33,32 @@ from tinygen.training.checkpoint import checkpoints
 
 
 def with_optimizer(name: str, **options):
-    def make(*callbacks) -> Trainer:
-        model = tiny()
-        return trainer(model, stage(model, optimizer=name, **options), callbacks=callbacks)
+    def make(*callbacks, **more) -> Trainer:
+        return trainer(tiny(), optimizer=name, callbacks=callbacks, **{**options, **more})
 
     return make
 
 
 def noisy(*callbacks) -> Trainer:
-    model = Noisy()
-    return trainer(model, stage(model, momentum=0.9), callbacks=callbacks)
+    return trainer(Noisy(), momentum=0.9, callbacks=callbacks)
 
 
 def greedy(*callbacks) -> Trainer:
     model = tiny()
-    return trainer(model, *model.stages(model.recipe("greedy")), callbacks=callbacks)
-
-
-def short_greedy(*callbacks) -> Trainer:
-    model = tiny()
-    stages = [s._replace(epochs=1) for s in model.stages(model.recipe("greedy"))]
-    return trainer(model, *stages, callbacks=callbacks)
+    options = options_of(epochs=1, greedy=True, learning_rate=1.5)
+    return trainer(model, *model.stages(options), callbacks=callbacks, learning_rate=1.5)
 
 
 def accumulating(*callbacks) -> Trainer:
-    model = tiny()
-    return trainer(model, stage(model, optimizer="adam"), accumulate=2, callbacks=callbacks)
+    model = tiny()  # with three steps an epoch, the last of one batch
+    options = {"optimizer": "adam", "accumulate": 2}
+    return trainer(model, stage(model, epochs=5), callbacks=callbacks, **options)
 
 
 def stopping_early(*callbacks) -> Trainer:
-    model = tiny()  # with a rate so high that the first epochs are not the best, and the last not
+    # with a rate so high that the first epochs are not the best, and the last not
     first = EarlyStopping("valid_loss", patience=2)
-    stages = [stage(model, epochs=3, learning_rate=4.0, momentum=0.9)]
-    return trainer(model, *stages, callbacks=[first, *callbacks])
+    return trainer(tiny(), learning_rate=4.0, momentum=0.9, callbacks=[first, *callbacks])
 
 
 CASES = {
@@ -74,7 +68,7 @@ CASES = {
     "adam": with_optimizer("adam", learning_rate=0.01),
     "nadam": with_optimizer("nadam", learning_rate=0.01, clip_norm=0.5),
     "noise": noisy,
-    "greedy": short_greedy,
+    "greedy": greedy,
     "accumulate": accumulating,
     "early stopping": stopping_early,
 }
@@ -126,12 +120,10 @@ def test_interrupted_again_and_again(case, tmp_path):
 def test_steps_then_more_steps(tmp_path):
     whole = run_in(tmp_path / "whole", with_optimizer("adam")())
     whole.train()
-    short = run_in(tmp_path / "run", with_optimizer("adam")())
-    short.max_steps = STEPS + 2
+    short = run_in(tmp_path / "run", with_optimizer("adam")(max_steps=STEPS + 2))
     rows = short.train()
     assert [row["step"] for row in rows] == [STEPS, STEPS + 2]
-    again = with_optimizer("adam")()
-    again.max_steps = STEPS + 2  # nothing is left to do, and nothing is lost
+    again = with_optimizer("adam")(max_steps=STEPS + 2)  # nothing is left to do, or lost
     again.write_to(Run.open(tmp_path / "run"))
     again.resume(checkpoints(tmp_path / "run")[-1])
     assert again.done

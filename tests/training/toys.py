@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygen import models, nn, ops
-from tinygen.models import Phase, Stage
+from tinygen.models import Phase, Stage, TrainingOptions
 from tinygen.ops.random import Random
 from tinygen.training import Callback, Run, Trainer
 
@@ -46,16 +47,33 @@ class Noisy(nn.Module):
         return {"loss": self.loss(x, rng=rng).item()}
 
 
-def stage(model, epochs=3, optimizer="sgd", **options) -> Stage:
-    options = {"learning_rate": 0.1, **options}
-    return Stage("train", epochs, (Phase("train", model, model.loss),), optimizer, options)
+def stage(model, epochs=3, **given) -> Stage:
+    return Stage("train", [Phase("train", model, model.loss)], epochs=epochs, **given)
 
 
-def trainer(model, *stages, **options) -> Trainer:
+def options_of(**given) -> TrainingOptions:
+    """Training options; whatever is none of them is an option of the optimiser."""
+    fields = {f.name for f in dataclasses.fields(TrainingOptions)}
+    known = {name: value for name, value in given.items() if name in fields}
+    others = {name: value for name, value in given.items() if name not in fields}
+    return TrainingOptions(
+        **{"batch_size": BATCH, "seed": 3, "options": {"learning_rate": 0.1, **others}, **known}
+    )
+
+
+def trainer(
+    model, *stages, arrays=None, valid=None, callbacks=(), progress=None, given=None, **options
+) -> Trainer:
     """A trainer of `model`, on the images unless there are others."""
-    data = {"arrays": [images()], "valid": [images(11, seed=1)]}
     return Trainer(
-        model, stages or [stage(model)], **{**data, "batch_size": BATCH, "seed": 3, **options}
+        model,
+        stages or [stage(model)],
+        [images()] if arrays is None else arrays,
+        options_of(device=model.device, **options),
+        valid=[images(11, seed=1)] if valid is None else valid,
+        callbacks=callbacks,
+        progress=progress,
+        optimizers=given,
     )
 
 

@@ -47,9 +47,10 @@ def trained(
     """A short run of a model on arrays or a data set, with its plates."""
     x = data.train.floats() if isinstance(data, Dataset) else data
     model = models.create(name, image_shape=x.shape[1:], preset=preset, **config)
-    stages = [s._replace(epochs=epochs) for s in model.stages(model.recipe(preset))]
+    options = model.recipe(preset).training(epochs=epochs, batch_size=32)
     shown = subject_of(model, data, folder).samples
-    trainer = Trainer(model, stages, [x], valid=[shown], callbacks=[Plates(shown)])
+    stages = model.stages(options)
+    trainer = Trainer(model, stages, [x], options, valid=[shown], callbacks=[Plates(shown)])
     trainer.write_to(Run.create(folder, {}))
     trainer.train()
     return subject_of(model, data, folder, trainer.rows)

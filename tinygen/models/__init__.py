@@ -15,7 +15,7 @@ import inspect
 from typing import Any
 
 from ..names import nearest
-from .base import Autoencoder, Model, Phase, Recipe, Stage
+from .base import Autoencoder, Model
 from .convolutional import ConvAutoencoder
 from .denoising import DenoisingAutoencoder
 from .hashing import HashingAutoencoder
@@ -24,6 +24,7 @@ from .published import PUBLISHED, Published
 from .recurrent import GRUAutoencoder, RecurrentAutoencoder
 from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
 from .stacked import StackedAutoencoder, TiedAutoencoder
+from .stages import Phase, Recipe, Stage, TrainingOptions
 from .variational import VariationalAutoencoder
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "StackedAutoencoder",
     "Stage",
     "TiedAutoencoder",
+    "TrainingOptions",
     "VariationalAutoencoder",
     "create",
     "find",

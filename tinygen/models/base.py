@@ -1,10 +1,9 @@
-"""What every model of the chapter has beside its networks: recipes, and the stages of training."""
+"""What every model of the chapter has beside its networks: losses, measures, recipes, stages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,51 +12,7 @@ from ..core import Tensor, TensorLike, data_of
 from ..names import nearest
 from ..nn import Module
 from ..ops.random import Random
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained unless one says otherwise.
-
-    Attributes:
-        data: a name for `tinygen.data.load`, or "plane"; or ".txt", for any file of that kind.
-        epochs: passes over the training data.
-        batch_size: samples in a step.
-        optimizer: a name from `tinygen.optim.BY_NAME`, and under `options` its arguments.
-        options: arguments of the optimiser.
-        size: height and width to bring images to.
-        channels: 1 for grey, 3 for RGB.
-        greedy: train layer by layer first (models that can).
-        config: settings of the model that are not its defaults.
-    """
-
-    data: str = "fashion-mnist"
-    epochs: int = 10
-    batch_size: int = 32
-    optimizer: str = "sgd"
-    options: Mapping[str, Any] = field(default_factory=dict)
-    size: int | None = 28
-    channels: int | None = 1
-    greedy: bool = False
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Phase(NamedTuple):
-    """A part of a training step: `module` is changed to lower `loss(*batch, rng=rng)`."""
-
-    name: str
-    module: Module
-    loss: Callable[..., Tensor]
-
-
-class Stage(NamedTuple):
-    """A part of a training run: so many epochs of steps that do these phases in this order."""
-
-    name: str
-    epochs: int
-    phases: tuple[Phase, ...]
-    optimizer: str
-    options: Mapping[str, Any]
+from .stages import Phase, Recipe, Stage, TrainingOptions
 
 
 class Model(Module):
@@ -73,6 +28,7 @@ class Model(Module):
     figures: ClassVar[tuple[str, ...]] = ()  # pictures that a run draws; see tinygen.view.figures
     validation_batch: ClassVar[int] = 1000  # matters where the loss is no mean over samples
     kind: str = "images"  # what samples are, or "series" or "characters"; pictures show them so
+    networks: ClassVar[tuple[str, ...]] = ()  # names of the optimisers, where there are several
     padded: ClassVar[bool] = False  # takes sequences with NaN after their last step
     config: dict[str, Any]
     preset: str | None = None
@@ -96,12 +52,11 @@ class Model(Module):
         """The figures that validation reports, for one batch; "loss" is one of them."""
         return {"loss": self.loss(x, target, rng=rng).item()}
 
-    def stages(self, recipe: Recipe) -> list[Stage]:
+    def stages(self, options: TrainingOptions) -> list[Stage]:
         """The stages of a training run, in order."""
-        if recipe.greedy:
+        if options.greedy:
             raise ValueError(f"{self.name} cannot be trained layer by layer")
-        phases = (Phase("train", self, self.loss),)
-        return [Stage("train", recipe.epochs, phases, recipe.optimizer, recipe.options)]
+        return [Stage("train", [Phase("train", self, self.loss)], epochs=options.epochs)]
 
 
 class Autoencoder(Model):

@@ -19,8 +19,9 @@ from ..nn import (
     Sequential,
 )
 from ..ops.random import Random
-from .base import Autoencoder, Recipe
+from .base import Autoencoder
 from .stacked import KERAS_2, THIRD_EDITION, reconstruction_loss
+from .stages import Recipe
 
 
 class ConvAutoencoder(Autoencoder):

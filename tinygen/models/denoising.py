@@ -9,8 +9,9 @@ from .. import ops
 from ..names import nearest
 from ..nn import Dropout, Flatten, GaussianNoise, Module, Reshape, Sequential
 from ..ops.random import Random
-from .base import Autoencoder, Recipe
+from .base import Autoencoder
 from .stacked import KERAS_2, THIRD_EDITION, dense_layers, reconstruction_loss
+from .stages import Recipe
 
 
 class DenoisingAutoencoder(Autoencoder):

@@ -11,8 +11,9 @@ from ..config import no_grad
 from ..core import TensorLike
 from ..nn import Flatten, GaussianNoise, Reshape, Sequential
 from ..ops.random import Random
-from .base import Autoencoder, Recipe
+from .base import Autoencoder
 from .stacked import KERAS_2, dense_layers, reconstruction_loss
+from .stages import Recipe
 
 
 class HashingAutoencoder(Autoencoder):

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from .. import ops
 from ..nn import Dense, Flatten, Reshape, Sequential
 from ..ops.random import Random
-from .base import Autoencoder, Recipe
+from .base import Autoencoder
+from .stages import Recipe
 
 
 class LinearAutoencoder(Autoencoder):

@@ -16,8 +16,9 @@ from ..data.sequences import real_steps
 from ..names import nearest
 from ..nn import GRU, LSTM, Dense, Module, RepeatVector, Sequential, TimeDistributed
 from ..ops.random import Random
-from .base import Autoencoder, Recipe
+from .base import Autoencoder
 from .stacked import KERAS_2, reconstruction_loss
+from .stages import Recipe
 
 KINDS = ("images", "series", "characters")
 NUMBERS = {"output": "identity", "loss": "mse"}

@@ -11,7 +11,8 @@ from ..core import Parameter, Tensor, TensorLike
 from ..names import nearest
 from ..nn import Dense, Flatten, Module, Reshape, Sequential, initializers
 from ..ops.random import Random
-from .base import Autoencoder, Phase, Recipe, Stage
+from .base import Autoencoder
+from .stages import Phase, Recipe, Stage, TrainingOptions
 
 LOSSES = {"binary_cross_entropy": ops.binary_cross_entropy, "mse": ops.mse}
 THIRD_EDITION = {"activation": "relu", "output": "identity", "loss": "mse"}
@@ -89,23 +90,27 @@ class StackedAutoencoder(Autoencoder):
         sizes = [down[0].weight.shape[0], *(dense.weight.shape[1] for dense in down)]
         return dense_layers(sizes[::-1], activation, output, rng=rng)
 
-    def stages(self, recipe: Recipe) -> list[Stage]:
+    def stages(self, options: TrainingOptions) -> list[Stage]:
         """One stage; or, greedily, one for each pair of layers and then the fine-tuning."""
-        if not recipe.greedy:
-            return super().stages(recipe)
-        if recipe.optimizer != "sgd":
-            raise ValueError(f"{self.name}: layer by layer needs sgd, not {recipe.optimizer}")
-        inner = {**recipe.options, "learning_rate": 0.05}  # on codes, with squared errors
-        last = {**recipe.options, "learning_rate": 0.1}
+        if not options.greedy:
+            return super().stages(options)
+        if options.optimizer != "sgd":
+            raise ValueError(f"{self.name}: layer by layer needs sgd, not {options.optimizer}")
         stages = []
         for depth in range(len(self.down)):
             pair = LayerPair(self, depth)
-            phases = (Phase("pair", pair.pair, pair.loss),)
-            options = inner if depth else recipe.options
-            stages.append(Stage(f"layer {depth + 1}", recipe.epochs, phases, "sgd", options))
-        phases = (Phase("train", self, self.loss),)
-        stages.append(Stage("fine-tune", recipe.epochs, phases, "sgd", last))
-        return stages
+            rate = {"learning_rate": 0.05} if depth else {}  # on codes, with squared errors
+            stages.append(
+                Stage(
+                    f"layer {depth + 1}",
+                    [Phase("pair", pair.pair, pair.loss)],
+                    epochs=options.epochs,
+                    options=rate,
+                    measures=pair.measures,
+                )
+            )
+        whole, rate = [Phase("train", self, self.loss)], {"learning_rate": 0.1}
+        return [*stages, Stage("fine-tune", whole, epochs=options.epochs, options=rate)]
 
 
 class LayerPair(Module):
@@ -120,6 +125,12 @@ class LayerPair(Module):
         """How well the pair reproduces the codes that come in."""
         codes = self.codes(x).detach()
         return self.criterion(self.pair(codes), codes)
+
+    def measures(
+        self, x: TensorLike, target: TensorLike | None = None, *, rng: Random
+    ) -> dict[str, float]:
+        """The loss, which is what the stage trains: the model as a whole does not work yet."""
+        return {"loss": self.loss(x, target, rng=rng).item()}
 
 
 class TiedAutoencoder(StackedAutoencoder):

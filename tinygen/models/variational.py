@@ -14,8 +14,9 @@ from ..config import no_grad
 from ..core import Tensor, TensorLike, data_of
 from ..nn import Conv2D, Conv2DTranspose, Dense, Flatten, Module, Reshape, Sequential
 from ..ops.random import Random
-from .base import Autoencoder, Recipe
+from .base import Autoencoder
 from .stacked import KERAS_2, THIRD_EDITION, dense_layers, reconstruction_loss
+from .stages import Recipe
 
 BLOCK = 1000  # images at a time when likelihoods are computed
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import CheckpointError, load
 from .fit import History, fit
-from .loop import Interrupted, Trainer
+from .loop import Trainer
 from .measure import TrainingError, evaluate
 from .run import Run, RunError
+from .signals import Interrupted
 
 __all__ = [
     "Callback",

@@ -17,8 +17,14 @@ class Callback:
     def on_begin(self, trainer: Trainer) -> None:
         """Called before the first step of a run, but not when it goes on from a checkpoint."""
 
+    def on_stage(self, trainer: Trainer) -> None:
+        """Called when a stage begins, the first one too, but not when a run goes on within it."""
+
+    def on_stage_end(self, trainer: Trainer) -> None:
+        """Called when a stage has come to its end, early or not."""
+
     def on_step(self, trainer: Trainer, losses: dict[str, float]) -> None:
-        """Called after every step with the loss of each phase."""
+        """Called after every step with the loss of each phase that ran, and its other figures."""
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Called after every epoch, and one cut short by `max_steps`, with its line of metrics."""
@@ -35,7 +41,9 @@ class Callback:
 
 
 class EarlyStopping(Callback):
-    """Stops when a figure has not improved for a while, and brings back the best weights.
+    """Ends a stage when a figure has not improved for a while, and brings back its best weights.
+
+    Of several stages each is ended by itself, on what it trains.
 
     Args:
         monitor: a key of the metrics, such as "valid_loss"; lower is better.
@@ -58,8 +66,8 @@ class EarlyStopping(Callback):
         self.best, self.waited = math.inf, 0
         self.weights: dict[str, Array] = {}
 
-    def on_begin(self, trainer: Trainer) -> None:
-        """Forget what came of another run."""
+    def on_stage(self, trainer: Trainer) -> None:
+        """Forget what came of another stage, or another run."""
         self.best, self.waited, self.weights = math.inf, 0, {}
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
@@ -76,9 +84,9 @@ class EarlyStopping(Callback):
         else:
             self.waited += 1
             if self.waited >= self.patience:
-                trainer.stop = f"{self.monitor} has not improved for {self.waited} epochs"
+                trainer.end_stage(f"{self.monitor} has not improved for {self.waited} epochs")
 
-    def on_end(self, trainer: Trainer) -> None:
+    def on_stage_end(self, trainer: Trainer) -> None:
         """Bring back the best weights."""
         if self.weights:
             trainer.model.load_state_dict(self.weights)

@@ -12,16 +12,13 @@ from ..backend import Array
 from ..data import Dataset
 from ..data import load as load_data
 from ..data.plane import noisy_plane
-from ..models import Model, Recipe
+from ..models import Model, TrainingOptions
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import checkpoints, is_state, load_arrays, model_state, trained
 from .loop import Trainer
 from .progress import Progress
 from .run import Run, RunError
 from .settings import PLANE, TABLES
-
-# What the settings of older runs may lack.
-NEW = {"max_steps": None, "patience": None, "precision": "float32", "capture": True}
 
 
 @dataclass
@@ -78,31 +75,20 @@ class Experiment:
 
     def trainer(self, callbacks: Sequence[Callback] = (), show: bool = True) -> Trainer:
         """The trainer, at the beginning; the model moves to the device of the settings."""
-        training = {**NEW, **self.settings["training"]}
-        self.model.to(device=training["device"])
-        recipe = Recipe(
-            epochs=training["epochs"],
-            optimizer=training["optimizer"],
-            options=self.settings["options"],
-            greedy=training["greedy"],
-        )
+        options = TrainingOptions.from_tables(self.settings)
+        self.model.to(device=options.device)
         own: list[Callback] = []
-        if training["patience"] is not None:
+        if options.patience is not None:
             monitor = "valid_loss" if self.valid else "loss"
-            own.append(EarlyStopping(monitor, training["patience"]))
+            own.append(EarlyStopping(monitor, options.patience))
         return Trainer(
             self.model,
-            self.model.stages(recipe),
+            self.model.stages(options),
             self.train,
+            options,
             valid=self.valid,
-            batch_size=training["batch_size"],
-            seed=training["seed"],
             callbacks=[*own, *callbacks],
             progress=Progress(show),
-            accumulate=training["accumulate"],
-            max_steps=training["max_steps"],
-            precision=training["precision"],
-            capture=training["capture"],
         )
 
 

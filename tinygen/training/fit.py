@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,15 @@ from .. import ops
 from ..backend import Array
 from ..core import Tensor
 from ..data import Samples
-from ..models import Model, Phase, Recipe, Stage
+from ..models import Model, Phase, Recipe, Stage, TrainingOptions
 from ..names import nearest
 from ..nn import Module
-from ..optim import BY_NAME, Optimizer
+from ..optim import Optimizer
 from .callbacks import Callback
 from .checkpoint import checkpoints
 from .loop import Trainer
 from .progress import Progress
-from .run import Run, RunError
+from .run import Run, RunError, without_none
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "mse": ops.mse,
@@ -132,14 +131,25 @@ def fit(
     True
     """
     trained, recipe = _trained(model, loss, preset)
-    epochs = _count("epochs", recipe.epochs if epochs is None else epochs)
-    batch_size = _count("batch_size", recipe.batch_size if batch_size is None else batch_size)
-    name, options = _optimizer(model, optimizer, learning_rate, recipe)
+    options = _options(
+        recipe,
+        model,
+        optimizer,
+        learning_rate,
+        {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "accumulate": accumulate,
+            "seed": seed,
+            "device": model.device,
+            "precision": precision,
+            "capture": capture,
+        },
+    )
     if isinstance(trained, Model):
-        stages = trained.stages(replace(recipe, epochs=epochs, optimizer=name, options=options))
+        stages = trained.stages(options)
     else:
-        phases = (Phase("train", model, trained.loss),)
-        stages = [Stage("train", epochs, phases, name, options)]
+        stages = [Stage("train", [Phase("train", model, trained.loss)], epochs=options.epochs)]
     own = optimizer if isinstance(optimizer, Optimizer) else None
     if own and len(stages) > 1:
         raise ValueError("fit: several stages need an optimizer each; give its name")
@@ -152,27 +162,21 @@ def fit(
         trained,
         stages,
         arrays,
+        options,
         valid=valid,
-        batch_size=batch_size,
-        seed=seed,
         callbacks=callbacks,
         progress=Progress(verbose),
-        accumulate=accumulate,
-        optimizer=own,
-        precision=precision,
-        capture=capture,
+        optimizers=own,
     )
     if out is not None:
         config = {
             "model": getattr(model, "name", type(model).__name__),
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "accumulate": accumulate,
-            "precision": precision,
-            "seed": int(seed),
-            "optimizer": type(own).__name__ if own else name,
-            "samples": len(arrays[0]),
+            **options.tables(),
+            "script": {"samples": len(arrays[0])},
         }
+        if own:
+            config["training"]["optimizer"] = type(own).__name__
+            config["options"] = {"learning_rate": _rate_of(own)}
         run = _run(out, resume, config)
         trainer.write_to(run)
         trainer.resume(next(reversed(checkpoints(run.folder)), None))
@@ -209,31 +213,40 @@ def _check_config(model: Model, preset: str, recipe: Recipe) -> None:
         )
 
 
-def _count(name: str, value: Any) -> int:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"fit: {name} must be a whole number of at least 1, not {value!r}")
-    return int(value)
-
-
-def _optimizer(
-    model: Module, given: Optimizer | str | None, learning_rate: float | None, recipe: Recipe
-) -> tuple[str, dict[str, Any]]:
-    """The name of the optimiser and its options, after checking what was given."""
-    name, options = recipe.optimizer, dict(recipe.options)
+def _options(
+    recipe: Recipe,
+    model: Module,
+    given: Optimizer | str | None,
+    rate: float | None,
+    settings: Mapping[str, Any],
+) -> TrainingOptions:
+    """The options of the recipe, with what was given instead."""
+    changes = {name: value for name, value in settings.items() if value is not None}
+    options = dict(recipe.options)
     if isinstance(given, str):
-        name, options = given, {}
-        if name not in BY_NAME:
-            raise ValueError(f"unknown optimizer {name!r}{nearest(name, BY_NAME)}")
+        changes["optimizer"], options = given, {}
     elif isinstance(given, Optimizer):
-        if learning_rate is not None:
+        if rate is not None:
             raise ValueError("fit: the optimizer has a learning rate already; leave it out")
         if not set(map(id, model.parameters())) & set(map(id, given.parameters)):
             raise ValueError("fit: the optimizer was made for the parameters of another model")
+        options = {}  # it has its own
     elif given is not None:
         raise TypeError(f"fit: optimizer must be a name or an optimizer, not {given!r}")
-    if learning_rate is not None:
-        options["learning_rate"] = learning_rate
-    return name, options
+    if rate is not None:
+        options["learning_rate"] = rate
+    try:
+        return recipe.training(**changes, options=options)
+    except ValueError as error:
+        raise ValueError(f"fit: {error}") from None
+
+
+def _rate_of(optimizer: Optimizer) -> float | str:
+    """The learning rate of an optimiser as settings can hold it: a number, or a schedule's name."""
+    schedule = optimizer.schedule
+    if not callable(schedule):
+        return float(schedule)
+    return str(getattr(schedule, "__qualname__", None) or repr(schedule))
 
 
 def _arrays(model: Module, x: Any, y: Any) -> list[Array]:
@@ -267,10 +280,26 @@ def _run(out: str | os.PathLike[str], resume: bool, config: dict[str, Any]) -> R
     if not resume or not (Path(out) / "config.toml").exists():
         return Run.create(out, config)
     run = Run.open(out)
-    for key, value in config.items():
-        if key != "epochs" and run.config.get(key) != value:
-            raise RunError(
-                f"{out} is a run with {key} {run.config.get(key)!r}, not {value!r}; "
-                "it can only go on with the same"
-            )
+    if "training" not in run.config:
+        raise RunError(
+            f"{out} is a run of an earlier version of tinygen: its model can be loaded, but it "
+            "cannot go on; choose another folder"
+        )
+    for table, settings in _tables(config).items():
+        for key, value in settings.items():
+            before = _tables(run.config).get(table, {}).get(key)
+            if (table, key) not in LENGTHS and before != value:
+                raise RunError(
+                    f"{out} is a run with {key} {before!r}, not {value!r}; "
+                    "it can only go on with the same"
+                )
     return run
+
+
+LENGTHS = ("training", "epochs"), ("training", "max_steps")  # may change when a run goes on
+
+
+def _tables(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings by table, as TOML gives them back; what stands in none by itself."""
+    plain = without_none(config)
+    return {k: v if isinstance(v, dict) else {k: v} for k, v in plain.items()}

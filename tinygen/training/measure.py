@@ -1,9 +1,9 @@
-"""What a model's figures are on data, and whether the data can be meant."""
+"""Evaluate a model; check that data suits its loss."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -22,7 +22,11 @@ class TrainingError(RuntimeError):
 
 
 def evaluate(
-    model: Module, *arrays: Array, seed: int = 0, batch_size: int | None = None
+    model: Module,
+    *arrays: Array,
+    seed: int = 0,
+    batch_size: int | None = None,
+    measures: Callable[..., Mapping[str, float]] | None = None,
 ) -> dict[str, float]:
     """The model's measures on data, in inference mode: means over all samples.
 
@@ -31,7 +35,10 @@ def evaluate(
         arrays: the samples, and targets if the model takes them.
         seed: of the noise that a model such as a VAE draws.
         batch_size: samples at a time; by default the model's `validation_batch`.
+        measures: what to measure instead of `model.measures`.
     """
+    if measures is None:
+        measures = model.measures  # type: ignore[attr-defined]  # which is asked for above
     was_training = model.training
     model.eval()
     totals: dict[str, float] = {}
@@ -43,8 +50,7 @@ def evaluate(
     try:
         with no_grad():
             for i, batch in enumerate(loader):
-                measures = model.measures(*batch, rng=rng.at(i))  # type: ignore[attr-defined]
-                for name, value in measures.items():
+                for name, value in measures(*batch, rng=rng.at(i)).items():
                     totals[name] = totals.get(name, 0.0) + value * len(batch[0])
                     counts[name] += len(batch[0])
     finally:

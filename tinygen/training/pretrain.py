@@ -22,7 +22,7 @@ from ..backend import Array
 from ..config import no_grad
 from ..core import Tensor, TensorLike
 from ..metrics import Interval, interval
-from ..models import Autoencoder, Phase, Stage
+from ..models import Autoencoder, Phase, Stage, TrainingOptions
 from ..names import nearest
 from ..nn import Dense, Flatten, Module, Sequential
 from ..ops.random import Random
@@ -65,20 +65,12 @@ class FineTuned(Module):
         """The loss of one batch."""
         return self.criterion(self(x, rng=rng), y)
 
-    def loss_of_head(self, x: TensorLike, y: TensorLike, *, rng: Random) -> Tensor:
-        """The same with a frozen encoder: no gradient reaches it."""
-        with no_grad():
-            codings = self.model.encode(x, rng=rng)
-        return self.criterion(self.outputs(codings, rng=rng), y)
-
     def stages(self, plan: Plan, frozen: bool) -> list[Stage]:
         """The head alone and then all of it; or, not frozen, all of it for as many epochs."""
-        options = {"learning_rate": plan.learning_rate}
-        whole = (Phase("train", self, self.loss),)
-        first = (Phase("train", self.head, self.loss_of_head),) if frozen else whole
+        first = self.head if frozen else self
         return [
-            Stage("head", plan.frozen_epochs, first, plan.optimizer, options),
-            Stage("all", plan.epochs, whole, plan.optimizer, options),
+            Stage("head", [Phase("train", first, self.loss)], epochs=plan.frozen_epochs),
+            Stage("all", [Phase("train", self, self.loss)], epochs=plan.epochs),
         ]
 
 
@@ -319,8 +311,12 @@ def _train(
         network,
         network.stages(plan, frozen=arm == "pretrained"),
         known,
-        batch_size=plan.batch_size,
-        seed=seed,
+        TrainingOptions(
+            batch_size=plan.batch_size,
+            seed=seed,
+            optimizer=plan.optimizer,
+            options={"learning_rate": plan.learning_rate},
+        ),
         callbacks=[measure],
     ).train()
     return measure.figures

@@ -1,7 +1,8 @@
 """The settings of a run: a recipe, what was asked for instead, and every default written out.
 
 They are a plain dict, as config.toml holds it: `model`, `preset`, and the tables `config` (of the
-model), `data`, `training` and `options` (of the optimiser). A run is a pure function of them.
+model), `data`, `training`, `options` (of the optimisers) and `optimizers` (what differs for one of
+several). The last three are a TrainingOptions. A run is a pure function of them.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any
 
 from .. import data as datasets
 from .. import models
-from ..backend import check_device, check_precision
+from ..backend import check_device
 from ..data.dataset import TEXT
 from ..data.registry import SERIES, unknown
 from ..data.text import STEPS, read_lines
+from ..models import TrainingOptions
 from ..names import nearest
 from ..ops.random import Random
-from ..optim import BY_NAME, Optimizer
+from ..optim import BY_NAME
 
 QUICK_SAMPLES, QUICK_EPOCHS = 2000, 2
 PLANE = "plane"  # the data of the linear autoencoder, which is no set of images
@@ -79,15 +81,11 @@ def settings(
     for key, value in overrides.items():
         _override(name, result, key, value)
     check_device(training["device"])
-    check_precision(training["precision"], training["device"])
     if batch_size is not None:
         training["batch_size"] = batch_size
     _budget(training, epochs, steps, images)
-    for key in ("epochs", "batch_size", "accumulate", "patience", "max_steps"):
-        value = training[key]
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ValueError(f"{key} must be a whole number of at least 1, not {value!r}")
-    for table in ("config", "data", "training"):
+    TrainingOptions.from_tables(result)  # which knows what the values may be
+    for table in ("config", "data"):
         Random(result[table]["seed"])  # which knows what a seed may be
     _settle(result["data"], quick)
     result["config"]["image_shape"] = _image_shape(result["data"])
@@ -100,9 +98,8 @@ def recipe_settings(name: str, preset: str, optimizer: str | None = None) -> dic
     """All settings as a recipe has them; the options are those of another optimiser, if asked."""
     recipe = models.find(name).recipe(preset)
     optimizer = recipe.optimizer if optimizer is None else optimizer
-    if optimizer not in BY_NAME:
-        raise ValueError(f"unknown optimizer {optimizer!r}{nearest(optimizer, BY_NAME)}")
     own_options = recipe.options if optimizer == recipe.optimizer else {}
+    tables = recipe.training(optimizer=recipe.optimizer).tables()
     return {
         "model": name,
         "preset": preset,
@@ -114,20 +111,9 @@ def recipe_settings(name: str, preset: str, optimizer: str | None = None) -> dic
             "count": None,
             "seed": 0,
         },
-        "training": {
-            "epochs": recipe.epochs,
-            "max_steps": None,
-            "batch_size": recipe.batch_size,
-            "accumulate": 1,
-            "patience": None,
-            "seed": 0,
-            "device": "cpu",
-            "precision": "float32",
-            "capture": True,
-            "greedy": recipe.greedy,
-            "optimizer": recipe.optimizer,
-        },
-        "options": {**_options(BY_NAME[optimizer]), **own_options},
+        "training": tables["training"],
+        "options": {**_options(optimizer), **own_options},
+        "optimizers": tables["optimizers"],
     }
 
 
@@ -151,9 +137,11 @@ def _check_kind(name: str, preset: str, source: str) -> None:
         raise ValueError(f"preset {preset!r} is for {usual}, not for {kind}, which {source} has")
 
 
-def _options(optimizer: type[Optimizer]) -> dict[str, Any]:
+def _options(optimizer: str) -> dict[str, Any]:
     """The options of an optimiser with their defaults."""
-    own = inspect.signature(optimizer).parameters.values()
+    if optimizer not in BY_NAME:
+        raise ValueError(f"unknown optimizer {optimizer!r}{nearest(optimizer, BY_NAME)}")
+    own = inspect.signature(BY_NAME[optimizer]).parameters.values()
     defaults = {p.name: p.default for p in own if p.default is not p.empty}
     return {**defaults, "clip_norm": None, "clip_value": None}
 
@@ -161,6 +149,8 @@ def _options(optimizer: type[Optimizer]) -> dict[str, Any]:
 def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
     """Put one setting where it belongs."""
     *table, key = key.split(".", 1)
+    if table and table[0] in models.find(name).networks:
+        return _override_optimizer(result, table[0], key, value)
     found = [t for t in TABLES if key in result[t] and table in ([], [t])]
     if not found:
         known = [k for t in TABLES for k in result[t]]
@@ -174,6 +164,20 @@ def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
     if not (_fits(value, old) or (value is None and key in OPTIONAL)):
         raise ValueError(f"{key} cannot be {value!r}; an example is {old!r}")
     result[found[0]][key] = value
+
+
+def _override_optimizer(result: dict[str, Any], network: str, key: str, value: Any) -> None:
+    """Put one setting of the optimiser of one of several networks where it belongs."""
+    own = result["optimizers"].setdefault(network, {})
+    if key == "optimizer":
+        result["optimizers"][network] = {key: value, **_options(value)}
+        return
+    known = {**_options(own.get("optimizer", result["training"]["optimizer"])), **own}
+    if key not in known:
+        raise ValueError(f"the optimizer of {network} has no option {key!r}{nearest(key, known)}")
+    if not (_fits(value, known[key]) or (value is None and key in OPTIONAL)):
+        raise ValueError(f"{network}.{key} cannot be {value!r}; an example is {known[key]!r}")
+    own[key] = value
 
 
 def _fits(value: Any, old: Any) -> bool:
@@ -196,7 +200,7 @@ def _budget(
     if sum(x is not None for x in (epochs, steps, images)) > 1:
         raise ValueError("give only one of epochs, steps and images")
     if images is not None:
-        steps = math.ceil(images / training["batch_size"])
+        steps = math.ceil(images / (training["batch_size"] * training["accumulate"]))
     if epochs is not None:
         training["epochs"] = epochs
     if steps is not None:

@@ -1,0 +1,113 @@
+"""The state of a training run: all that its next step depends on, as arrays and JSON.
+
+Weights, buffers, optimisers, callbacks, counters. Noise comes from (seed, phase, step) and the
+order of samples from (seed, epoch), so neither needs any state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..backend import Array
+from .callbacks import Callback
+from .checkpoint import CheckpointError
+
+if TYPE_CHECKING:
+    from .loop import Trainer
+
+VERSION = 2  # of what `meta` holds; the first counted batches as steps
+
+
+def collect(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays by name, and values that JSON can hold."""
+    arrays = {f"model.{k}": v for k, v in trainer.model.state_dict().items()}
+    for i, average in enumerate(trainer.loose_averages):
+        arrays.update({f"average.{i}.{k}": v for k, v in average.state_dict().items()})
+    counts = {}
+    for name, optimizer in trainer.optimizers.items():
+        state = optimizer.state_dict()
+        counts[name] = {k: v for k, v in state.items() if not hasattr(v, "shape")}
+        own = {k: v for k, v in state.items() if hasattr(v, "shape")}
+        arrays.update({f"optimizer.{name}.{k}": v for k, v in own.items()})
+    kept = {}
+    for name, callback in _named(trainer.callbacks):
+        own, values = callback.state_dict()
+        arrays.update({f"callback.{name}.{k}": v for k, v in own.items()})
+        if own or values:
+            kept[name] = values
+    meta = {
+        "version": VERSION,
+        "model": getattr(trainer.model, "name", type(trainer.model).__name__),
+        "config": getattr(trainer.model, "config", None),
+        "data": [list(array.shape) for array in trainer.loader.arrays],
+        **{name: getattr(trainer, name) for name in COUNTERS},
+        "sums": {name: list(total) for name, total in trainer.sums.items()},
+        "rows": list(trainer.rows),
+        "optimizers": counts,
+        "callbacks": kept,
+    }
+    return arrays, meta
+
+
+# What a Trainer counts, and why it ends.
+COUNTERS = (
+    "stage",
+    "epoch",
+    "batch",
+    "step",
+    "images",
+    "stage_epoch",
+    "stage_step",
+    "stage_images",
+    "ended",
+    "stop",
+)
+
+
+def restore(trainer: Trainer, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+    """Bring a trainer that has not begun to a state that `collect` gave.
+
+    Raises CheckpointError for a state of an earlier version, ValueError for one of other data.
+    """
+    if meta.get("version") != VERSION:
+        raise CheckpointError(
+            "the state was written by an earlier version of tinygen, which counted steps otherwise "
+            "(or by a later one): its model can be loaded, sampled and evaluated, but training "
+            "cannot go on from it; train anew"
+        )
+    shapes = [list(array.shape) for array in trainer.loader.arrays]
+    if shapes != meta["data"]:
+        raise ValueError(
+            f"the run was trained on data of shapes {meta['data']}, this has {shapes}; "
+            "it can only go on with the same"
+        )
+    if trainer.stage > meta["stage"]:
+        raise ValueError("a trainer cannot go back to an earlier stage; make a new one")
+    while trainer.stage < meta["stage"]:  # networks grow again as they did
+        trainer.begin_stage(trainer.stage + 1)
+    for name in COUNTERS:
+        setattr(trainer, name, meta[name])
+    trainer.sums = {name: (total, samples) for name, (total, samples) in meta["sums"].items()}
+    trainer.rows = list(meta["rows"])
+    trainer.model.load_state_dict(_part(arrays, "model."))
+    for i, average in enumerate(trainer.loose_averages):
+        average.load_state_dict(_part(arrays, f"average.{i}."))
+    for name, optimizer in trainer.optimizers.items():
+        own = _part(arrays, f"optimizer.{name}.")
+        optimizer.load_state_dict({**own, **meta["optimizers"][name]})
+    for name, callback in _named(trainer.callbacks):
+        if name in meta["callbacks"]:
+            callback.load_state_dict(_part(arrays, f"callback.{name}."), meta["callbacks"][name])
+
+
+def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The arrays whose names begin so, without that."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _named(callbacks: list[Callback]) -> list[tuple[str, Callback]]:
+    """The callbacks with names for a checkpoint: that of the class, and which of it."""
+    kinds = [type(callback).__name__ for callback in callbacks]
+    numbers = [kinds[:i].count(kind) for i, kind in enumerate(kinds)]
+    return [(f"{kind}.{n}", c) for kind, n, c in zip(kinds, numbers, callbacks, strict=True)]
