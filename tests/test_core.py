@@ -1,15 +1,15 @@
-"""Tensors and Functions: what they keep, what they share, and how they fail."""
+"""Tensors: what they keep, what they share, how they compare, and how they fail."""
 
 import copy
+import operator
 import pickle
 import threading
-import weakref
 
 import numpy as np
 import pytest
 
 import tinygen
-from tinygen import Function, Parameter, Tensor, ops, tensor
+from tinygen import Buffer, Parameter, Tensor, tensor
 
 
 def leaf(*data, dtype="float64"):
@@ -64,7 +64,7 @@ def test_operators_compute_what_numpy_does():
     for fn in (
         lambda p, q: p + q, lambda p, q: p - q, lambda p, q: p * q, lambda p, q: p / q,
         lambda p, q: p**q, lambda p, q: p @ q, lambda p, q: p < q, lambda p, q: p <= q,
-        lambda p, q: p > q, lambda p, q: p >= q,
+        lambda p, q: p > q, lambda p, q: p >= q, lambda p, q: p == q, lambda p, q: p != q,
     ):  # fmt: skip
         for left, right in ((x, y), (x, b), (a, y)):  # an array on the left comes to Tensor, too
             found = fn(left, right)
@@ -125,13 +125,147 @@ def test_deepcopy_copies_leaves_once():
         copy.deepcopy(p * 2)
 
 
-def test_pickle_leaves_the_graph_behind():
+def pickled(x):
+    return pickle.loads(pickle.dumps(x))
+
+
+class Named(Parameter):
+    """A parameter with more to it than the constructor of its base takes."""
+
+    def __init__(self, name, data):
+        super().__init__(data)
+        self.name = name
+
+
+@pytest.mark.parametrize("duplicate", [pickled, copy.deepcopy, copy.copy])
+@pytest.mark.parametrize("kind", [Tensor, Parameter, Buffer, lambda data: Named("w", data)])
+def test_copies_and_pickles_of_leaves(duplicate, kind):
+    x = kind(np.array([[1.0, 2.0], [3.0, 4.0]]).T)
+    x.grad = Tensor(np.ones((2, 2)))
+    y = duplicate(x)
+    assert (type(y), y.requires_grad, y.is_leaf) == (type(x), x.requires_grad, True)
+    assert getattr(y, "name", None) == getattr(x, "name", None)
+    np.testing.assert_array_equal(y.data, x.data)
+    np.testing.assert_array_equal(y.grad.data, x.grad.data)
+    shared = duplicate is copy.copy
+    assert np.shares_memory(x.data, y.data) is np.shares_memory(x.grad.data, y.grad.data) is shared
+
+
+@pytest.mark.parametrize("duplicate", [pickled, copy.deepcopy, copy.copy])
+def test_no_copy_leaves_a_graph_behind(duplicate):
     p = Parameter(np.array([1.0, 2.0]))
-    for x, requires_grad in ((p, True), (p * 3, False), (p.detach(), False)):
-        y = pickle.loads(pickle.dumps(x))
-        assert type(y) is type(x)
-        np.testing.assert_array_equal(y.data, x.data)
-        assert (y.requires_grad, y.is_leaf) == (requires_grad, True)
+    with pytest.raises(TypeError, match=r"only a leaf can be copied or pickled.*detach\(\)"):
+        duplicate(p * 3)
+    assert duplicate((p * 3).detach()).is_leaf
+    (p**3).sum().backward(create_graph=True)
+    assert not p.grad.is_leaf
+    assert duplicate(p).grad.is_leaf  # its graph leads to p, not to the copy
+
+
+def test_what_comes_in_as_data():
+    x = leaf(1, 2)
+    for make in (Tensor, tensor, Parameter, Buffer):
+        constant = make(x.detach())
+        assert constant.data is x.data
+        with pytest.raises(TypeError, match=r"leave behind the gradient .* detach\(\)"):
+            make(x)
+    x.data = Tensor(np.ones(2))
+    assert type(x.data) is np.ndarray
+    with pytest.raises(TypeError, match="floating type, the new data is int64"):
+        x.data = np.arange(2)
+    np.testing.assert_array_equal(x.data, [1, 1])
+
+
+# --- Comparisons ---------------------------------------------------------------------------------
+
+A = np.array([[1.0, 2.0], [3.0, np.nan]])
+
+
+@pytest.mark.parametrize("compare", [operator.eq, operator.ne, operator.lt, operator.ge])
+@pytest.mark.parametrize(
+    "other",
+    [2, 2.0, True, np.float64(2), A.copy(), A.T, A[0], [1.0, 2.0], np.array(2), A.astype("f4")],
+    ids=str,
+)
+def test_comparisons_are_masks_as_in_numpy(compare, other):
+    others = [other, Tensor(other)] if isinstance(other, np.ndarray) else [other]
+    for theirs in others:
+        for found, expected in (
+            (compare(leaf(*A), theirs), compare(A, other)),
+            (compare(theirs, Tensor(A)), compare(other, A)),
+        ):
+            assert type(found) is Tensor
+            assert (found.dtype, found.requires_grad) == (bool, False)
+            np.testing.assert_array_equal(found.data, expected)
+
+
+def test_comparisons_with_what_has_no_elements():
+    x = leaf(1, 2)
+    assert all((x == other) is False and (x != other) is True for other in (None, "1", print, {}))
+    for other in (None, "1"):
+        with pytest.raises(TypeError):
+            x < other  # noqa: B015  # it raises
+    for compare in (operator.eq, operator.ne, operator.lt):
+        with pytest.raises(ValueError, match="could not be broadcast"):
+            compare(x, leaf(1, 2, 3))
+
+
+def test_numpy_scalars_compare_as_weakly_as_numbers():
+    x = tensor([0.1])
+    assert x == np.float64(0.1)
+    assert x <= np.float64(0.1)
+    assert np.float64(0.1) == x
+
+
+def test_elements_are_found_by_value():
+    x = leaf(1, 2, 3)
+    assert [v in x for v in (2, 2.0, np.float32(3), tensor(1.0), np.array([1]))] == [True] * 5
+    assert [v in x for v in (5, None, "a", np.nan)] == [False] * 4
+    assert 3.0 in tensor(3.0)
+    with pytest.raises(TypeError, match="single number"):
+        x in x  # noqa: B015  # it raises
+
+
+def test_tensors_are_keys_by_identity():
+    x, y = leaf(1, 2), leaf(1, 2)
+    assert {x: "x", y: "y"}[y] == "y"
+    assert len({x, y, x}) == 2
+    assert hash(x) != hash(y)
+    x.data = y.data
+    assert x in {x}
+    assert y not in {x}
+
+
+# --- Iteration -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read", [iter, list, sum, max, len, lambda x: [*x], reversed])
+def test_a_number_has_nothing_to_iterate_over(read):
+    for x in (tensor(3.0), leaf(1.0, 2.0).sum()):
+        with pytest.raises(TypeError, match=r"0-d tensor|unsized"):
+            read(x)
+
+
+def test_iterating_gives_tensors_with_gradients():
+    x = leaf(*A[:, ::-1], [5, 6])
+    rows = list(x)
+    assert [row.shape for row in rows] == [(2,)] * 3
+    np.testing.assert_array_equal(np.stack([row.numpy() for row in rows]), x.numpy())
+    (rows[0] * 2.0 + rows[2] * 3.0).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [[2, 2], [0, 0], [3, 3]])
+    assert list(tensor(np.zeros((0, 3)))) == []
+    a, b = leaf(1, 2)
+    (g,) = tinygen.grad(sum(leaf(4, 5) * a) + b * b, b, create_graph=True)
+    assert g.item() == 4
+
+
+def test_iterating_over_many_is_one_op():
+    """A node of one element each, that writes zeros for all others, would take squares of time."""
+    x = Tensor(np.arange(3000.0), requires_grad=True)
+    with tinygen.hooks.Memory() as memory:
+        sum(x).backward()
+    assert sum(memory.bytes.values()) < 100 * x.data.nbytes
+    np.testing.assert_array_equal(x.grad.data, np.ones(3000))
 
 
 # --- no_grad -------------------------------------------------------------------------------------
@@ -158,159 +292,3 @@ def test_no_grad_belongs_to_the_thread():
         thread.start()
         thread.join()
     assert recorded == [True]
-
-
-# --- Functions -----------------------------------------------------------------------------------
-
-
-class Scale(Function):
-    """y = x w,  gx = gy w,  gw = the sum of gy x: an op as a user would write it."""
-
-    def forward(self, x, w):
-        self.save(x, w)
-        return x * w
-
-    def backward(self, gy):
-        x, w = self.saved
-        self.seen = x, w
-        return gy * w, (gy * x).sum()
-
-
-class Halves(Function):
-    """The two halves of a vector."""
-
-    def forward(self, x):
-        self.save(x)
-        return x[: len(x) // 2] * 1.0, x[len(x) // 2 :] * 1.0
-
-    def backward(self, g1, g2):
-        self.incoming = g1, g2
-        return ops.concatenate([g1, g2])
-
-
-def test_a_function_of_ones_own():
-    x, w = leaf(1, 2, 3), Tensor(np.array(2.0), requires_grad=True)
-    assert tinygen.gradcheck(lambda x, w: Scale()(x, w), [x, w])
-    assert tinygen.gradgradcheck(lambda x, w: Scale()(x, w), [x, w])
-    assert Scale()(x, w).edge[0].name == "scale"
-    assert Halves.name == "halves"
-
-
-def test_saved_tensors_come_back_on_their_edges():
-    x, w = leaf(1, 2, 3), Tensor(np.array(2.0), requires_grad=True)
-    y = Scale()(x, w)
-    y.sum().backward(retain_graph=True)
-    assert y.edge[0].seen == (x, w)
-
-
-@pytest.mark.parametrize("constant", [0, 1])
-def test_constants_come_back_as_tensors(constant):
-    """Also those that were given as arrays, so that backward need not know how it was called."""
-    inputs = [np.array([1.0, 2.0]), np.array(2.0)]
-    inputs[1 - constant] = Tensor(inputs[1 - constant], requires_grad=True)
-    y = Scale()(*inputs)
-    node = y.edge[0]
-    y.sum().backward()
-    assert [type(t) for t in node.seen] == [Tensor, Tensor]
-    assert not node.seen[constant].requires_grad
-
-
-def test_inputs_that_share_one_array_are_told_apart():
-    x = leaf(1.0, 2.0, 3.0)
-    (g,) = tinygen.grad((x * x.detach()).sum(), x, create_graph=True)
-    np.testing.assert_array_equal(g.data, x.data)
-    np.testing.assert_array_equal(tinygen.grad(g.sum(), x)[0].data, np.zeros(3))
-    (g,) = tinygen.grad((x.detach() * x).sum(), x, create_graph=True)
-    np.testing.assert_array_equal(tinygen.grad(g.sum(), x)[0].data, np.zeros(3))
-    (g,) = tinygen.grad((x * x).sum(), x, create_graph=True)
-    np.testing.assert_array_equal(tinygen.grad(g.sum(), x)[0].data, np.full(3, 2.0))
-
-
-def test_an_output_that_nobody_used_gets_zeros():
-    x = leaf(1, 2, 3, 4, dtype="float32")
-    first, second = Halves()(x)
-    node = second.edge[0]
-    (second * second).sum().backward()
-    np.testing.assert_array_equal(x.grad.data, [0, 0, 6, 8])
-    np.testing.assert_array_equal(node.incoming[0].data, [0, 0])
-    assert node.incoming[0].dtype == np.float32
-    assert first.shape == (2,)
-
-
-def test_the_number_of_gradients_must_fit():
-    class Wrong(Scale):
-        def backward(self, gy):
-            return (gy,)
-
-    with pytest.raises(RuntimeError, match=r"wrong\.backward gave 1 gradients for 2 inputs"):
-        Wrong()(leaf(1, 2), leaf(3)).sum().backward()
-
-
-def test_a_gradient_must_have_the_shape_of_its_leaf():
-    class Wrong(Scale):
-        def backward(self, gy):
-            return gy, gy
-
-    with pytest.raises(RuntimeError, match=r"gradient of shape \(2,\) for a leaf of \(1,\)"):
-        Wrong()(leaf(1, 2), leaf(3)).sum().backward()
-
-
-def test_a_stale_saved_tensor_raises_and_names_the_op():
-    p = Parameter(np.array([1.0, 2.0]))
-    y = (p * p).sum()
-    p.data = p.data * 0.9
-    with pytest.raises(RuntimeError, match=r"multiply saved a tensor that was changed .* forward"):
-        y.backward()
-    y = ops.exp(p).sum() + p.sum()  # keeps its own output, or nothing of p
-    p.data = p.data * 0.9
-    y.backward()
-    y = (p / 2 * p).sum()
-    p.data[...] = 0.0
-    p.version += 1  # what optimisers and load_state_dict do after writing in place
-    with pytest.raises(RuntimeError, match="multiply"):
-        y.backward()
-
-
-# --- What is kept alive --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("fn", "kept"),
-    [
-        (lambda h: h + 1.0, False),
-        (lambda h: ops.exp(h), False),  # it keeps its output
-        (lambda h: ops.tanh(h), False),
-        (lambda h: h.sum(), False),
-        (lambda h: h.mean(axis=0), False),
-        (lambda h: h * 2.0, True),
-        (lambda h: ops.log(h), True),
-    ],
-    ids=["add", "exp", "tanh", "sum", "mean", "multiply", "log"],
-)
-def test_what_is_not_saved_is_not_kept_alive(fn, kept):
-    fn(leaf(1, 2, 3) - 0.5)  # a first call compiles, and what Numba tries keeps its arguments
-    h = leaf(1, 2, 3) - 0.5
-    array = weakref.ref(h.data)
-    y = fn(h)
-    del h
-    assert (array() is not None) is kept
-    y.sum().backward()
-    assert array() is None
-
-
-def test_without_recording_nothing_is_kept_alive():
-    x = leaf(1, 2, 3)
-    with tinygen.no_grad():
-        h = x * 2.0
-        array = weakref.ref(h.data)
-        y = h * h
-    del h
-    assert array() is None
-    assert y.is_leaf
-
-
-def test_a_function_object_is_one_call():
-    double = ops.elementwise.NegativeFunction()
-    double(leaf(1, 2))
-    with pytest.raises(RuntimeError, match="negative: one Function object is one call"):
-        double(leaf(3, 4))

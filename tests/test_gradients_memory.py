@@ -58,7 +58,7 @@ def test_the_graph_is_freed_as_backward_passes():
     class Keeps(Function):
         def forward(self, x):
             constant = np.ones(1000)
-            self.save(constant)
+            self.save_constant(constant)
             kept.append(weakref.ref(constant))
             return x + 0.0
 

@@ -24,6 +24,7 @@ HOUSE = [
     "system",
     "names",
     "core",
+    "numpy_calls",
     "function",
     "gradients",
     "hooks",
@@ -45,6 +46,7 @@ FACADE = ["__init__", "__main__"]
 # type checkers alone.
 SEAMS = {
     ("core.py", "function"): "the type of an edge names the Function that made a Tensor",
+    ("core.py", "numpy_calls"): "NumPy asks a Tensor what its functions do with one",
     ("core.py", "gradients"): "Tensor.backward is a method of what backward is made of",
     ("nn/module.py", "training.checkpoint"): "Module.save writes the file of a trained model",
 }

@@ -5,7 +5,10 @@ import re
 import numpy as np
 import pytest
 
+import tinygen
 from tinygen import Random, Tensor, ops
+
+STATE = Random(0).state_dict()
 
 
 def x(*shape):
@@ -60,8 +63,62 @@ def x(*shape):
         (lambda: ops.gaussian_noise(x(2), -1.0), "gaussian_noise: std must not be negative"),
         (lambda: Random(-1), "Random: seed must be from 0 to 2^64 - 1"),
         (lambda: Random(0).integers(3, 3), "integers: need low < high"),
+        (lambda: ops.gaussian_noise(x(2), np.nan), "gaussian_noise: std must not be negative"),
+        (lambda: Random(2**64), "Random: seed must be from 0 to 2^64 - 1"),
+        (lambda: Random(0, step=-1), "Random: step must be from 0 to 2^64 - 1"),
+        (lambda: Random(0).at(2**64), "Random: step must be from 0 to 2^64 - 1"),
+        (lambda: Random(0).uniform(3, 0.0, np.nan), "uniform: need finite low <= high"),
+        (lambda: Random(0).uniform(3, 1.0, 0.0), "uniform: need finite low <= high"),
+        (lambda: Random(0).normal(3, std=-1.0), "normal: need finite mean and std >= 0"),
+        (lambda: Random(0).normal(3, np.nan), "normal: need finite mean and std >= 0"),
+        (lambda: Random(0).normal((2, -1)), "lengths must not be negative, got shape (2, -1)"),
+        (lambda: Random(0).permutation(-1), "Random: -2 words"),
+        (lambda: Random(0).uniform(4, first=-1), "Random: 4 words from word -1 on"),
+        (lambda: Random(0).uniform((4, 2**20), first=2**14), "a draw has those from 0 to 2^34 - 1"),
+        (lambda: Random(0).load_state_dict({**STATE, "draw": -1}), "draw must be from 0 to 2^32"),
+        (lambda: Random(0).load_state_dict({**STATE, "draw": 2**32}), "draw must be from 0 to"),
+        (lambda: Random(0).load_state_dict({"seed": 3}), "has seed, purpose, step and draw"),
+        (lambda: Random(0).load_state_dict({**STATE, "more": 1}), "has seed, purpose, step and"),
     ],
 )  # fmt: skip
 def test_messages(wrong, message):
     with pytest.raises(ValueError, match=re.escape(message)):
+        wrong()
+
+
+@pytest.mark.parametrize("nonsense", [1 + 2j, 1.5, 7.0, "7", None, True, np.True_, [7], np.nan])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda v: Random(v),
+        lambda v: Random(0, step=v),
+        lambda v: Random(0).at(v),
+        lambda v: tinygen.seed(v),
+        lambda v: Random(0).load_state_dict({**STATE, "seed": v}),
+        lambda v: Random(0).load_state_dict({**STATE, "draw": v}),
+    ],
+    ids=["seed", "step", "at", "tinygen.seed", "state's seed", "state's draw"],
+)
+def test_seeds_steps_and_draws_are_integers(wrong, nonsense):
+    with pytest.raises(TypeError, match=r"Random: (seed|step|draw) must be an integer, not"):
+        wrong(nonsense)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Random(0, purpose=3),
+        lambda: Random(0, "data").stream(3),
+        lambda: Random(0).stream(None),
+        lambda: Random(0).load_state_dict({**STATE, "purpose": 3}),
+        lambda: Random(0).uniform(2.5),
+        lambda: Random(0).normal((2, 2.5)),
+        lambda: Random(0).integers(0, 2.5, 3),
+        lambda: Random(0).permutation(2.5),
+        lambda: Random(0).uniform(3, first=1.5),
+        lambda: Random(0).normal(3, std=1j),
+    ],
+)
+def test_other_nonsense_for_random(wrong):
+    with pytest.raises(TypeError):
         wrong()

@@ -103,8 +103,20 @@ def _is_cupy(x: object) -> bool:
 
 
 def as_array(x: object) -> Array:
-    """`x` itself if it is an array; NumPy scalars become arrays without axes."""
-    return cast(Array, x) if is_array(x) else np.asarray(x)
+    """`x` as a plain array; itself if it is one. NumPy scalars become arrays without axes.
+
+    Matrices, record arrays and files mapped to memory are seen as the arrays that they are made
+    of, without a copy: their operators would mean something else. Raises TypeError for a masked
+    array, whose mask would be lost.
+    """
+    if type(x) is np.ndarray or _is_cupy(x):
+        return cast(Array, x)
+    if isinstance(x, np.ndarray) and isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            f"a masked array (shape {x.shape}) would lose its mask: say what stands in the masked "
+            "places with .filled(value), or give the mask as an array of its own"
+        )
+    return np.asarray(x)
 
 
 def empty(shape: tuple[int, ...], dtype: Any, device: str = "cpu") -> Array:

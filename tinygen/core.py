@@ -9,7 +9,9 @@ computation is recorded like any other, and can itself be differentiated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import operator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union
 
 import numpy as np
@@ -31,8 +33,13 @@ OPS: dict[str, Callable[..., Tensor]] = {}
 class Tensor:
     """An array that gradients can flow through.
 
+    Comparisons (`<`, `==`, `!=` ...) give masks, element by element; `x in t` asks whether an
+    element is x. As a key of a dict or in a set a Tensor stands for itself, whatever its values
+    (hash by identity); lists compare by value, so there ask `any(t is x for t in tensors)`.
+
     Args:
-        data: an array, which is shared and keeps its dtype; Python numbers become float32.
+        data: an array, which is shared and keeps its dtype, or a Tensor that requires no gradient;
+            Python numbers become float32.
         requires_grad: collect the gradient of this tensor in `.grad` at `backward()`.
 
     >>> import tinygen
@@ -51,18 +58,26 @@ class Tensor:
     version: int = 0  # how often the contents were replaced
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        self.array = data if type(data) is _ndarray or is_array(data) else _from_python(data)
+        self.array = data if type(data) is _ndarray else _leaf_array(data)
         if requires_grad and self.array.dtype.kind != "f":
             raise TypeError(f"a gradient needs a floating type, this tensor is {self.array.dtype}")
         self.requires_grad = requires_grad
 
     @property
     def data(self) -> Array:
-        """The array. Giving it another one makes what was computed from the old one stale."""
+        """The array, shared.
+
+        Giving the tensor another array makes what ops saved of the old one stale: their backward
+        raises. Writing into the array (`t.data[...] = 0`) goes unnoticed, and gives wrong gradients
+        of what was computed from it before; add 1 to `version` with it, as optimisers do.
+        """
         return self.array
 
     @data.setter
     def data(self, array: Array) -> None:
+        array = array if type(array) is _ndarray else as_array(data_of(array))
+        if self.requires_grad and array.dtype.kind != "f":
+            raise TypeError(f"a gradient needs a floating type, the new data is {array.dtype}")
         self.array = array
         self.version += 1
 
@@ -213,16 +228,38 @@ class Tensor:
         return OPS["getitem"](self, index)
 
     def __lt__(self, other: Any) -> Tensor:
-        return Tensor(as_array(self.array < beside(data_of(other), self.array)))
+        return _compared(self, other, operator.lt)
 
     def __le__(self, other: Any) -> Tensor:
-        return Tensor(as_array(self.array <= beside(data_of(other), self.array)))
+        return _compared(self, other, operator.le)
 
     def __gt__(self, other: Any) -> Tensor:
-        return Tensor(as_array(self.array > beside(data_of(other), self.array)))
+        return _compared(self, other, operator.gt)
 
     def __ge__(self, other: Any) -> Tensor:
-        return Tensor(as_array(self.array >= beside(data_of(other), self.array)))
+        return _compared(self, other, operator.ge)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # a mask, no truth
+        return _compared(self, other, operator.eq) if _has_elements(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]  # a mask, no truth
+        return _compared(self, other, operator.ne) if _has_elements(other) else NotImplemented
+
+    __hash__ = object.__hash__
+
+    def __contains__(self, value: object) -> bool:
+        if np.size(data_of(value)) != 1:  # type: ignore[arg-type]  # of anything else it is 1
+            raise TypeError(
+                "`in` looks for a single number among the elements; for rows compare with == first"
+            )
+        equal: Any = self == value
+        return isinstance(equal, Tensor) and bool(Tensor(as_array(equal.array.any())))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        pieces = OPS["split"](self, len(self)) if len(self) else ()
+        return iter([OPS["reshape"](piece, self.shape[1:]) for piece in pieces])
 
     def __len__(self) -> int:
         return len(self.array)
@@ -237,7 +274,20 @@ class Tensor:
         return bool(self.item())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad:
+            raise TypeError(
+                f"an array cannot carry on the gradient of this tensor (shape {self.shape}): use "
+                "tinygen.ops, such as ops.stack for a list of tensors, or take its values with "
+                ".numpy()"
+            )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        from .numpy_calls import call
+
+        return call(function, args, kwargs)
 
     def __repr__(self) -> str:
         text = np.array2string(to_numpy(self.array), separator=", ", prefix="Tensor(")
@@ -246,16 +296,28 @@ class Tensor:
         return f"{type(self).__name__}({text}, dtype={self.dtype}{grad})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        if not self.is_leaf:
-            raise TypeError("only a leaf can be copied with its graph left behind: detach() first")
-        copied = type(self)(self.array.copy(), self.requires_grad)
+        copied = _new(type(self))
         memo[id(self)] = copied
-        if self.grad is not None:
-            copied.grad = Tensor(self.grad.array.copy())
+        state = self._leaf_state()
+        array = state.pop("array").copy()  # its own, even if something else is a name for this one
+        vars(copied).update(copy.deepcopy(state, memo), array=array)
         return copied
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (to_numpy(self.array), self.requires_grad and self.is_leaf)
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickle keeps; it comes back on the CPU."""
+        return {**self._leaf_state(), "array": to_numpy(self.array)}
+
+    def _leaf_state(self) -> dict[str, Any]:
+        """All attributes of a leaf; its gradient without a graph."""
+        if not self.is_leaf:
+            raise TypeError(
+                "only a leaf can be copied or pickled; this tensor has a graph, which would be "
+                "left behind: detach() it first"
+            )
+        return {**vars(self), "grad": None if self.grad is None else self.grad.detach()}
+
+
+_new = Tensor.__new__
 
 
 class Parameter(Tensor):
@@ -271,14 +333,38 @@ class Buffer(Tensor):
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A leaf tensor. Arrays keep their dtype and are shared; Python numbers become float32."""
-    array = data.data if isinstance(data, Tensor) else data
-    array = array if is_array(array) else _from_python(array)
+    array = _leaf_array(data)
     return Tensor(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
 
 
 def data_of(x: TensorLike | None) -> Any:
-    """The array behind a Tensor; anything else is passed through."""
-    return x.array if isinstance(x, Tensor) else x
+    """The array behind a Tensor, or a plain array for one; anything else is passed through."""
+    if isinstance(x, Tensor):
+        return x.array
+    return as_array(x) if isinstance(x, _ndarray) else x
+
+
+def _leaf_array(data: Any) -> Array:
+    """The array of a new leaf: shared with an array or a constant, or made of Python numbers."""
+    if isinstance(data, Tensor):
+        if data.requires_grad:
+            raise TypeError(
+                "a new leaf would leave behind the gradient of the tensor that it is made of: "
+                "detach() that one first"
+            )
+        return data.array
+    return as_array(data) if is_array(data) else _from_python(data)
+
+
+def _has_elements(x: object) -> bool:
+    """Whether a Tensor can be equal to x element by element; None and texts it never is."""
+    return isinstance(x, (Tensor, int, float, complex, np.generic, list, tuple)) or is_array(x)
+
+
+def _compared(x: Tensor, other: Any, comparison: Callable[[Any, Any], Any]) -> Tensor:
+    """A mask; NumPy scalars are as weak as Python's numbers."""
+    other = other.item() if isinstance(other, np.generic) else data_of(other)
+    return Tensor(as_array(comparison(beside(x.array, other), beside(other, x.array))))
 
 
 def _from_python(data: Any) -> Array:

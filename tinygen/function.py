@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -23,9 +23,10 @@ class Function:
     """An operation: how to compute it and its gradient. One object is one call, and one node.
 
     `forward` takes arrays and returns an array, or a tuple of them. What backward will need it
-    hands to `save` (inputs, or constants computed on the way) and `save_output`. `backward` takes
-    the gradient of each output and returns that of each input (None where there is none), as
-    Tensors; written with ops, it is differentiable in its turn. It may skip what is not `needed`.
+    hands to `save` (inputs), `save_output` and `save_constant` (what has no gradient: a mask,
+    indices). `backward` takes the gradient of each output and returns that of each input (None
+    where there is none), as Tensors; written with ops, it is differentiable in its turn. It may
+    skip what is not `needed`. Attributes that forward sets are constants in it.
 
     >>> import tinygen
     >>> class Cube(tinygen.Function):
@@ -54,7 +55,7 @@ class Function:
     outputs: list[tuple[tuple[int, ...], Any]] | None = None  # shapes and dtypes, if several
 
     _numbers = itertools.count(1)
-    _kept: tuple[Any, ...] | None = None  # arrays that forward saves; None: it need not
+    _kept: tuple[Any, ...] | None = None  # what forward saves; None: it need not
     _saved: Sequence[Any] = ()  # Tensors; an output as (array, index), so that there is no cycle
     _version: int = 0  # of all saved Tensors together: versions only grow
 
@@ -108,7 +109,11 @@ class Function:
         return tuple(outputs)  # type: ignore[return-value]  # a tuple for a tuple
 
     def save(self, *arrays: Any) -> None:
-        """Keep arrays for backward. An input comes back on its own edge, all else as a constant."""
+        """Keep inputs for backward, where each comes back on its own edge; None stays None.
+
+        Outputs may be among them. The call raises RuntimeError for any other array, also for a copy
+        or a view of an input: it would come back as a constant, and the second order be wrong.
+        """
         if self._kept is not None:
             self._kept += arrays
 
@@ -117,6 +122,15 @@ class Function:
         if self._kept is not None:
             self._kept += (y,)
         return y
+
+    def save_constant(self, *arrays: Any) -> None:
+        """Keep arrays for backward as constants: masks, indices, what has no gradient.
+
+        What is a smooth function of an input is none, unless backward uses it only where no
+        gradient is being recorded.
+        """
+        if self._kept is not None:
+            self._kept += tuple(map(_Constant, arrays))
 
     def _resolve(self, inputs: Sequence[Any], arrays: Sequence[Any], result: Any) -> None:
         """Find out for each array that forward saved which input or output it is."""
@@ -128,7 +142,7 @@ class Function:
                     x = source
                     break
             else:
-                x = (array, 0) if array is result else _output_or_constant(array, result)
+                x = (array, 0) if array is result else self._output_or_constant(array, result)
             if isinstance(x, Tensor):
                 version += x.version
             elif is_array(x):
@@ -137,6 +151,23 @@ class Function:
         self._saved = saved
         self._version = version
         self._kept = None
+
+    def _output_or_constant(self, array: Any, result: Any) -> Any:
+        """One of several outputs as (array, index); a constant as an array."""
+        if type(array) is _Constant:
+            return array.value
+        for i, y in enumerate(result if type(result) is tuple else ()):
+            if array is y:
+                return array, i
+        if array is None:
+            return None
+        what = f"an array of shape {array.shape}" if is_array(array) else repr(array)
+        raise RuntimeError(
+            f"{self.name}: forward saved {what}, which is neither an input nor an output of this "
+            "call (a copy or a view of one is not it), so its part of the gradient would be lost. "
+            "save() the input itself and compute the rest again in backward, with ops; what is "
+            "meant as a constant, such as a mask, goes to save_constant()"
+        )
 
     @property
     def saved(self) -> tuple[Tensor, ...]:
@@ -162,12 +193,10 @@ class Function:
         self._saved = ()
 
 
-def _output_or_constant(array: Any, result: Any) -> Any:
-    """One of several outputs as (array, index); anything else as it is."""
-    for i, y in enumerate(result if type(result) is tuple else ()):
-        if array is y:
-            return array, i
-    return array
+class _Constant(NamedTuple):
+    """What `save_constant` was given."""
+
+    value: Any
 
 
 def _together(

@@ -5,23 +5,25 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, TypeAlias
 
 from .backend import Array, array_module, beside, is_array
 from .config import grad_mode, hooks
 from .core import Edge, Tensor, TensorLike, data_of
 from .function import Function, run_hooked, wrap
 
+# What gradients are found by: the edge, or the id of a leaf, since Tensors compare by value.
+Key: TypeAlias = tuple[Function, int] | int
+
 
 def backward(
     y: Tensor, grad: TensorLike | None, retain_graph: bool | None, create_graph: bool
 ) -> None:
     """What `Tensor.backward` does."""
-    gradients = _run_backward([y], [grad], None, retain_graph, create_graph)
+    gradients, leaves = _run_backward([y], [grad], None, retain_graph, create_graph)
     seen = {id(data_of(grad))}
-    for (leaf, _), gradient in gradients.items():
-        assert isinstance(leaf, Tensor)
-        _deliver(leaf, gradient, seen, create_graph)
+    for leaf in leaves:
+        _deliver(leaf, gradients[id(leaf)], seen, create_graph)
 
 
 def grad(
@@ -50,12 +52,13 @@ def grad(
         if not x.requires_grad:
             raise ValueError(f"grad: input {i} of shape {x.shape} does not require a gradient")
     seeds = [None] * len(outs) if grad_outputs is None else _listed(grad_outputs)
-    reached = {x.edge or (x, 0): False for x in ins}
-    found = _run_backward(outs, seeds, reached, retain_graph, create_graph)
+    keys = [x.edge or id(x) for x in ins]
+    reached = dict.fromkeys(keys, False)
+    found, _ = _run_backward(outs, seeds, reached, retain_graph, create_graph)
     results: list[Tensor | None] = []
-    for i, x in enumerate(ins):
-        gradient = found.get(x.edge or (x, 0))
-        if gradient is None and reached[x.edge or (x, 0)]:
+    for i, (x, key) in enumerate(zip(ins, keys, strict=True)):
+        gradient = found.get(key)
+        if gradient is None and reached[key]:
             gradient = Tensor(array_module(x.array).zeros_like(x.array))
         if gradient is None and not allow_unused:
             raise ValueError(
@@ -89,16 +92,19 @@ def _listed(tensors: Any) -> list[Any]:
 def _run_backward(
     outputs: Sequence[Tensor],
     seeds: Sequence[TensorLike | None],
-    targets: dict[Edge, bool] | None,
+    targets: dict[Key, bool] | None,
     retain_graph: bool | None,
     create_graph: bool,
-) -> dict[Edge, Tensor]:
+) -> tuple[dict[Key, Tensor], list[Tensor]]:
     """Gradients by edge: of all leaves, or of `targets`, whose values become True where reached.
+
+    Beside them the leaves that were reached.
 
     Nodes are numbered as they are made, and edges lead to smaller numbers. So if the newest node
     that has received a gradient is always taken next, all its gradients have arrived.
     """
-    gradients: dict[Edge, Tensor] = {}
+    gradients: dict[Key, Tensor] = {}
+    leaves: list[Tensor] = []
     waiting: list[tuple[int, Function]] = []  # a heap of nodes with gradients, the newest on top
     queued: set[Function] = set()
     chosen = None if targets is None else _leading_to(targets, outputs)
@@ -106,14 +112,15 @@ def _run_backward(
 
     def send(edge: Edge, gradient: Tensor) -> None:
         """Add up by edge, but never into an array that someone else may hold."""
-        if edge in gradients:
-            gradients[edge] = gradients[edge] + gradient
-            return
-        gradients[edge] = gradient
         source = edge[0]
-        if isinstance(source, Tensor) or source in queued:
+        key: Any = id(source) if isinstance(source, Tensor) else edge
+        if key in gradients:
+            gradients[key] = gradients[key] + gradient
             return
-        if chosen is None or source in chosen:
+        gradients[key] = gradient
+        if isinstance(source, Tensor):
+            leaves.append(source)
+        elif source not in queued and (chosen is None or source in chosen):
             queued.add(source)
             heappush(waiting, (-source.sequence, source))
 
@@ -145,10 +152,19 @@ def _run_backward(
                 )
             for edge, needed, gradient in zip(edges, node.needed, results):  # noqa: B905
                 if needed and gradient is not None:
+                    if not isinstance(gradient, Tensor):
+                        raise _no_tensor(node, gradient)
                     send(edge, gradient)  # type: ignore[arg-type]  # needed, so not None
             if not retain_graph:
                 node.free()
-    return gradients
+    return gradients, leaves
+
+
+def _no_tensor(node: Function, gradient: Any) -> TypeError:
+    return TypeError(
+        f"{node.name}.backward gave {type(gradient).__name__}, not a Tensor: write it with ops on "
+        "the Tensors that it gets and on self.saved, so that it can be differentiated again"
+    )
 
 
 def _freed(node: Function) -> RuntimeError:
@@ -178,37 +194,45 @@ def _seed(y: Tensor, seed: TensorLike | None) -> Tensor:
     return gradient
 
 
-def _leading_to(targets: dict[Edge, bool], outputs: Sequence[Tensor]) -> set[Function | Tensor]:
+def _key(edge: Any) -> Key:
+    """What the gradient of an edge is found by."""
+    return id(edge[0]) if isinstance(edge[0], Tensor) else edge
+
+
+def _leading_to(targets: dict[Key, bool], outputs: Sequence[Tensor]) -> set[Function]:
     """The nodes on a way from `outputs` to `targets`.
 
     Each is told which of its gradients that takes, and targets that are reached become True.
     """
     stack = [y.edge[0] for y in outputs if y.edge is not None]
     found = set(stack)
-    targets.update({y.edge or (y, 0): True for y in outputs if (y.edge or (y, 0)) in targets})
+    targets.update({y.edge or id(y): True for y in outputs if (y.edge or id(y)) in targets})
     while stack:
         node = stack.pop()
         if node.edges is None:
             raise _freed(node)
         for edge in node.edges:
             if edge is not None:
-                if edge in targets:
-                    targets[edge] = True
+                if _key(edge) in targets:
+                    targets[_key(edge)] = True
                 source = edge[0]
                 if not isinstance(source, Tensor) and source not in found:
                     found.add(source)
                     stack.append(source)
-    useful: set[Function | Tensor] = set()
+    useful: set[Function] = set()
     for node in sorted(found, key=operator.attrgetter("sequence")):  # from the oldest
-        edges = node.edges or ()
-        node.needed = [e is not None and (e in targets or e[0] in useful) for e in edges]
+        node.needed = [
+            e is not None
+            and (_key(e) in targets or (not isinstance(e[0], Tensor) and e[0] in useful))
+            for e in node.edges or ()
+        ]
         if any(node.needed):
             useful.add(node)
     return useful
 
 
 def _incoming(
-    node: Function, gradients: dict[Edge, Tensor], targets: dict[Edge, bool] | None
+    node: Function, gradients: dict[Key, Tensor], targets: dict[Key, bool] | None
 ) -> Sequence[Tensor]:
     """The gradients of the outputs of `node`; zeros for those that nothing depends on."""
     if node.outputs is None and targets is None:

@@ -100,7 +100,13 @@ def test_arrays_that_the_user_made(card):
     assert repr(x.grad) == "Tensor([0., 2., 4.], dtype=float64)"
     assert [float(part) for part in x] == [0.0, 1.0, 2.0]
     assert float(x[1]) == 1.0
-    np.testing.assert_array_equal(np.asarray(x), [0, 1, 2])
+    for values in (x.numpy(), np.asarray(x.detach()), np.stack([x.detach()])[0]):
+        np.testing.assert_array_equal(values, [0, 1, 2])
+    for other in (1, np.float64(1), np.ones(3), tinygen.tensor(np.ones(3)), x * x):
+        for mask in (x == other, other == x):
+            assert mask.device == "cuda"
+            np.testing.assert_array_equal(mask.numpy()[1:], [True, False])
+    assert [value in x for value in (2.0, 5.0, None)] == [True, False, False]
     assert x.to("cpu").device == "cpu"
     with pytest.raises(ValueError, match="input 0 is on 'cuda'; gradients are checked on the CPU"):
         tinygen.gradcheck(tinygen.ops.sin, x)

@@ -4,14 +4,20 @@ Every bound on a statistic is five times its standard error; the seeds are fixed
 always passes or never.
 """
 
+import copy
 import math
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from tinygen_kernels import Kernels, using
 
+import tinygen
 from tests.cuda.equipment import needs_compiler
 from tinygen import Random, ops
+from tinygen.ops import random
 
 N = 100_000
 ONES = 0xFFFFFFFF
@@ -112,6 +118,82 @@ def test_a_stream_goes_on_from_its_state():
     other.load_state_dict(state)
     np.testing.assert_array_equal(other.uniform(5), expected)
     assert repr(other) == "Random(seed=3, purpose='data', step=9)"
+
+
+def test_a_wrong_state_changes_nothing():
+    rng = Random(3, "data", step=9)
+    rng.normal(5)
+    state = rng.state_dict()
+    with pytest.raises(TypeError):
+        rng.load_state_dict({**state, "seed": 4, "draw": 1.5})
+    assert rng.state_dict() == state
+    rng.load_state_dict({**state, "seed": np.uint64(2**64 - 1), "draw": np.int32(7)})
+    assert (rng.seed, rng.draw) == (2**64 - 1, 7)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r))]
+)
+def test_a_copy_counts_its_own_draws(duplicate):
+    rng = Random(1)
+    rng.bits(4)
+    other = duplicate(rng)
+    expected = other.bits(4)
+    assert (rng.draw, other.draw) == (1, 2)
+    np.testing.assert_array_equal(rng.bits(4), expected)
+
+
+def test_a_stream_on_another_device_counts_the_same_draws():
+    rng = Random(1)
+    elsewhere = rng.on("cuda")  # to name it takes no such device
+    assert (rng.device, elsewhere.device) == ("cpu", "cuda")
+    assert rng.on("cpu") is rng
+    first, second = elsewhere.on("cpu").bits(4), rng.bits(4)
+    again = Random(1)
+    np.testing.assert_array_equal([again.bits(4), again.bits(4)], [first, second])
+    assert rng.draw == elsewhere.draw == 2
+
+
+class Together:
+    """Kernels in which every thread waits for all others: the worst of all interleavings."""
+
+    def __init__(self, threads):
+        self.barrier, self.asked = threading.Barrier(threads, timeout=60), []
+
+    def __call__(self, out):
+        return self
+
+    def random_bits(self, out, key, counter, first):
+        self.asked.append((key, counter))
+        self.barrier.wait()
+        out[...] = 0
+
+
+@pytest.mark.parametrize("stream", ["default", "seeded", "shared", "elsewhere"])
+def test_no_draw_is_given_to_two_threads(stream, monkeypatch):
+    threads, draws = 8, 5
+    if stream == "seeded":
+        tinygen.seed(3)
+    shared = {"shared": Random(5), "elsewhere": Random(5, device="cuda")}.get(stream)
+    together = Together(threads)
+    monkeypatch.setattr(random, "kernels", together)
+
+    def work():
+        for _ in range(draws):
+            ops.dropout(np.ones(3, "float32"), rng=shared)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(work) for _ in range(threads)]:
+            future.result()
+    assert len(set(together.asked)) == len(together.asked) == threads * draws
+
+
+def test_a_stream_ends_before_it_repeats_itself():
+    rng = Random(1)
+    rng.load_state_dict({**rng.state_dict(), "draw": 2**32 - 1})
+    rng.bits(4)
+    with pytest.raises(OverflowError, match="no draws left: use another step or purpose"):
+        rng.bits(4)
 
 
 def assert_even(counts, expected):

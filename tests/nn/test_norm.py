@@ -15,7 +15,8 @@ IMAGES = np.random.default_rng(0).normal(2, 3, (8, 4, 4, 5)).astype(np.float32)
 
 
 def close(found, expected, error=1e-5):
-    np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=error, atol=error)
+    arrays = [x.numpy() if isinstance(x, Tensor) else np.asarray(x) for x in (found, expected)]
+    np.testing.assert_allclose(*arrays, rtol=error, atol=error)
 
 
 def test_batch_norm_in_training_and_inference():

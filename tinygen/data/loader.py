@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..backend import Array, check_device, to_device
+from ..backend import Array, as_array, check_device, to_device
 from ..ops.random import Random
 from .errors import DataError
 
@@ -66,7 +66,7 @@ class Loader:
     ) -> None:
         check_device(device)
         # take() would copy a strided array as a whole, every time
-        self.arrays: Batch = tuple(np.ascontiguousarray(array) for array in arrays)
+        self.arrays: Batch = tuple(np.ascontiguousarray(as_array(array)) for array in arrays)
         self.samples = _samples(arrays)
         if batch_size < 1:
             raise DataError(f"Loader: batch_size must be at least 1, not {batch_size}")

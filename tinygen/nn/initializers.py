@@ -121,5 +121,4 @@ def get(initializer: str | Initializer) -> Initializer:
 
 def draw(initializer: str | Initializer, shape: tuple[int, ...], rng: Random) -> Array:
     """Initial weights: modules are born on the CPU, whatever the device of the stream is."""
-    with rng.on("cpu"):
-        return get(initializer)(shape, rng)
+    return get(initializer)(shape, rng.on("cpu"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
@@ -189,14 +188,12 @@ class Module:
         for a, b, c in rows:
             print(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        copied = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor) and not isinstance(value, (Parameter, Buffer)):
-                value = value.detach()  # what a forward left behind is copied without its graph
-            setattr(copied, name, copy.deepcopy(value, memo))
-        return copied
+    def __getstate__(self) -> dict[str, Any]:
+        """What copy and pickle keep; what a forward left behind is kept without its graph."""
+        return {
+            name: value.detach() if isinstance(value, Tensor) and not value.is_leaf else value
+            for name, value in vars(self).items()
+        }
 
     @reprlib.recursive_repr("...")  # a part may point back to the whole
     def __repr__(self) -> str:

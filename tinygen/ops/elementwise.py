@@ -175,7 +175,7 @@ class AbsFunction(Function):
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
-        self.save(xp.sign(x))
+        self.save_constant(xp.sign(x))
         return xp.abs(x)
 
     def backward(self, gy: Tensor) -> Tensor:
@@ -217,7 +217,7 @@ class ExtremumFunction(Function):
         z: Array = getattr(array_module(x, y), self.name)(x, y)
         share = ((x == z).astype(z.dtype) + (y != z).astype(z.dtype)) * 0.5
         self.shapes = _shape(x), _shape(y)
-        self.save(share)
+        self.save_constant(share)
         return z
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
@@ -237,7 +237,7 @@ class ClipFunction(Function):
 
     def forward(self, x: Array) -> Array:
         y = array_module(x).clip(x, self.low, self.high)
-        self.save((x == y).astype(x.dtype))
+        self.save_constant((x == y).astype(x.dtype))
         return y
 
     def backward(self, gy: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class MaxPool2DFunction(Function):
     def forward(self, x: Array) -> Array:
         y: Array
         y, position = kernels(x).max_pool2d(x, self.geometry)
-        self.save(position)
+        self.save_constant(position)
         return y
 
     def backward(self, gy: Tensor) -> Tensor:

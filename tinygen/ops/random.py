@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
+import operator
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 from typing import Any
 
 import numpy as np
@@ -19,19 +20,25 @@ from .elementwise import add
 Shape = int | tuple[int, ...]
 
 
+_counting = threading.Lock()  # held while a draw is counted, so that none is given twice
+
+
 class Random:
     """A stream of random numbers: Philox4x32-10 keyed by (seed, purpose), counted by (step, draw).
 
     There is no hidden state beside the number of the next draw, so a training loop that asks for
     `rng.at(step)` gets the same noise whether or not it was interrupted before. Within a draw,
     number i belongs to place i: with `first=k`, row 0 of the result is row k of a longer draw.
-    That makes results independent of how a batch is split up.
+    That makes results independent of how a batch is split up. Threads may share a stream: no draw
+    is given twice, but which thread gets which is chance.
 
     Args:
         seed: any integer from 0 to 2^64 - 1.
         purpose: what the numbers are for; streams of different purposes are independent.
         step: the training step, 0 to 2^64 - 1.
         device: "cpu" or "cuda", where the arrays are made.
+
+    Raises TypeError for a seed or step that is no integer, ValueError for one out of range.
 
     Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
 
@@ -44,56 +51,87 @@ class Random:
     def __init__(
         self, seed: int = 0, purpose: str = "", step: int = 0, *, device: str = "cpu"
     ) -> None:
-        for name, value in (("seed", seed), ("step", step)):
-            if not 0 <= value < 2**64:
-                raise ValueError(f"Random: {name} must be from 0 to 2^64 - 1, not {value}")
-        self.seed, self.purpose, self.step, self.device = int(seed), purpose, int(step), device
-        self.draw = 0
-        digest = hashlib.blake2b(f"{self.seed}/{purpose}".encode(), digest_size=8).digest()
-        self._key = (int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little"))
+        self.device = device
+        self._begin(seed, purpose, step, 0)
+
+    def _begin(self, seed: Any, purpose: Any, step: Any, draw: Any) -> None:
+        """Check what names a stream, and go on with one of its draws."""
+        seed, step = _integer("seed", seed, 64), _integer("step", step, 64)
+        draw = _integer("draw", draw, 32)
+        if not isinstance(purpose, str):
+            raise TypeError(f"Random: purpose must be a text, not {purpose!r}")
+        digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
+        key = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+        with _counting:
+            self.seed, self.purpose, self.step, self._key = seed, purpose, step, key
+            self._drawn = [draw]  # in a list, to be shared by the same stream on other devices
 
     def __repr__(self) -> str:
         return f"Random(seed={self.seed}, purpose={self.purpose!r}, step={self.step})"
 
     def stream(self, purpose: str) -> Random:
         """An independent stream of the same seed, for another purpose."""
-        path = f"{self.purpose}/{purpose}" if self.purpose else purpose
+        path = "/".join([self.purpose, purpose]) if self.purpose else purpose
         return Random(self.seed, path, self.step, device=self.device)
 
     def at(self, step: int) -> Random:
         """The same stream at the start of training step `step`."""
         return Random(self.seed, self.purpose, step, device=self.device)
 
-    @contextmanager
-    def on(self, device: str) -> Iterator[Random]:
-        """Within the block, this stream makes its arrays on another device; the same numbers."""
-        before, self.device = self.device, device
-        try:
-            yield self
-        finally:
-            self.device = before
+    def on(self, device: str) -> Random:
+        """This stream, with arrays made on another device; both count the same draws."""
+        if device == self.device:
+            return self
+        elsewhere = object.__new__(type(self))
+        with _counting:
+            vars(elsewhere).update(vars(self), device=device)
+        return elsewhere
+
+    @property
+    def draw(self) -> int:
+        """The number of the next draw."""
+        drawn: int = self._drawn[0]
+        return drawn
+
+    def __copy__(self) -> Random:
+        return copy.deepcopy(self)  # which counts its own draws
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a checkpoint needs to go on with the next draw."""
         return {"seed": self.seed, "purpose": self.purpose, "step": self.step, "draw": self.draw}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict()` was taken."""
-        self.__init__(state["seed"], state["purpose"], state["step"], device=self.device)  # type: ignore[misc]  # all fields anew
-        self.draw = int(state["draw"])
+        """Go on where `state_dict()` was taken.
+
+        Raises ValueError or TypeError, before anything is changed, for what is no such state.
+        """
+        if {*state} != {"seed", "purpose", "step", "draw"}:
+            raise ValueError(
+                "Random.load_state_dict: a state has seed, purpose, step and draw, the given one "
+                f"{', '.join(map(str, state)) or 'nothing'}"
+            )
+        self._begin(state["seed"], state["purpose"], state["step"], state["draw"])
 
     def bits(self, n: int, first: int = 0) -> Array:
-        """`n` random words (uint32), from word `first` of this draw."""
+        """`n` random words (uint32), from word `first` of this draw, which has 2^34 of them."""
+        n, first = operator.index(n), operator.index(first)
+        if n < 0 or not 0 <= first <= 2**34 - n:
+            raise ValueError(
+                f"Random: {n} words from word {first} on; a draw has those from 0 to 2^34 - 1"
+            )
         recorded = recorded_step()
-        if recorded is not None and (self.step != recorded or self is _default):
+        if recorded is not None and (self.step != recorded or self._drawn is _default._drawn):
             raise RuntimeError(
                 "random numbers that do not depend on the step would be the same in every step "
                 "that is done from the recording: pass rng= on, or train with capture=False"
             )
         out = empty((n,), "uint32", self.device)
-        counter = (self.draw & 0xFFFFFFFF, self.step & 0xFFFFFFFF, self.step >> 32)
-        kernels(out).random_bits(out, self._key, counter, first)
-        self.draw += 1
+        with _counting:
+            key, step, draw = self._key, self.step, self._drawn[0]
+            if draw >= 2**32:
+                raise OverflowError(f"{self!r} has no draws left: use another step or purpose")
+            self._drawn[0] += 1
+        kernels(out).random_bits(out, key, (draw, step & 0xFFFFFFFF, step >> 32), first)
         return out
 
     def uniform(
@@ -109,6 +147,8 @@ class Random:
 
         In float32 rounding may give `high` itself, unless low is 0 or -high.
         """
+        if not 0 <= high - low < math.inf:
+            raise ValueError(f"uniform: need finite low <= high, got {low} and {high}")
         shape, size, row = _sizes(shape)
         unit = (self.bits(size, first * row) >> 8) * np.float32(2**-24)
         return (low + (high - low) * unit.astype(dtype, copy=False)).reshape(shape)
@@ -123,6 +163,8 @@ class Random:
         first: int = 0,
     ) -> Array:
         """Gaussian numbers by Box and Muller's transform of pairs of words, in float32."""
+        if not (-math.inf < mean < math.inf and 0 <= std < math.inf):
+            raise ValueError(f"normal: need finite mean and std >= 0, got {mean} and {std}")
         shape, size, row = _sizes(shape)
         start = first * row
         odd = start % 2
@@ -142,6 +184,7 @@ class Random:
 
         The bias is at most (high - low) / 2^32.
         """
+        low, high = operator.index(low), operator.index(high)
         if not 0 < high - low <= 2**32:
             raise ValueError(f"integers: need low < high <= low + 2^32, got {low} and {high}")
         shape, size, row = _sizes(shape)
@@ -158,8 +201,23 @@ class Random:
 
 def _sizes(shape: Shape) -> tuple[tuple[int, ...], int, int]:
     """The shape as a tuple, the numbers in all of it, and in one of its rows."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = tuple(map(operator.index, shape if isinstance(shape, (tuple, list)) else (shape,)))
+    if min(shape, default=0) < 0:
+        raise ValueError(f"Random: lengths must not be negative, got shape {shape}")
     return shape, math.prod(shape), math.prod(shape[1:])
+
+
+def _integer(name: str, value: Any, bits: int) -> int:
+    """The value as a Python integer, if it is one, without a sign, of so many bits."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"Random: {name} must be an integer, not {value!r}")
+    if not 0 <= number < 2**bits:
+        raise ValueError(f"Random: {name} must be from 0 to 2^{bits} - 1, not {value}")
+    return number
 
 
 class DropoutFunction(Function):
@@ -169,10 +227,10 @@ class DropoutFunction(Function):
         self.rate, self.rng = rate, rng
 
     def forward(self, x: Array) -> Array:
-        with self.rng.on(device_of(x)) as rng:
-            kept = rng.bits(x.size).reshape(x.shape) >= np.uint32(self.rate * 2**32)
+        words = self.rng.on(device_of(x)).bits(x.size)
+        kept = words.reshape(x.shape) >= np.uint32(self.rate * 2**32)
         mask = kept.astype(x.dtype) * (1.0 / (1.0 - self.rate))
-        self.save(mask)
+        self.save_constant(mask)
         return x * mask
 
     def backward(self, gy: Tensor) -> Tensor:
@@ -195,11 +253,11 @@ def dropout(x: TensorLike, rate: float = 0.5, *, rng: Random | None = None) -> T
 
 def gaussian_noise(x: TensorLike, std: float, *, rng: Random | None = None) -> Tensor:
     """x plus Gaussian noise of standard deviation `std`."""
-    if std < 0:
-        raise ValueError(f"gaussian_noise: std must not be negative, got {std}")
+    if not 0 <= std < math.inf:
+        raise ValueError(f"gaussian_noise: std must not be negative or infinite, got {std}")
     data = data_of(x)
-    with (rng or default_rng()).on(device_of(data)) as stream:
-        return add(x, stream.normal(data.shape, 0.0, std, dtype=data.dtype))
+    stream = (rng or default_rng()).on(device_of(data))
+    return add(x, stream.normal(data.shape, 0.0, std, dtype=data.dtype))
 
 
 _default = Random(int.from_bytes(os.urandom(8), "little"))

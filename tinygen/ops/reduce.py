@@ -73,7 +73,7 @@ class ExtremeFunction(Function):
         y: Array = getattr(x, self.name)(axis=self.axis, keepdims=True)
         chosen = ((x == y) | (x != x)).astype(x.dtype)  # NaN is chosen, and not equal to itself
         self.shape = x.shape
-        self.save(chosen / chosen.sum(axis=self.axis, keepdims=True))
+        self.save_constant(chosen / chosen.sum(axis=self.axis, keepdims=True))
         return y if self.keepdims else y.reshape(_without_axes(x.shape, self.axis))
 
     def backward(self, gy: Tensor) -> Tensor:

@@ -108,7 +108,8 @@ class RecurrentFunction(Function):
             self.cell, _swapped(x), w, u, biases, h, h[:, :0] if c is None else c,
             _swapped(self.mask),
         )  # fmt: skip
-        self.save(x, w, u, b, h, c, states, memory, gates)
+        self.save(x, w, u, b, h, c)
+        self.save_constant(states, memory, gates)  # for the kernel; ops compute them again
         y = _swapped(states[1:]) if self.return_sequences else states[-1].copy()
         return (y, memory[-1].copy()) if self.final_cell else y
 
