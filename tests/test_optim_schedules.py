@@ -11,7 +11,7 @@ from tinygen_kernels import using
 import tinygen
 from tests.cuda.equipment import needs_compiler
 from tinygen import Random, optim
-from tinygen.nn import Dense, Flatten, Sequential
+from tinygen.nn import BatchNorm, Dense, Flatten, Sequential
 
 every_backend = pytest.mark.parametrize(
     "backend", ["auto", "reference", pytest.param("shim", marks=needs_compiler)]
@@ -77,7 +77,7 @@ def test_the_average_is_applied_for_a_block_only_even_if_it_fails():
 
     def fail():
         with ema.applied():
-            np.testing.assert_array_equal(model.weight.numpy().ravel(), average["weight"])
+            np.testing.assert_array_equal(model.weight.numpy(), average["weight"])
             raise KeyError("inside")
 
     with pytest.raises(KeyError, match="inside"):
@@ -109,10 +109,10 @@ def test_the_average_goes_on_from_its_state():
     other.load_state_dict(ema.state_dict())
     for e in (ema, other):
         e.update()
-    for name, average in ema.averages.items():
-        np.testing.assert_array_equal(other.averages[name], average)
+    for name, average in ema.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[name], average)
     for wrong in ({}, {**ema.state_dict(), "weight": np.zeros(3)}, {**ema.state_dict(), "x": 0}):
-        with pytest.raises(ValueError, match="names or sizes differ"):
+        with pytest.raises(ValueError, match=r"Dense\.load_state_dict"):
             other.load_state_dict(wrong)
 
 
@@ -125,11 +125,45 @@ def test_a_parameter_that_grew_starts_its_average_anew():
         assert (model.weight.numpy() == 5).all()
         assert (model.bias.numpy() == 0).all()
     ema.update()
-    assert (ema.averages["weight"] == 5).all()
-    assert (ema.averages["bias"] == 0.5).all()
+    assert (ema.average.weight.numpy() == 5).all()
+    assert (ema.average.bias.numpy() == 0.5).all()
     model.bias.data = np.full(7, 2.0, np.float32)
     ema.update()
-    assert ema.averages["bias"].tolist() == [2.0] * 7
+    assert ema.average.bias.numpy().tolist() == [2.0] * 7
+
+
+def test_buffers_are_copied_and_not_averaged():
+    model = Sequential(BatchNorm(3), Dense(3, 2, rng=Random(0)))
+    ema = optim.EMA(model, 0.5)
+    x = np.random.default_rng(0).standard_normal((8, 3)).astype("float32")
+    for _ in range(3):
+        model(x)
+        model[1].weight.data[...] += 1
+        ema.update()
+        for average, buffer in zip(ema.average.buffers(), model.buffers(), strict=True):
+            np.testing.assert_array_equal(average.numpy(), buffer.numpy())
+    assert (ema.average[1].weight.numpy() != model[1].weight.numpy()).all()
+    assert not any(p.requires_grad for p in ema.average.parameters())
+
+
+def test_an_average_may_live_in_the_model_and_grows_with_it():
+    model = Sequential(Dense(2, 2, rng=Random(0)))
+    kept = Sequential(Dense(2, 2, rng=Random(1)))
+    ema = optim.EMA(model, lambda images: 0.5 if images < 10 else 0.0, kept)
+    assert ema.average is kept
+    first = model[0].weight.numpy().copy()
+    before = kept[0].weight.numpy().copy()
+    ema.update(0)
+    np.testing.assert_allclose(kept[0].weight.numpy(), (before + first) / 2, rtol=1e-6)
+    ema.update(10)  # decay 0: the model of now
+    np.testing.assert_array_equal(kept[0].weight.numpy(), first)
+    model.layers.append(Dense(2, 3, rng=Random(2)))
+    model[0].weight.data[...] += 1
+    ema.follow()
+    np.testing.assert_array_equal(kept[0].weight.numpy(), first)  # as it was
+    np.testing.assert_array_equal(kept[1].weight.numpy(), model[1].weight.numpy())
+    with pytest.raises(ValueError, match=r"decay must be at least 0 and below 1, not 1\.5"):
+        optim.EMA(model, lambda images: 1.5).update()
 
 
 def test_an_average_of_nothing_is_nothing():

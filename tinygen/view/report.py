@@ -139,14 +139,20 @@ def _restored(run: Run, source: str | Path) -> tuple[Experiment | None, Model | 
 def _is_done(run: Run, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether training came to its end; of a plain module in a script no model is kept."""
     last = rows[-1]["epoch"] if rows else 0
-    return (run.folder / MODEL).is_file() or last == run.config.get("epochs")
+    return (run.folder / MODEL).is_file() or last == _epochs(run)
+
+
+def _epochs(run: Run) -> int | None:
+    """The epochs that were asked for; in a script of an earlier version they stood in no table."""
+    epochs: int | None = run.config.get("training", run.config).get("epochs")
+    return epochs
 
 
 def _status(run: Run, rows: Sequence[Mapping[str, Any]], experiment: Experiment | None) -> str:
     """How far it came, and on what data."""
     done, text = rows[-1]["epoch"] if rows else 0, "Trained"
     if not _is_done(run, rows):
-        total = experiment.trainer(show=False).epochs if experiment else run.config.get("epochs")
+        total = experiment.trainer(show=False).epochs if experiment else _epochs(run)
         text = f"Not finished: {done} of {total} epochs" if total else "Not finished"
     if experiment is None:
         return text
@@ -222,7 +228,12 @@ def setting_tables(config: Mapping[str, Any]) -> dict[str, list[Setting]]:
     Of a run from a script only what it wrote is known.
     """
     if any(table not in config for table in TABLES):
-        return {"run": [Setting(k, _shown(v), _shown(v)) for k, v in config.items()]}
+        groups = {k: v if isinstance(v, dict) else {k: v} for k, v in config.items()}
+        return {
+            table: [Setting(k, _shown(v), _shown(v)) for k, v in group.items()]
+            for table, group in groups.items()
+            if group
+        }
     optimizer = config["training"]["optimizer"]
     default = recipe_settings(config["model"], config["preset"], optimizer)
     default["config"].update({k: v for k, v in config["config"].items() if k in FROM_DATA})
