@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import Array, device_of, kernels, to_device, to_numpy
 from ..nn.module import Module
+from ..ranges import fraction
 
 
 class EMA:
@@ -28,8 +29,7 @@ class EMA:
     """
 
     def __init__(self, module: Module, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"EMA: decay must be at least 0 and below 1, not {decay}")
+        fraction("EMA: decay", decay)
         self.decay = decay
         self.parameters = dict(module.named_parameters())
         self.averages = {name: p.data.ravel().copy() for name, p in self.parameters.items()}
