@@ -120,27 +120,25 @@ class Optimizer:
             rate, scale = self.learning_rate, self._clip(chosen, gradients)
             for i in chosen:
                 gathered.parameters[i].version += 1
-            for count, places in self._by_count(chosen):
-                flat = [gathered.flat[chosen[k]] for k in places]
-                slots = [[own[chosen[k]] for k in places] for own in gathered.slots.values()]
-                self.update(flat, [gradients[k] for k in places], slots, rate, scale, count)
+            flat = [gathered.flat[i] for i in chosen]
+            slots = [[own[i] for i in chosen] for own in gathered.slots.values()]
+            if not self.COUNTS or not any(gathered.missed):  # all at once
+                self.update(flat, gradients, slots, rate, scale, gathered.steps + 1)
+            else:
+                for count, places in self._by_count(chosen).items():
+                    lists = [[own[k] for k in places] for own in (flat, gradients, *slots)]
+                    self.update(lists[0], lists[1], lists[2:], rate, scale, count)
         if self.COUNTS and self.convention == "pytorch" and len(chosen) < len(gathered.parameters):
             for i in {*range(len(gathered.parameters))}.difference(chosen):
                 gathered.missed[i] += 1
         gathered.steps += 1
 
-    def _by_count(self, chosen: list[int]) -> Iterable[tuple[int, Sequence[int]]]:
-        """The number of this step for parameters, from 1, and which of the chosen have that one.
-
-        Ordinarily all have the same, and are changed at once.
-        """
-        missed, now = self.gathered.missed, self.gathered.steps + 1
-        if not self.COUNTS or not any(missed):
-            return ((now, range(len(chosen))),)
+    def _by_count(self, chosen: list[int]) -> dict[int, list[int]]:
+        """For each number that this step has, from 1, the places in `chosen` that have it."""
         groups: dict[int, list[int]] = {}
         for k, i in enumerate(chosen):
-            groups.setdefault(now - missed[i], []).append(k)
-        return groups.items()
+            groups.setdefault(self.steps + 1 - self.gathered.missed[i], []).append(k)
+        return groups
 
     def _clip(self, chosen: list[int], gradients: list[Array]) -> float | Array:
         """Clip the values in place of the list; the factor for all of them that clips the norm."""
