@@ -156,7 +156,8 @@ def test_names_and_config_import_nothing_of_ours():
     assert not [
         found
         for found in INSIDE
-        if found.file in ("names.py", "ranges.py", "config.py") and found.module.startswith("tinygen")
+        if found.file in ("names.py", "ranges.py", "config.py")
+        and found.module.startswith("tinygen")
     ]
 
 

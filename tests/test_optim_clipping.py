@@ -57,7 +57,7 @@ def test_a_norm_that_overflows():
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
 def test_clip_grad_norm_of_what_is_no_number(wrong):
     ps = pair(wrong)
-    with pytest.raises(FloatingPointError, match="clip_grad_norm: .*that of 0 holds NaN"):
+    with pytest.raises(FloatingPointError, match=r"clip_grad_norm: .*that of 0 holds NaN"):
         optim.clip_grad_norm(ps, 1.0)
     assert (ps[1].grad.data == 1e6).all()
     for limit in (0.0, -1.0, math.nan, math.inf):

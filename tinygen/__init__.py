@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import nn, ops, optim
+from .backend import using_precision
 from .config import debug_level, no_grad
 from .core import Buffer, Function, Parameter, Tensor, tensor
 from .gradients import grad
@@ -47,6 +48,7 @@ __all__ = [
     "set_threads",
     "tensor",
     "training",
+    "using_precision",
     "view",
 ]
 

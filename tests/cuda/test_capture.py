@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from shim import cupy_standin
-from tinygen_kernels.cuda import precision
+from tinygen_kernels import precision
 
 import tinygen
 from benchmarks.peers.tinygen_gpu import CuPyCard

@@ -124,6 +124,11 @@ def conv2d(
         dilation: pixels between neighbours of the kernel.
         groups: channels are cut into so many parts, each with its own kernel.
         activation: a name, or a pair such as ("leaky_relu", 0.2); see `activate`.
+
+    On the CPU convolutions of 16 channels and more go Winograd's way where that saves work: it adds
+    pixels of a tile of up to 6 x 6 before it multiplies, so rounding errors are relative to the
+    largest of them. Beside a pixel of 1e6, results of 144 in float32 may be 143; beside one of 1e38
+    they may be NaN. `with tinygen.using_precision("exact"):` forms each product by itself.
     """
     x_shape, w_shape = _shapes("conv2d", x, w, b, 3)
     _check_channels("conv2d", x_shape, w_shape, groups, w_shape[2] * groups)

@@ -234,7 +234,8 @@ class Nadam(Adam):
 
 def _look_ahead(beta1: float, decay: float, t: int) -> float:
     """u_t of Nadam."""
-    return beta1 * (1.0 - 0.5 * 0.96 ** (decay * t))
+    u: float = beta1 * (1.0 - 0.5 * 0.96 ** (decay * t))
+    return u
 
 
 def _product(beta1: float, decay: float, t: int) -> float:

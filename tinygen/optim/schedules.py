@@ -5,6 +5,7 @@ Each is a value: it can be compared, printed, and pickled along with its optimis
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ class exponential_decay:
 
     def __call__(self, step: int) -> float:
         """The rate after so many steps."""
-        return self.initial * self.factor ** (step / self.every)
+        rate: float = self.initial * self.factor ** (step / self.every)
+        return rate
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class piecewise_constant:
             finite("piecewise_constant: boundaries", boundary)
         for value in values:
             not_negative("piecewise_constant: values", value)
-        rising = all(a < b for a, b in zip(boundaries, boundaries[1:], strict=False))
+        rising = all(a < b for a, b in itertools.pairwise(boundaries))
         if len(values) != len(boundaries) + 1 or not rising:
             raise ValueError(
                 f"piecewise_constant: {len(boundaries)} rising boundaries need one value more, "
