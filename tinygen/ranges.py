@@ -10,6 +10,14 @@ import numpy as np
 KINDS = (int, float, np.integer, np.floating)
 
 
+def number(name: str, value: Any) -> None:
+    """Raise TypeError if `value` is not a number, ValueError if it is NaN."""
+    if type(value) not in (float, int):  # the usual answer at once: some checks run at every call
+        _kind(name, value)
+    if value != value:
+        raise ValueError(f"{name} must be a number, got {value}")
+
+
 def finite(name: str, value: Any) -> None:
     """Raise TypeError if `value` is not a number, ValueError if it is NaN or infinite.
 
@@ -19,8 +27,8 @@ def finite(name: str, value: Any) -> None:
         ...
     ValueError: pad: value must be a finite number, got nan
     """
-    if type(value) not in (float, int):  # the usual answer at once: some checks run at every call
-        _number(name, value)
+    if type(value) not in (float, int):
+        _kind(name, value)
     if not -math.inf < value < math.inf:
         raise ValueError(f"{name} must be a finite number, got {value}")
 
@@ -28,7 +36,7 @@ def finite(name: str, value: Any) -> None:
 def positive(name: str, value: Any) -> None:
     """Raise unless `value` is a finite number above 0."""
     if type(value) not in (float, int):
-        _number(name, value)
+        _kind(name, value)
     if not 0 < value < math.inf:
         raise ValueError(f"{name} must be {'finite' if value > 0 else 'positive'}, not {value}")
 
@@ -36,7 +44,7 @@ def positive(name: str, value: Any) -> None:
 def not_negative(name: str, value: Any) -> None:
     """Raise unless `value` is a finite number of 0 or more."""
     if type(value) not in (float, int):
-        _number(name, value)
+        _kind(name, value)
     if not 0 <= value < math.inf:
         wrong = "be finite" if value > 0 else "not be negative"
         raise ValueError(f"{name} must {wrong}, got {value}")
@@ -45,7 +53,7 @@ def not_negative(name: str, value: Any) -> None:
 def fraction(name: str, value: Any) -> None:
     """Raise unless `value` is a number of at least 0 and below 1."""
     if type(value) not in (float, int):
-        _number(name, value)
+        _kind(name, value)
     if not 0 <= value < 1:
         raise ValueError(f"{name} must be at least 0 and below 1, not {value}")
 
@@ -59,6 +67,6 @@ def whole(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} must {text}, not {value}")
 
 
-def _number(name: str, value: Any) -> None:
+def _kind(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, KINDS):
         raise TypeError(f"{name} must be a number, not {value!r:.80}")

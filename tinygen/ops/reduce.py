@@ -118,8 +118,9 @@ class NormFunction(Function):
         from .elementwise import where
 
         x, y = self.saved
-        y = where(data_of(y) > 0, y, 1.0)
-        return _with_axes(gy / y, x.shape, self.axis, self.keepdims) * x
+        zero = data_of(y) == 0
+        slope = where(zero, 0.0, gy / where(zero, 1.0, y))  # constant there, in any order
+        return _with_axes(slope, x.shape, self.axis, self.keepdims) * x
 
 
 def _axes(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -194,5 +195,5 @@ def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tenso
 
 
 def norm(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The Euclidean norm over `axis`; its gradient at 0 is 0."""
+    """The Euclidean norm over `axis`; its gradients of any order at 0 are 0."""
     return NormFunction(axis, keepdims)(x)
