@@ -58,10 +58,15 @@ def fraction(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be at least 0 and below 1, not {value}")
 
 
-def whole(name: str, value: Any, least: int = 1) -> None:
-    """Raise unless `value` is an integer of at least `least`."""
-    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, np.integer)):
+def integer(name: str, value: Any) -> None:
+    """Raise TypeError unless `value` is an integer."""
+    if type(value) is not int and not isinstance(value, np.integer):
         raise TypeError(f"{name} must be an integer, not {value!r:.80}")
+
+
+def whole(name: str, value: Any, least: int = 1) -> None:
+    """Raise TypeError unless `value` is an integer, ValueError if it is less than `least`."""
+    integer(name, value)
     if value < least:
         text = "be positive" if least == 1 else f"be at least {least}"
         raise ValueError(f"{name} must {text}, not {value}")

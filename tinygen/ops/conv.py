@@ -12,6 +12,7 @@ from typing import Any
 from ..backend import Array, Geometry, Padding, Pair, kernels, pair, parse_padding, resolve_padding
 from ..config import state as config
 from ..core import Function, Tensor, TensorLike, data_of, wrap
+from ..ranges import integer, whole
 from .activation import Activation, activate, activation_grad, parse_activation
 from .reduce import sum
 
@@ -165,6 +166,8 @@ def conv2d_transpose(
     x_shape, w_shape = _shapes("conv2d_transpose", x, w, b, 2, groups)
     _check_channels("conv2d_transpose", x_shape, w_shape, groups, w_shape[3])
     steps, spread = pair(stride), pair(dilation)
+    for number in (*steps, *spread):
+        whole("conv2d_transpose: stride and dilation", number)
     reach = [d * (k - 1) + 1 for k, d in zip(w_shape[:2], spread, strict=True)]
     extra = None if output_padding is None else pair(output_padding)
     size: Any = [n * s for n, s in zip(x_shape[1:3], steps, strict=True)]
@@ -215,7 +218,7 @@ def conv2d_weight_grad(
             f"conv2d_weight_grad: gy of shape {y_shape}, but x of shape {x_shape} gives "
             f"{(x_shape[0], *geometry.output_size)} by the number of outputs"
         )
-    if x_shape[3] % groups or y_shape[3] % groups:
+    if groups < 1 or x_shape[3] % groups or y_shape[3] % groups:
         raise ValueError(f"conv2d_weight_grad: {groups} groups do not divide {x_shape}, {y_shape}")
     return Conv2DWeightGradFunction(geometry)(x, gy)
 
@@ -290,6 +293,8 @@ def _checked_geometry(
     op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Geometry:
     """The Geometry of what leaves at least one pixel."""
+    for number in (*kernel, *stride, *dilation, groups):
+        integer(f"{op}: kernel, stride, dilation and groups", number)
     if min(*stride, *dilation, *kernel) < 1:
         raise ValueError(
             f"{op}: stride {stride}, dilation {dilation} and kernel {kernel} must be positive"

@@ -93,7 +93,8 @@ class PowerFunction(Function):
         x, y, z = self.saved
         gx = gy = None
         plain = isinstance(y, (int, float))
-        if self.needed[0] and not (plain and y == 0):
+        constant = isinstance(y, (int, float)) and y == 0
+        if self.needed[0] and not constant:
             slope = power(x, y - 1) if plain else self.slope(x, y)
             gx = sum_to(gz * (y * slope), x.shape)
         if self.needed[1]:

@@ -173,7 +173,9 @@ def _check_likelihood(name: str, p: Array, t: Array) -> None:
 
 def _check_probabilities(what: str, x: Array, hint: str) -> None:
     """Raise ValueError for numbers below 0 or above 1; NaN is neither."""
-    low, high = np.fmin.reduce(x, axis=None, initial=0), np.fmax.reduce(x, axis=None, initial=1)
+    if not x.size:
+        return
+    low, high = np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)
     if low < -SLACK or high > 1 + SLACK:
         raise ValueError(
             f"{what} from {low:.4g} to {high:.4g} are no probabilities, which go from 0 to 1: "
@@ -353,4 +355,9 @@ def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
 
     Source: Kingma & Welling 2014, appendix B.
     """
+    if data_of(mean).shape != data_of(log_var).shape:
+        raise ValueError(
+            f"gaussian_kl: mean of shape {data_of(mean).shape}, log_var of shape "
+            f"{data_of(log_var).shape}"
+        )
     return -0.5 * sum(1.0 + log_var - exp(log_var) - mean * mean, -1)

@@ -6,6 +6,7 @@ import math
 
 from ..backend import Array, array_module, kernels
 from ..core import Function, Tensor, TensorLike, data_of
+from ..ranges import whole
 
 Axis = int | tuple[int, ...] | None
 LARGE = 4096  # elements; from here on a kernel of our own sums over rows
@@ -174,6 +175,7 @@ def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, correction: in
     """The variance over `axis`: the sum of squared deviations / (count - correction)."""
     from .elementwise import square
 
+    whole("var: correction", correction, 0)
     n = _count(data_of(x).shape, axis) - correction
     deviations = square(x - mean(x, axis, keepdims=True))
     return sum(deviations, axis, keepdims) * (1.0 / n if n > 0 else math.nan)
