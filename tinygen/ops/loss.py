@@ -321,7 +321,8 @@ def softmax_cross_entropy(prediction: TensorLike, target: Any, reduction: str = 
         )
     target = _in_type(target if isinstance(target, Tensor) else labels, logits.dtype)
     log_p = log_softmax(prediction)
-    nothing = (beside(labels, logits) == 0) & (data_of(log_p) == -math.inf)  # 0 log 0 is 0
+    zero, impossible = labels == 0, data_of(log_p) == -math.inf
+    nothing = beside(zero, impossible) & beside(impossible, zero)  # 0 log 0 is 0
     losses = -sum(target * where(nothing, 0.0, log_p), -1)
     losses = _of_probabilities("softmax_cross_entropy", losses, LABELS, targets=target)
     return _reduced(losses, reduction)
