@@ -7,6 +7,7 @@ test_optim_schedules.py.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import math
 import os
 from functools import partial
@@ -339,6 +340,11 @@ def test_the_learning_rate_follows_its_schedule_and_can_be_set():
         (lambda ps: optim.Adam(ps, convention="tf"), 'must be "keras" or "pytorch", not \'tf\''),
         (lambda ps: optim.Adam(ps, clip_norm=0), "clip_norm must be positive, not 0"),
         (lambda ps: optim.Adam(ps, clip_value=-1), "clip_value must be positive, not -1"),
+        (lambda ps: optim.SGD(ps, math.inf), "SGD: learning_rate must be finite, got inf"),
+        (lambda ps: optim.Adam(ps, epsilon=math.nan), "Adam: epsilon must not be negative, got n"),
+        (lambda ps: optim.Nadam(ps, epsilon=-1e-7), "Nadam: epsilon must not be negative, got -1"),
+        (lambda ps: optim.RMSprop(ps, epsilon=math.inf), "RMSprop: epsilon must be finite"),
+        (lambda ps: optim.Adam(ps, weight_decay=-1), "weight_decay must not be negative, got -1"),
     ],
 )
 def test_bad_settings_are_refused(make, message):
@@ -351,3 +357,23 @@ def test_a_negative_rate_cannot_be_set_later():
     with pytest.raises(ValueError, match="learning_rate must not be negative, got -1"):
         optimizer.learning_rate = -1
     assert optimizer.learning_rate == 0.1
+
+
+@pytest.mark.parametrize("name", optim.BY_NAME)
+def test_every_number_is_checked(name):
+    """Each option of each optimiser that is a number takes no other kind, and neither NaN."""
+    defaults = {k: p.default for k, p in inspect.signature(optim.BY_NAME[name]).parameters.items()}
+    numbers = [k for k, value in defaults.items() if type(value) is float]
+    assert "learning_rate" in numbers
+    for option in [*numbers, "clip_norm", "clip_value"]:
+        for value in ("0.5", True, [0.5], 0.5j):
+            with pytest.raises(TypeError, match=f"{option} must be a number, not"):
+                optim.create(name, parameters(), **{option: value})
+        for value in (math.nan, math.inf, -math.inf, -0.5):
+            with pytest.raises(ValueError, match=f"{option} must "):
+                optim.create(name, parameters(), **{option: value})
+
+
+def test_whether_to_look_ahead_is_true_or_false():
+    with pytest.raises(TypeError, match="SGD: nesterov must be True or False, not 'no'"):
+        optim.SGD(parameters(), momentum=0.9, nesterov="no")

@@ -27,6 +27,8 @@ MAKERS = {
     "nadam": lambda m: optim.Nadam(m, 0.01),
 }
 
+DUPLICATES = [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+
 
 @pytest.fixture(autouse=True, params=["auto", pytest.param("shim", marks=needs_compiler)])
 def backend(request: pytest.FixtureRequest) -> Iterator[None]:
@@ -93,7 +95,7 @@ def test_gathering_leaves_a_recorded_graph_valid():
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+@pytest.mark.parametrize("duplicate", DUPLICATES)
 def test_a_copy_of_the_module_is_independent(make, duplicate):
     model, undisturbed = net(), net()
     optimizer, other = make(model), make(undisturbed)
@@ -118,17 +120,46 @@ def test_a_copy_of_the_module_is_independent(make, duplicate):
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-def test_a_model_copied_together_with_its_optimizer_goes_on_alone(make):
-    model, optimizer = net(), None
+@pytest.mark.parametrize("duplicate", DUPLICATES)
+def test_a_model_copied_together_with_its_optimizer_goes_on_alone(make, duplicate):
+    model = net()
+    model.tied = model[0].weight
     optimizer = make(model)
     train(model, optimizer, 3)
-    copied, follower = copy.deepcopy((model, optimizer))
-    assert follower.parameters[0] is copied[0].weight
+    copied, follower = duplicate((model, optimizer))
+    assert follower.parameters[0] is copied[0].weight is copied.tied
+    before = copied.state_dict()
     train(model, optimizer, 3)
+    for name, array in copied.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
     train(copied, follower, 3)
     assert_same(model, copied)
     assert_gathered(optimizer)
     assert_gathered(follower)
+    for name, value in optimizer.state_dict().items():
+        np.testing.assert_array_equal(value, follower.state_dict()[name], err_msg=name)
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("duplicate", DUPLICATES)
+def test_an_optimizer_copied_alone_brings_its_parameters(make, duplicate):
+    def follow(optimizer):
+        for _ in range(3):
+            for p in optimizer.parameters:
+                p.grad = Tensor(p.data * p.data)
+            optimizer.step()
+
+    model = net()
+    model[0].weight.data = np.arange(24, dtype=np.float32).reshape(4, 6)[:, ::2]
+    optimizer = make(model)
+    follow(optimizer)
+    model[1].bias.data = np.ones(2, np.float32)  # has left the buffer since the last step
+    copied = duplicate(optimizer)
+    follow(optimizer)
+    follow(copied)
+    assert_gathered(copied)
+    for p, q in zip(model.parameters(), copied.parameters, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
 
 
 def test_a_change_of_type_takes_the_momentum_along():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -42,6 +44,57 @@ def test_schedules_at_their_corners():
     both = optim.warmup(optim.linear_decay(1.0, 2), 2)
     assert values(both, 0, 1, 2, 3, 4, 5) == approx([0.5, 1.0, 1.0, 0.5, 0.0, 0.0])
     assert values(optim.warmup(0.4, 0), 0, 1) == [0.4, 0.4]
+
+
+SCHEDULES = [
+    optim.exponential_decay(0.5, 0.1, every=3),
+    optim.piecewise_constant([2, 5], [1.0, 0.5, 0.1]),
+    optim.linear_decay(1.0, 4, final=0.2),
+    optim.cosine_decay(1.0, 4, final=0.2),
+    optim.warmup(0.4, 4),
+    optim.warmup(optim.warmup(optim.cosine_decay(1.0, 4), 2), 2),
+]
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_a_schedule_is_a_value(schedule, duplicate):
+    other = duplicate(schedule)
+    assert other == schedule
+    assert hash(other) == hash(schedule)
+    assert repr(other) == repr(schedule)
+    assert [other(s) for s in range(8)] == [schedule(s) for s in range(8)]
+    assert SCHEDULES.count(schedule) == 1
+    model = Dense(2, 1, rng=Random(0))
+    optimizer, follower = duplicate((optim.Adam(model, schedule), optim.Adam(model, schedule)))
+    for each in (optimizer, follower):
+        for _ in range(3):
+            each.step()
+        assert each.learning_rate == schedule(3)
+    with pytest.raises(AttributeError, match="cannot assign"):
+        schedule.steps = 3
+
+
+def test_a_schedule_does_not_follow_a_list_that_changes():
+    boundaries, values = [2], [1.0, 0.5]
+    schedule = optim.piecewise_constant(boundaries, values)
+    boundaries[0], values[0] = 0, 7.0
+    assert schedule(1) == 1.0
+
+
+@pytest.mark.parametrize("rate", [math.nan, -0.1, math.inf])
+def test_a_schedule_that_leaves_the_range_is_refused_at_the_step(rate):
+    model = Dense(2, 1, rng=Random(0))
+    optimizer = optim.SGD(model, lambda step: 0.1 if step < 1 else rate)
+    for _ in range(2):
+        model(np.ones((1, 2), np.float32)).sum().backward()
+        before = model.state_dict()
+        if optimizer.steps == 0:
+            optimizer.step()
+    with pytest.raises(ValueError, match=f"SGD: the schedule gives .* of {rate} after 1 steps"):
+        optimizer.step()
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 @every_backend
@@ -176,13 +229,42 @@ def test_an_average_of_nothing_is_nothing():
     ("make", "message"),
     [
         (lambda: optim.EMA(Flatten(), 1.0), "decay must be at least 0 and below 1, not 1.0"),
+        (lambda: optim.EMA(Flatten(), math.nan), "EMA: decay must be at least 0 and below 1"),
         (lambda: optim.piecewise_constant([1], [0.1]), "need one value more"),
         (lambda: optim.piecewise_constant([2, 1], [0, 1, 2]), "rising boundaries"),
+        (lambda: optim.piecewise_constant([2, 2], [0, 1, 2]), "rising boundaries"),
+        (lambda: optim.piecewise_constant([math.nan], [0, 1]), "boundaries must be a finite"),
+        (lambda: optim.piecewise_constant([1], [0.1, -1]), "values must not be negative, got -1"),
         (lambda: optim.linear_decay(0.1, 0), "linear_decay: .* must be positive, not 0"),
+        (lambda: optim.linear_decay(math.nan, 1), "linear_decay: initial must not be negative"),
+        (lambda: optim.linear_decay(0.1, 1, -0.1), "linear_decay: final must not be negative"),
         (lambda: optim.cosine_decay(0.1, -1), "cosine_decay: .* must be positive, not -1"),
+        (lambda: optim.cosine_decay(math.inf, 1), "cosine_decay: initial must be finite, got inf"),
         (lambda: optim.exponential_decay(0.1, 0.5, 0), "exponential_decay: .* not 0"),
+        (lambda: optim.exponential_decay(0.1, -0.5, 1), "factor must be positive, not -0.5"),
+        (lambda: optim.exponential_decay(0.1, 0.5, math.nan), "every must be positive, not nan"),
+        (lambda: optim.warmup(-0.1, 5), "warmup: schedule must not be negative"),
+        (lambda: optim.warmup(0.1, -5), "warmup: the number of steps must not be negative"),
     ],
 )
 def test_bad_settings_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: optim.EMA(Flatten(), x),
+        lambda x: optim.piecewise_constant([1], [0.1, x]),
+        lambda x: optim.linear_decay(x, 3),
+        lambda x: optim.cosine_decay(0.1, x),
+        lambda x: optim.exponential_decay(0.1, x, 3),
+        lambda x: optim.warmup(0.1, x),
+        lambda x: optim.warmup(x, 3),
+    ],
+)
+@pytest.mark.parametrize("value", ["0.5", None, True, [0.5], 0.5j])
+def test_options_that_are_no_numbers_are_refused(make, value):
+    with pytest.raises(TypeError, match="must be a number, not"):
+        make(value)

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import nn, ops, optim
+from .backend import using_precision
 from .config import debug_level, no_grad
 from .core import Buffer, Parameter, Tensor, tensor
 from .function import Function
@@ -48,6 +49,7 @@ __all__ = [
     "set_threads",
     "tensor",
     "training",
+    "using_precision",
     "view",
 ]
 

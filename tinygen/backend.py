@@ -24,7 +24,6 @@ if importlib.util.find_spec("tinygen_kernels") is None:  # a raw checkout, not i
 from tinygen_kernels import kernels
 from tinygen_kernels.bands import Band
 from tinygen_kernels.cuda.graph import Recording
-from tinygen_kernels.cuda.precision import PRECISIONS, using_precision
 from tinygen_kernels.geometry import (
     Geometry,
     Padding,
@@ -35,6 +34,7 @@ from tinygen_kernels.geometry import (
     resolve_padding,
 )
 from tinygen_kernels.lines import LINE, aligned
+from tinygen_kernels.precision import ON_CPU, PRECISIONS, using_precision
 
 __all__ = [
     "LINE",
@@ -147,8 +147,10 @@ def check_precision(precision: str, device: str) -> None:
     """Raise ValueError if products on `device` cannot be formed with that precision."""
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}: known are {', '.join(PRECISIONS)}")
-    if device == "cpu" and precision != "float32":
-        raise ValueError(f"precision {precision!r} is for device 'cuda'; a CPU knows no other way")
+    if device == "cpu" and precision not in ON_CPU:
+        raise ValueError(
+            f"precision {precision!r} is for device 'cuda'; a CPU has {' and '.join(ON_CPU)}"
+        )
 
 
 def cuda_status() -> str:

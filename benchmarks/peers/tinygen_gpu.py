@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from tinygen_kernels.cuda import ceiling
-from tinygen_kernels.cuda.precision import using_precision
+from tinygen_kernels.precision import using_precision
 
 import tinygen
 from benchmarks.peers import tinygen_ops

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygen_kernels.cuda import conv_mma, conv_table, conv_tiles
-from tinygen_kernels.cuda.precision import using_precision
+from tinygen_kernels.precision import using_precision
 
 import tinygen
 from benchmarks.peers.card import Card, repeated

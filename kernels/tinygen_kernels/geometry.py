@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from operator import index
 from typing import TypeAlias
 
 Pair: TypeAlias = tuple[int, int]
@@ -89,7 +90,7 @@ def parse_padding(padding: Padding) -> str | Pads:
         padding = (padding, padding), (padding, padding)
     try:
         (top, bottom), (left, right) = padding
-        pads = (int(top), int(bottom)), (int(left), int(right))
+        pads = (index(top), index(bottom)), (index(left), index(right))  # no fractions
     except (TypeError, ValueError):
         raise ValueError(
             f"padding must be ((top, bottom), (left, right)), a number or a name, not {padding!r}"

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from shim import cupy_standin
-from tinygen_kernels.cuda import precision
+from tinygen_kernels import precision
 
 from benchmarks.peers.tinygen_gpu import CuPyCard
 from tests.cuda.test_models import BY_NAME, pair

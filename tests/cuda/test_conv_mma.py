@@ -6,8 +6,8 @@ from tinygen_kernels import Kernels
 from tinygen_kernels.cuda import conv_mma, conv_tiles
 from tinygen_kernels.cuda.conv_table import TABLE
 from tinygen_kernels.cuda.conv_tiles import TILES, Plan, Product, candidates, tiles_for
-from tinygen_kernels.cuda.precision import PRECISIONS, current, using_precision
 from tinygen_kernels.geometry import Geometry
+from tinygen_kernels.precision import PRECISIONS, current, using_precision
 from tinygen_kernels.reference.activation import ACTIVATIONS
 
 from .equipment import distance, in_every_order, needs_compiler
@@ -160,7 +160,7 @@ def test_the_switch():
         with using_precision("tf32"):
             assert current() == "tf32"
         assert current() == "bf16"
-        message = "choose from float32, tf32, 3xtf32, bf16"
+        message = "choose from float32, tf32, 3xtf32, bf16, exact"
         with pytest.raises(ValueError, match=message), using_precision("fp8"):
             pass
     assert current() == "float32"
@@ -170,7 +170,7 @@ def test_what_is_served():
     plain, grouped = Geometry((8, 8), (3, 3)), Geometry((8, 8), (3, 3), groups=2)
     for name in PRECISIONS:
         with using_precision(name):
-            assert conv_mma.serves(plain, 8, 513, np.float32) == (name != "float32")
+            assert conv_mma.serves(plain, 8, 513, np.float32) == (name in BOUNDS)
             assert not conv_mma.serves(plain, 3, 64, np.float32)
             assert not conv_mma.serves(grouped, 64, 64, np.float32)
             assert not conv_mma.serves(plain, 64, 64, np.float64)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import shim
 from tinygen_kernels.cuda import cublas, matmul
-from tinygen_kernels.cuda.precision import current, using_precision
+from tinygen_kernels.precision import current, using_precision
 
 from .equipment import needs_compiler
 

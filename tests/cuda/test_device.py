@@ -10,7 +10,7 @@ from shim.cupy_standin import CUPY
 
 import tinygen
 from tests.cuda.conftest import forget
-from tinygen import backend, nn, optim
+from tinygen import backend, nn, ops, optim
 from tinygen.cli import main
 from tinygen.data import Loader
 
@@ -174,3 +174,35 @@ def test_what_a_card_cannot_check_is_nan(card):
         tinygen.ops.softmax_cross_entropy(logits, np.array([0, 3, -1, 2]))
     with pytest.raises(ValueError, match="indices must be from 0 to 2"):
         tinygen.ops.embedding(np.array([3]), table)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize(
+    ("loss", "prediction", "target"),
+    [
+        (ops.binary_cross_entropy, [[0.5, 3.0], [0.5, 0.5]], [[1.0, 0.0], [1.0, 0.0]]),
+        (ops.binary_cross_entropy, [[0.5, 0.5], [0.5, 0.5]], [[255.0, 0.0], [1.0, 0.0]]),
+        (ops.binary_cross_entropy_with_logits, [[3.0, 0.0], [0.0, 0.0]], [[-1.0, 0], [1, 0]]),
+        (ops.kl_divergence, [[0.5, -2.0], [0.5, 0.5]], [[1.0, 0.0], [1.0, 0.0]]),
+        (ops.kl_divergence, [[0.5, 0.5], [0.5, 0.5]], [[255.0, 0.0], [1.0, 0.0]]),
+        (ops.softmax_cross_entropy, [[3.0, 0.0], [0.0, 0.0]], [[255.0, 0.0], [1.0, 0.0]]),
+    ],
+)
+def test_what_is_no_probability_is_told_by_the_loss(card, loss, prediction, target, reduction):
+    """It is not waited for on a card: its loss is NaN, where on the CPU an error names it."""
+    p, t = (tinygen.tensor(np.float32(x)) for x in (prediction, target))
+    with pytest.raises(ValueError, match="are no probabilities"):
+        loss(p, t, reduction)
+    losses = loss(p.to("cuda"), t.to("cuda"), reduction).numpy()
+    assert np.isnan(losses).any()
+    assert np.isfinite(losses[1:]).all() if reduction == "none" else True
+
+
+def test_a_class_that_cannot_be(card):
+    logits = tinygen.tensor(np.float32([[-np.inf, 0, 1]]), requires_grad=False).to("cuda")
+    logits = tinygen.Tensor(logits.data, requires_grad=True)
+    target = tinygen.tensor(np.float32([[0, 0, 1]])).to("cuda")
+    loss = ops.softmax_cross_entropy(logits, target)
+    assert loss.item() == pytest.approx(0.31326168751822286, rel=1e-6)
+    (g,) = tinygen.grad(loss, logits)
+    np.testing.assert_allclose(g.numpy(), [[0, 0.26894142, -0.26894142]], rtol=1e-6)

@@ -3,12 +3,18 @@
 That they do what the reference does is in kernels/test_optim_kernels.py.
 """
 
+import pickle
+
 import numpy as np
 import pytest
 import shim
 from tinygen_kernels.cuda import optim
 from tinygen_kernels.cuda.launch import register_shim
 from tinygen_kernels.cuda.launch import shim as registered
+
+from tinygen import Random, Tensor
+from tinygen import optim as optimizers
+from tinygen.nn import Dense
 
 from .equipment import CUDA, REFERENCE, distance, in_every_order, needs_compiler
 
@@ -134,3 +140,48 @@ def test_lists_that_do_not_fit():
         CUDA.ema([np.zeros(12, "float32")[::2]], gradients[1:], 0.9)
     with pytest.raises(TypeError, match="not int32"):
         CUDA.sum_of_squares([np.zeros(4, "int32")])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", optimizers.BY_NAME)
+def test_a_norm_that_is_no_number_makes_all_parameters_nan(card, name, wrong):
+    """Nobody waits for a card, so the next loss has to tell."""
+    layer = Dense(2, 3, rng=Random(0)).to(device="cuda")
+    layer.weight.grad = Tensor(card.asarray(np.float32([[0, wrong, 0], [0, 0, 0]])))
+    layer.bias.grad = Tensor(card.asarray(np.ones(3, np.float32)))
+    optimizers.create(name, layer, clip_norm=1.0).step()
+    assert all(np.isnan(p.numpy()).all() for p in layer.parameters())
+
+
+def test_a_norm_on_a_card_clips_as_on_the_cpu(card):
+    found = []
+    for device in ("cpu", "cuda"):
+        layer = Dense(2, 3, rng=Random(0)).to(device=device)
+        optimizer = optimizers.SGD(layer, clip_norm=1.0)
+        for size in (0.0, 0.1, 10.0):
+            for p in layer.parameters():
+                p.grad = Tensor(np.full(p.shape, size, np.float32)).to(device)
+            optimizer.step()
+        found.append([p.numpy() for p in layer.parameters()])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_what_was_pickled_on_a_card_goes_on_without_one(card):
+    def train(layer, optimizer):
+        for p in layer.parameters():
+            p.grad = Tensor(np.ones(p.shape, np.float32)).to(layer.device)
+        optimizer.step()
+
+    layer = Dense(2, 3, rng=Random(0)).to(device="cuda")
+    optimizer = optimizers.Adam(layer)
+    train(layer, optimizer)
+    written = pickle.dumps((layer, optimizer))
+    assert b"cupy" not in written.lower()
+    loaded, follower = pickle.loads(written)
+    assert loaded.device == "cpu"
+    for _ in range(3):
+        train(layer, optimizer)
+        train(loaded, follower)
+    for p, q in zip(layer.parameters(), loaded.parameters(), strict=True):
+        np.testing.assert_allclose(p.numpy(), q.numpy(), rtol=1e-6)

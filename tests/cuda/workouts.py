@@ -3,7 +3,7 @@
 import numpy as np
 from tinygen_kernels.cuda import conv_mma
 from tinygen_kernels.cuda.conv_tiles import Plan
-from tinygen_kernels.cuda.precision import using_precision
+from tinygen_kernels.precision import using_precision
 
 from . import test_conv_mma
 from .equipment import CUDA

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tinygen_kernels import Kernels
 from tinygen_kernels.cpu.ways import TASKS, explain, way
 from tinygen_kernels.geometry import Geometry
+from tinygen_kernels.precision import using_precision
 
 from tests.cuda.equipment import needs_compiler
 from tests.op_cases.case import torch
@@ -225,6 +226,36 @@ def test_winograd_s_way(shape, dtype):
     assert (y.dtype, gx.dtype, gw.dtype) == (dtype, other, dtype)
     for found, expected in zip((y, gx, gw), all_three(SLOW, geometry, *mixed), strict=True):
         assert error(found, expected.astype(float)) < 2e-5
+
+
+@pytest.mark.parametrize("huge", [1e6, 1e38, np.inf, np.nan])
+@pytest.mark.parametrize(("kernel", "stride"), [((3, 3), (1, 1)), ((5, 5), (2, 2))])
+@pytest.mark.parametrize("precision", ["float32", "exact"])
+def test_an_outlier_and_the_results_that_it_is_no_part_of(precision, kernel, stride, huge):
+    """Their products are small integers, whose sums float32 holds; Winograd's way spoils them."""
+    geometry = Geometry((12, 12), kernel, stride, ((1, 1), (1, 1)))
+    rng = np.random.default_rng(0)
+    x, w, b, gy = (
+        rng.integers(1, 3, a.shape).astype("float32")
+        for a in operands(geometry, 2, 16, 16, "float32")
+    )
+    place = 0, 3, 2, 5
+    mark_x, mark_gy = np.zeros_like(x), np.zeros_like(gy)
+    mark_x[place] = mark_gy[place] = 1
+    y, gx, _ = all_three(SLOW, geometry, mark_x, w, b * 0, mark_gy)
+    apart = y == 0, gx == 0, np.broadcast_to(np.arange(16)[:, None] != place[3], w.shape)
+    clean = all_three(SLOW, geometry, x, w, b, gy)
+    with using_precision(precision), np.errstate(all="ignore"):
+        winograd = explain(2, geometry, 16, 16).count("winograd")
+        y, _, gw = all_three(FAST, geometry, np.where(mark_x, np.float32(huge), x), w, b, gy)
+        gx = FAST.conv2d_transpose(
+            np.where(mark_gy, np.float32(huge), gy), w, None, geometry, *PLAIN
+        )
+    same = [
+        np.array_equal(found[mask], expected[mask])
+        for found, expected, mask in zip((y, gx, gw), clean, apart, strict=True)
+    ]
+    assert (winograd, same) == ((0, [True] * 3) if precision == "exact" else (3, [False] * 3))
 
 
 def test_a_few_shapes_and_their_ways():

@@ -13,6 +13,7 @@ from tinygen_kernels.reference.loss import LOSSES
 from tests.cuda.equipment import needs_compiler
 
 FAST, SLOW, CUDA = Kernels("cpu"), Kernels("reference"), Kernels("cuda")
+INF, NAN = math.inf, math.nan
 TINY = np.finfo(np.float32).tiny  # the smallest normal number
 
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -166,7 +167,7 @@ def test_the_error_function(kernels, dtype):
 @every_size
 def test_losses(name, dtype, size, kernels):
     p, t = normal(size, dtype), normal(size, dtype, seed=1)
-    if name == "binary_cross_entropy":
+    if name.startswith("binary_cross_entropy"):
         p, t = (1 / (1 + np.exp(-v)) for v in (p, t))
     g = normal(size, dtype, seed=2)
     a = 1e-7 if name == "binary_cross_entropy" else 1.0
@@ -176,6 +177,35 @@ def test_losses(name, dtype, size, kernels):
     for seed in (g, np.asarray(g.sum())):
         expected = SLOW.loss_grad(p, t, seed, name, a, 0.5)
         assert_same(kernels.loss_grad(p, t, seed, name, a, 0.5), expected, times=20)
+
+
+@every_backend
+@every_dtype
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        (
+            "binary_cross_entropy",  # prediction, target, loss; a probability may err by rounding
+            [(0.5, 0, math.log(2)), (-0.1, 0, NAN), (1.1, 1, NAN), (0.5, 2, NAN), (0.5, -1, NAN),
+             (255, 1, NAN), (0.5, 255, NAN), (INF, 1, NAN), (0.5, INF, NAN), (NAN, 1, NAN),
+             (0.5, NAN, NAN), (1 + 1e-6, 1, 1e-7), (-1e-6, 0, 1e-7), (0.5, 1 + 1e-6, math.log(2))],
+        ),
+        (
+            "binary_cross_entropy_with_logits",
+            [(0, 1, math.log(2)), (INF, 1, 0), (-INF, 0, 0), (INF, 0, INF), (-INF, 1, INF),
+             (INF, 0.5, INF), (-INF, 0.5, INF), (1e30, 1, 0), (-1e30, 0, 0), (0, 2, NAN),
+             (0, -1, NAN), (INF, 255, NAN), (NAN, 1, NAN), (INF, NAN, NAN), (0, NAN, NAN)],
+        ),
+    ],
+)  # fmt: skip
+def test_cross_entropy_of_certainties_and_of_no_probabilities(name, rows, dtype, kernels):
+    p, t, expected = np.array(rows * 3, dtype).T.copy()
+    with np.errstate(invalid="ignore"):
+        found = kernels.loss(p, t, name, 1e-7)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
+        for p, t, loss in np.array(rows, dtype):
+            total = kernels.loss_sum(np.full(5, p), np.full(5, t), name, 1e-7)
+            np.testing.assert_allclose(total, 5 * loss, rtol=1e-5, atol=1e-5)
 
 
 @every_backend

@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
         "--precision",
         default="float32",
         choices=PRECISIONS,
-        help="of products on a card (default float32)",
+        help="of products: exact is without Winograd; on a card also tf32 ... (default float32)",
     )
     train.add_argument("--out", metavar="DIR", help="the run's folder (default runs/NAME)")
     train.add_argument(

@@ -15,6 +15,7 @@ import numpy as np
 from ..backend import Array
 from ..names import nearest
 from ..ops.random import Random
+from ..ranges import finite, not_negative
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], Random], Array]
 
@@ -48,6 +49,8 @@ def ones(shape: tuple[int, ...], rng: Random) -> Array:
 
 def normal(std: float = 0.02, mean: float = 0.0) -> Initializer:
     """Gaussian with the given deviation, such as DCGAN's 0.02 (Radford et al. 2016)."""
+    not_negative("normal: std", std)
+    finite("normal: mean", mean)
     return lambda shape, rng: rng.normal(shape, mean, std)
 
 

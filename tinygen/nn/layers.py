@@ -6,6 +6,7 @@ from .. import ops
 from ..core import Parameter, Tensor, TensorLike, data_of
 from ..ops.activation import parse_activation
 from ..ops.random import Random, default_rng
+from ..ranges import fraction, not_negative
 from . import initializers
 from .module import Module
 
@@ -81,8 +82,7 @@ class Dropout(Module):
     """In training, set each element to 0 with probability `rate` and scale up the others."""
 
     def __init__(self, rate: float = 0.5) -> None:
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: rate must be at least 0 and below 1, not {rate}")
+        fraction("Dropout: rate", rate)
         self.rate = rate
 
     def forward(self, x: TensorLike, *, rng: Random | None = None) -> TensorLike:
@@ -98,8 +98,7 @@ class GaussianNoise(Module):
     """In training, add Gaussian noise of standard deviation `std`."""
 
     def __init__(self, std: float) -> None:
-        if std < 0:
-            raise ValueError(f"GaussianNoise: std must not be negative, got {std}")
+        not_negative("GaussianNoise: std", std)
         self.std = std
 
     def forward(self, x: TensorLike, *, rng: Random | None = None) -> TensorLike:

@@ -8,6 +8,7 @@ from .. import ops
 from ..core import Buffer, Parameter, Tensor, TensorLike, data_of
 from ..ops.norm import batch_norm_and_moments
 from ..ops.random import Random
+from ..ranges import not_negative, whole
 from .layers import Dense
 from .module import Module
 
@@ -34,8 +35,7 @@ class ScaledNorm(Module):
         name = type(self).__name__
         if not self.shape or min(self.shape) < 1:
             raise ValueError(f"{name}: sizes must be positive, got {features}")
-        if epsilon < 0:
-            raise ValueError(f"{name}: epsilon must not be negative, got {epsilon}")
+        not_negative(f"{name}: epsilon", epsilon)
         self.epsilon = epsilon
         self.scale = Parameter(np.ones(self.shape, np.float32)) if scale else None
         self.shift = Parameter(np.zeros(self.shape, np.float32)) if shift else None
@@ -143,8 +143,7 @@ class PixelNorm(Module):
     """Each pixel's features divided by their root mean square (Karras et al. 2018)."""
 
     def __init__(self, epsilon: float = 1e-8) -> None:
-        if epsilon < 0:
-            raise ValueError(f"PixelNorm: epsilon must not be negative, got {epsilon}")
+        not_negative("PixelNorm: epsilon", epsilon)
         self.epsilon = epsilon
 
     def forward(self, x: TensorLike) -> Tensor:
@@ -168,6 +167,7 @@ class AdaIN(Module):
     def __init__(
         self, latents: int, channels: int, *, epsilon: float = 1e-8, rng: Random | None = None
     ) -> None:
+        not_negative("AdaIN: epsilon", epsilon)
         self.channels, self.epsilon = channels, epsilon
         self.style = Dense(latents, 2 * channels, rng=rng)
 
@@ -187,8 +187,7 @@ class MinibatchStdDev(Module):
     """
 
     def __init__(self, group_size: int = 4) -> None:
-        if group_size < 1:
-            raise ValueError(f"MinibatchStdDev: group_size must be positive, got {group_size}")
+        whole("MinibatchStdDev: group_size", group_size)
         self.group_size = group_size
 
     def forward(self, x: TensorLike) -> Tensor:

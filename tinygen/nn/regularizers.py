@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .. import ops
 from ..core import Tensor, TensorLike, data_of
 from .module import Module
@@ -32,7 +34,7 @@ class ActivityRegularizer(Module):
     ) -> None:
         if not 0 < target < 1:
             raise ValueError(f"ActivityRegularizer: target must be between 0 and 1, not {target}")
-        if l1 < 0 or kl < 0:
+        if not (0 <= l1 < math.inf and 0 <= kl < math.inf):
             raise ValueError(f"ActivityRegularizer: weights must not be negative: {l1}, {kl}")
         self.l1, self.kl, self.target, self.divide_by_batch = l1, kl, target, divide_by_batch
         self.last_penalty: Tensor | float = 0.0

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from ..backend import Array, kernels
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..ranges import not_negative
 from .elementwise import exp, multiply, subtract
 from .reduce import logsumexp, sum
 
@@ -92,7 +93,7 @@ def activation_grad(y: Tensor, gy: Tensor, activation: tuple[str, float]) -> Ten
     return gy if activation[0] == "identity" else ActivationGradFunction(activation)(y, gy)
 
 
-@functools.cache
+@functools.lru_cache(256)  # slopes may be drawn at random
 def parse_activation(activation: Activation) -> tuple[str, float]:
     """(name, parameter) of an activation given as a name, a pair, or None."""
     if activation is None:
@@ -102,8 +103,10 @@ def parse_activation(activation: Activation) -> tuple[str, float]:
         near = difflib.get_close_matches(str(name), PARAMETERS, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(PARAMETERS)}"
         raise ValueError(f"unknown activation {name!r}: {hint}")
-    if parameter is not None and parameter < 0:
-        raise ValueError(f"{name}: the parameter must not be negative, got {parameter}")
+    if parameter is not None:
+        not_negative(f"{name}: the parameter", parameter)
+        if parameter != PARAMETERS[name] and not PARAMETERS[name]:
+            raise ValueError(f"{name} takes no parameter, got {parameter}")
     return name, PARAMETERS[name] if parameter is None else float(parameter)
 
 

@@ -13,6 +13,7 @@ from ..backend import Array, Geometry, Padding, Pair, kernels, pair, parse_paddi
 from ..config import state as config
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function, wrap
+from ..ranges import integer, whole
 from .activation import Activation, activate, activation_grad, parse_activation
 from .reduce import sum
 
@@ -125,6 +126,11 @@ def conv2d(
         dilation: pixels between neighbours of the kernel.
         groups: channels are cut into so many parts, each with its own kernel.
         activation: a name, or a pair such as ("leaky_relu", 0.2); see `activate`.
+
+    On the CPU convolutions of 16 channels and more go Winograd's way where that saves work: it adds
+    pixels of a tile of up to 6 x 6 before it multiplies, so rounding errors are relative to the
+    largest of them. Beside a pixel of 1e6, results of 144 in float32 may be 143; beside one of 1e38
+    they may be NaN. `with tinygen.using_precision("exact"):` forms each product by itself.
     """
     x_shape, w_shape = _shapes("conv2d", x, w, b, 3)
     _check_channels("conv2d", x_shape, w_shape, groups, w_shape[2] * groups)
@@ -161,6 +167,8 @@ def conv2d_transpose(
     x_shape, w_shape = _shapes("conv2d_transpose", x, w, b, 2, groups)
     _check_channels("conv2d_transpose", x_shape, w_shape, groups, w_shape[3])
     steps, spread = pair(stride), pair(dilation)
+    for number in (*steps, *spread):
+        whole("conv2d_transpose: stride and dilation", number)
     reach = [d * (k - 1) + 1 for k, d in zip(w_shape[:2], spread, strict=True)]
     extra = None if output_padding is None else pair(output_padding)
     size: Any = [n * s for n, s in zip(x_shape[1:3], steps, strict=True)]
@@ -211,7 +219,7 @@ def conv2d_weight_grad(
             f"conv2d_weight_grad: gy of shape {y_shape}, but x of shape {x_shape} gives "
             f"{(x_shape[0], *geometry.output_size)} by the number of outputs"
         )
-    if x_shape[3] % groups or y_shape[3] % groups:
+    if groups < 1 or x_shape[3] % groups or y_shape[3] % groups:
         raise ValueError(f"conv2d_weight_grad: {groups} groups do not divide {x_shape}, {y_shape}")
     return Conv2DWeightGradFunction(geometry)(x, gy)
 
@@ -286,6 +294,8 @@ def _checked_geometry(
     op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Geometry:
     """The Geometry of what leaves at least one pixel."""
+    for number in (*kernel, *stride, *dilation, groups):
+        integer(f"{op}: kernel, stride, dilation and groups", number)
     if min(*stride, *dilation, *kernel) < 1:
         raise ValueError(
             f"{op}: stride {stride}, dilation {dilation} and kernel {kernel} must be positive"

@@ -7,6 +7,7 @@ from typing import Any
 from ..backend import Array, array_module, as_array
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..ranges import number
 from .reduce import sum_to
 
 
@@ -83,7 +84,7 @@ class NegativeFunction(Function):
 
 
 class PowerFunction(Function):
-    """z = x^y,  gx = gz y x^(y-1),  gy = gz z log x  (0 where x is 0)."""
+    """z = x^y,  gx = gz y x^(y-1)  (0 where y is 0),  gy = gz z log x  (0 where 0 = x <= y)."""
 
     def forward(self, x: Array, y: Array) -> Array:
         self.save(x, y)
@@ -92,13 +93,21 @@ class PowerFunction(Function):
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
         x, y, z = self.saved
         gx = gy = None
-        constant = isinstance(y, (int, float)) and y == 0  # x^0 is 1, even at 0
+        plain = isinstance(y, (int, float))
+        constant = isinstance(y, (int, float)) and y == 0
         if self.needed[0] and not constant:
-            gx = sum_to(gz * (y * power(x, y - 1)), x.shape)
+            slope = power(x, y - 1) if plain else self.slope(x, y)
+            gx = sum_to(gz * (y * slope), x.shape)
         if self.needed[1]:
-            safe = where(data_of(x) > 0, x, 1.0).astype(z.dtype)
+            base, exponent = data_of(x), data_of(y)
+            safe = where((base == 0) & (exponent >= 0), 1.0, x).astype(z.dtype)
             gy = sum_to(gz * z * log(safe), y.shape)
         return gx, gy
+
+    def slope(self, x: Tensor, y: Tensor) -> Tensor:
+        """x^(y-1), and 0 instead of infinity for 0^0, whose slope is 0 as that of any x^0."""
+        nothing = (data_of(x) == 0) & (data_of(y) == 0)
+        return where(nothing, 0.0, power(where(nothing, 1.0, x), y - 1))
 
 
 class ExpFunction(Function):
@@ -294,7 +303,10 @@ def negative(x: TensorLike) -> Tensor:
 
 
 def power(x: TensorLike, y: TensorLike) -> Tensor:
-    """x to the power y; differentiable in y where x is positive."""
+    """x to the power y; differentiable in y where x is positive, or 0 and y not negative.
+
+    There 0^y counts as constant in y, and x^0 is constant in x, also at 0: the gradients are 0.
+    """
     return PowerFunction()(x, y)
 
 
@@ -357,6 +369,11 @@ def clip(x: TensorLike, low: float | None = None, high: float | None = None) -> 
     """x limited to [low, high]; None is no limit. The gradient is 0 outside."""
     if low is None and high is None:
         raise ValueError("clip: give low, high or both")
+    for name, limit in (("clip: low", low), ("clip: high", high)):
+        if limit is not None:
+            number(name, limit)
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"clip: low {low} is above high {high}")
     return ClipFunction(low, high)(x)
 
 

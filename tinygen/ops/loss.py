@@ -7,15 +7,29 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..backend import Array, array_module, as_array, beside, device_of, kernels
+import numpy as np
+
+from ..backend import (
+    Array,
+    array_module,
+    as_array,
+    beside,
+    device_of,
+    is_array,
+    kernels,
+)
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..ranges import positive
 from .activation import log_softmax, sigmoid
 from .elementwise import clip, exp, log, where
 from .reduce import mean, sum, sum_to
 from .shape import take_along_axis
 
 SMALLEST_PROBABILITY = 1e-7  # Keras's: probabilities are kept this far from 0 and 1
+SLACK = 1e-2  # how far rounding or a gradient check may move them, beyond 0 and 1
+LABELS = "give probabilities of the classes, or their integer labels"
+PIXELS = "pixels are divided by 255 (tinygen.data.as_floats)"
 
 
 class Derivatives(NamedTuple):
@@ -93,8 +107,13 @@ class LossFunction(Function):
     def forward(self, p: Array, t: Array) -> Array:
         self.save(p, t)
         if self.reduction == "none":
-            return kernels(p).loss(p, t, self.name, self.parameter)
+            losses = kernels(p).loss(p, t, self.name, self.parameter)
+            if self.name in LIKELIHOODS and device_of(p) == "cpu" and np.isnan(losses).any():
+                _check_likelihood(self.name, p, t)
+            return losses
         total = kernels(p).loss_sum(p, t, self.name, self.parameter)
+        if self.name in LIKELIHOODS and device_of(p) == "cpu" and math.isnan(total):
+            _check_likelihood(self.name, p, t)
         if self.reduction == "mean":
             self.scale = 1.0 / p.size if p.size else math.nan
         return as_array(total * self.scale).astype(p.dtype, copy=False)
@@ -138,15 +157,66 @@ def loss_grad(p: Tensor, t: Tensor, g: Tensor, name: str, parameter: float, scal
     return LossGradFunction(name, parameter, scale)(p, t, g)
 
 
+# Losses of probabilities, and what to do where predictions are none.
+LIKELIHOODS = {
+    "binary_cross_entropy": 'end the model with activation="sigmoid", or give its outputs to '
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits": "",
+}
+
+
+def _check_likelihood(name: str, p: Array, t: Array) -> None:
+    """Find out why a loss is NaN: its kernel makes it that for what is no probability."""
+    if LIKELIHOODS[name]:
+        _check_probabilities("predictions", p, LIKELIHOODS[name])
+    _check_probabilities("targets", t, PIXELS)
+
+
+def _check_probabilities(what: str, x: Array, hint: str) -> None:
+    """Raise ValueError for numbers below 0 or above 1; NaN is neither."""
+    if not x.size:
+        return
+    low, high = np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)
+    if low < -SLACK or high > 1 + SLACK:
+        raise ValueError(
+            f"{what} from {low:.4g} to {high:.4g} are no probabilities, which go from 0 to 1: "
+            f"{hint}"
+        )
+
+
+def _of_probabilities(op: str, losses: Tensor, hint: str, **given: TensorLike) -> Tensor:
+    """The losses of samples whose last axis are probabilities, after a look at those.
+
+    On a card they are not waited for: the loss of a sample in which some are none is NaN.
+    """
+    for what, x in given.items():
+        array = data_of(x)
+        if device_of(array) == "cpu":
+            try:
+                _check_probabilities(what, array, hint)
+            except ValueError as error:
+                raise ValueError(f"{op}: {error}") from None
+        else:
+            inside = ((array >= -SLACK) & (array <= 1 + SLACK)).all(axis=-1)
+            losses = where(inside, losses, math.nan)
+    return losses
+
+
 def _loss(
     name: str, prediction: TensorLike, target: TensorLike, parameter: float, reduction: str
 ) -> Tensor:
     """A loss of single elements, after checking that the two fit."""
     _check_reduction(name, reduction)
+    prediction, target = _given(prediction), _given(target)
     p, t = data_of(prediction), data_of(target)
     if p.shape != t.shape:
         raise ValueError(f"{name}: prediction of shape {p.shape}, target of shape {t.shape}")
     return LossFunction(name, parameter, reduction)(prediction, _in_type(target, p.dtype))
+
+
+def _given(x: Any) -> Any:
+    """A tensor or an array as it is; numbers and lists of them as a tensor."""
+    return x if isinstance(x, Tensor) or is_array(x) else Tensor(x)
 
 
 def _in_type(target: Any, dtype: Any) -> Any:
@@ -172,21 +242,33 @@ def mse(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> 
 def binary_cross_entropy(
     prediction: TensorLike, target: TensorLike, reduction: str = "mean"
 ) -> Tensor:
-    """-t log p - (1 - t) log(1 - p) of probabilities, clipped to [1e-7, 1 - 1e-7] as in Keras."""
+    """-t log p - (1 - t) log(1 - p) of probabilities, clipped to [1e-7, 1 - 1e-7] as in Keras.
+
+    Raises ValueError for predictions or targets below 0 or above 1. On a card they are not waited
+    for: their loss is NaN.
+    """
     return _loss("binary_cross_entropy", prediction, target, SMALLEST_PROBABILITY, reduction)
 
 
 def binary_cross_entropy_with_logits(
     prediction: TensorLike, target: TensorLike, reduction: str = "mean"
 ) -> Tensor:
-    """Binary cross-entropy of sigmoid(prediction), without overflow or clipping."""
+    """Binary cross-entropy of sigmoid(prediction), without overflow or clipping.
+
+    An infinite logit is a certainty: its loss is 0 where the target is the same, else infinite.
+    Raises ValueError for targets below 0 or above 1; on a card their loss is NaN.
+    """
     return _loss("binary_cross_entropy_with_logits", prediction, target, 0.0, reduction)
 
 
 def huber(
     prediction: TensorLike, target: TensorLike, reduction: str = "mean", delta: float = 1.0
 ) -> Tensor:
-    """e^2 / 2 where |e| = |prediction - target| <= delta, beyond that delta (|e| - delta / 2)."""
+    """e^2 / 2 where |e| = |prediction - target| <= delta, beyond that delta (|e| - delta / 2).
+
+    The `delta` must be positive.
+    """
+    positive("huber: delta", delta)
     return _loss("huber", prediction, target, delta, reduction)
 
 
@@ -203,12 +285,19 @@ def softmax_cross_entropy(prediction: TensorLike, target: Any, reduction: str = 
         target: integer labels (...), or probabilities (..., classes).
         reduction: over the samples.
 
-    Raises ValueError for labels that are no classes. Those that are on a card already are not
-    waited for: their loss is NaN.
+    A logit of -infinity is a class that cannot be: it adds nothing where its probability is 0.
+    Raises ValueError for labels that are no classes, and probabilities below 0 or above 1. Those
+    that are on a card already are not waited for: their loss is NaN.
     """
     _check_reduction("softmax_cross_entropy", reduction)
+    prediction = _given(prediction)
     logits = data_of(prediction)
     labels = as_array(data_of(target))
+    if labels.dtype.kind not in "iu" and labels.shape == logits.shape[:-1]:
+        raise ValueError(
+            f"softmax_cross_entropy: labels must be integers, not {labels.dtype}: give an array of "
+            'integers, or tensor(labels, dtype="int64")'
+        )
     if labels.dtype.kind in "iu":
         if labels.shape != logits.shape[:-1]:
             raise ValueError(
@@ -231,16 +320,23 @@ def softmax_cross_entropy(prediction: TensorLike, target: Any, reduction: str = 
             f"softmax_cross_entropy: logits of shape {logits.shape} need probabilities of the "
             f"same shape, got {labels.shape}"
         )
-    losses = -sum(_in_type(target, logits.dtype) * log_softmax(prediction), -1)
+    target = _in_type(target if isinstance(target, Tensor) else labels, logits.dtype)
+    log_p = log_softmax(prediction)
+    zero, impossible = labels == 0, data_of(log_p) == -math.inf
+    nothing = beside(zero, impossible) & beside(impossible, zero)  # 0 log 0 is 0
+    losses = -sum(target * where(nothing, 0.0, log_p), -1)
+    losses = _of_probabilities("softmax_cross_entropy", losses, LABELS, targets=target)
     return _reduced(losses, reduction)
 
 
 def kl_divergence(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """KL(target || prediction) = sum over the last axis of t log(t / p); one loss a sample.
 
-    Both are clipped to [1e-7, 1], as in Keras.
+    Both are clipped to [1e-7, 1], as in Keras. Raises ValueError for what is below 0 or above 1; on
+    a card its loss is NaN.
     """
     _check_reduction("kl_divergence", reduction)
+    prediction, target = _given(prediction), _given(target)
     if data_of(prediction).shape != data_of(target).shape:
         raise ValueError(
             f"kl_divergence: prediction of shape {data_of(prediction).shape}, "
@@ -248,7 +344,12 @@ def kl_divergence(prediction: TensorLike, target: TensorLike, reduction: str = "
         )
     p = clip(prediction, SMALLEST_PROBABILITY, 1.0)
     t = clip(_in_type(target, p.dtype), SMALLEST_PROBABILITY, 1.0)
-    return _reduced(sum(t * (log(t) - log(p)), -1), reduction)
+    losses = sum(t * (log(t) - log(p)), -1)
+    hint = 'end the model with activation="sigmoid" or ops.softmax'
+    losses = _of_probabilities(
+        "kl_divergence", losses, hint, predictions=prediction, targets=target
+    )
+    return _reduced(losses, reduction)
 
 
 def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -256,4 +357,9 @@ def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
 
     Source: Kingma & Welling 2014, appendix B.
     """
+    if data_of(mean).shape != data_of(log_var).shape:
+        raise ValueError(
+            f"gaussian_kl: mean of shape {data_of(mean).shape}, log_var of shape "
+            f"{data_of(log_var).shape}"
+        )
     return -0.5 * sum(1.0 + log_var - exp(log_var) - mean * mean, -1)

@@ -14,6 +14,7 @@ from ..backend import Array, array_module, kernels
 from ..config import state
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function, wrap
+from ..ranges import integer, not_negative, whole
 from .elementwise import power, square
 from .reduce import broadcast_to, mean, sum_to, var
 from .shape import concatenate, reshape
@@ -30,6 +31,7 @@ class ChannelNormFunction(Function):
     """
 
     def __init__(self, name: str, by_sample: bool, epsilon: float) -> None:
+        not_negative(f"{name}: epsilon", epsilon)
         self.name = name  # type: ignore[misc]  # one class serves batch_norm, instance_norm, adain
         self.by_sample, self.epsilon = by_sample, epsilon
 
@@ -65,6 +67,7 @@ class FixedNormFunction(Function):
     name = "batch_norm"
 
     def __init__(self, epsilon: float) -> None:
+        not_negative("batch_norm: epsilon", epsilon)
         self.epsilon = epsilon
 
     def forward(self, x: Array, scale: Array, shift: Array, mean: Array, variance: Array) -> Array:
@@ -107,6 +110,7 @@ class LayerNormFunction(Function):
     """
 
     def __init__(self, epsilon: float) -> None:
+        not_negative("layer_norm: epsilon", epsilon)
         self.epsilon = epsilon
 
     def forward(self, x: Array, scale: Array, shift: Array) -> Array:
@@ -131,6 +135,7 @@ class PixelNormFunction(Function):
     """y = x / s, where s = sqrt(mean x^2 + epsilon);  gx = gy / s - x / s^3 mean(gy x)."""
 
     def __init__(self, epsilon: float) -> None:
+        not_negative("pixel_norm: epsilon", epsilon)
         self.epsilon = epsilon
 
     def forward(self, x: Array) -> Array:
@@ -322,6 +327,7 @@ def layer_norm(
         axes: how many of the last axes make up a row; 3 takes each image of NHWC as a whole.
     """
     array = data_of(x)
+    integer("layer_norm: axes", axes)
     if not 1 <= axes <= array.ndim:
         raise ValueError(f"layer_norm: {axes} axes of an x of shape {array.shape}")
     row, xp = array.shape[array.ndim - axes :], array_module(array)
@@ -363,8 +369,8 @@ def minibatch_stddev(x: TensorLike, group_size: int = 4, epsilon: float = 1e-8) 
     shape = data_of(x).shape
     if len(shape) < 2:
         raise ValueError(f"minibatch_stddev: needs samples and features, not shape {shape}")
-    if group_size < 1:
-        raise ValueError(f"minibatch_stddev: group_size must be positive, not {group_size}")
+    whole("minibatch_stddev: group_size", group_size)
+    not_negative("minibatch_stddev: epsilon", epsilon)
     samples = shape[0]
     size = next(k for k in range(min(group_size, max(samples, 1)), 0, -1) if samples % k == 0)
     groups = reshape(x, (size, samples // size, *shape[1:]))

@@ -19,6 +19,7 @@ from ..backend import (
 )
 from ..core import Tensor, TensorLike
 from ..function import Function
+from ..ranges import integer
 from .resample import Resample2DFunction, shape_of_images
 from .shape import reshape
 
@@ -147,6 +148,8 @@ def _windows(
 @functools.lru_cache(1024)
 def _checked_windows(op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding) -> Geometry:
     """The Geometry of at least one window, none of which is all padding."""
+    for number in (*kernel, *stride):
+        integer(f"{op}: size and stride", number)
     if min(*kernel, *stride) < 1:
         raise ValueError(f"{op}: size {kernel} and stride {stride} must be positive")
     pads = resolve_padding(padding, size, kernel, stride, (1, 1))

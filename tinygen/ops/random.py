@@ -15,6 +15,7 @@ import numpy as np
 from ..backend import Array, array_module, device_of, empty, kernels, recorded_step
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..ranges import fraction, not_negative
 from .elementwise import add
 
 Shape = int | tuple[int, ...]
@@ -246,15 +247,13 @@ def dropout(x: TensorLike, rate: float = 0.5, *, rng: Random | None = None) -> T
         rate: from 0 up to, not including, 1.
         rng: where the mask is drawn; by default the process's stream.
     """
-    if not 0 <= rate < 1:
-        raise ValueError(f"dropout: rate must be at least 0 and below 1, not {rate}")
+    fraction("dropout: rate", rate)
     return DropoutFunction(rate, rng or default_rng())(x)
 
 
 def gaussian_noise(x: TensorLike, std: float, *, rng: Random | None = None) -> Tensor:
     """x plus Gaussian noise of standard deviation `std`."""
-    if not 0 <= std < math.inf:
-        raise ValueError(f"gaussian_noise: std must not be negative or infinite, got {std}")
+    not_negative("gaussian_noise: std", std)
     data = data_of(x)
     stream = (rng or default_rng()).on(device_of(data))
     return add(x, stream.normal(data.shape, 0.0, std, dtype=data.dtype))

@@ -7,6 +7,7 @@ import math
 from ..backend import Array, array_module, kernels
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..ranges import whole
 
 Axis = int | tuple[int, ...] | None
 LARGE = 4096  # elements; from here on a kernel of our own sums over rows
@@ -119,8 +120,9 @@ class NormFunction(Function):
         from .elementwise import where
 
         x, y = self.saved
-        y = where(data_of(y) > 0, y, 1.0)
-        return _with_axes(gy / y, x.shape, self.axis, self.keepdims) * x
+        zero = data_of(y) == 0
+        slope = where(zero, 0.0, gy / where(zero, 1.0, y))  # constant there, in any order
+        return _with_axes(slope, x.shape, self.axis, self.keepdims) * x
 
 
 def _axes(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -174,6 +176,7 @@ def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, correction: in
     """The variance over `axis`: the sum of squared deviations / (count - correction)."""
     from .elementwise import square
 
+    whole("var: correction", correction, 0)
     n = _count(data_of(x).shape, axis) - correction
     deviations = square(x - mean(x, axis, keepdims=True))
     return sum(deviations, axis, keepdims) * (1.0 / n if n > 0 else math.nan)
@@ -195,5 +198,5 @@ def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tenso
 
 
 def norm(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The Euclidean norm over `axis`; its gradient at 0 is 0."""
+    """The Euclidean norm over `axis`; its gradients of any order at 0 are 0."""
     return NormFunction(axis, keepdims)(x)

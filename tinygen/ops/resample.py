@@ -15,6 +15,7 @@ import numpy as np
 from ..backend import Array, Band, Pads, Pair, kernels, pair
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..ranges import finite, integer
 
 Filter: TypeAlias = Sequence[float] | Sequence[Sequence[float]] | Array
 
@@ -94,8 +95,11 @@ def upfirdn2d(
     """
     _, height, width, _ = shape_of_images("upfirdn2d", x)
     (up_rows, up_columns), (down_rows, down_columns) = pair(up), pair(down)
+    for factor in (up_rows, up_columns, down_rows, down_columns):
+        integer("upfirdn2d: up and down", factor)
     if min(up_rows, up_columns, down_rows, down_columns) < 1:
         raise ValueError(f"upfirdn2d: up {up} and down {down} must be at least 1")
+    finite("upfirdn2d: gain", gain)
     pads = _pads(padding)
     total: Tensor | None = None
     for vertical, horizontal in _separated("upfirdn2d", f, gain, flip_filter):
@@ -195,12 +199,16 @@ def _pads(padding: int | Pads) -> Pads:
         raise ValueError(
             f"upfirdn2d: padding must be a number or ((top, bottom), (left, right)), not {padding}"
         ) from None
+    for width in (top, bottom, left, right):
+        integer("upfirdn2d: padding", width)
     return (top, bottom), (left, right)
 
 
 def _factors(op: str, factor: int | Pair) -> Pair:
     """The factor for either direction."""
     factors = pair(factor)
+    for number in factors:
+        integer(f"{op}: factor", number)
     if min(factors) < 1:
         raise ValueError(f"{op}: factor must be at least 1, got {factor}")
     return factors
@@ -213,6 +221,8 @@ def _weights(op: str, f: Filter) -> Array:
     weights = np.asarray(f, np.float64)
     if weights.ndim not in (1, 2) or not weights.size:
         raise ValueError(f"{op}: the filter must be (k,) or (kh, kw), got shape {weights.shape}")
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{op}: the filter holds NaN or infinity")
     return weights
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..backend import Array, array_module, as_array, beside, device_of, kernels
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..ranges import whole
 from .reduce import broadcast_to
 
 JOINED = 8  # arrays at a time
@@ -174,7 +175,10 @@ def _axis(op: str, axis: int, ndim: int) -> int:
 
 def reshape(x: TensorLike, shape: int | tuple[int, ...]) -> Tensor:
     """x in another shape with as many elements; one length may be -1."""
-    return ReshapeFunction((shape,) if isinstance(shape, int) else tuple(shape))(x)
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if shape and min(shape) < -1:
+        raise ValueError(f"reshape: lengths must not be negative, but for one -1: got {shape}")
+    return ReshapeFunction(shape)(x)
 
 
 def transpose(x: TensorLike, axes: tuple[int, ...] | None = None) -> Tensor:
@@ -210,10 +214,12 @@ def split(x: TensorLike, lengths: int | Sequence[int], axis: int = 0) -> tuple[T
     Unlike NumPy's, `lengths` are lengths, not the places where to cut.
     """
     n = data_of(x).shape[_axis("split", axis, data_of(x).ndim)]
-    if isinstance(lengths, int):
+    if isinstance(lengths, (int, np.integer)):
         if lengths < 1 or n % lengths:
             raise ValueError(f"split: axis {axis} of length {n} has no {lengths} equal pieces")
-        lengths = [n // lengths] * lengths
+        lengths = [n // int(lengths)] * int(lengths)
+    for length in lengths:
+        whole("split: lengths", length, 0)
     if math.fsum(lengths) != n:
         raise ValueError(f"split: lengths {list(lengths)} do not add up to {n} (axis {axis})")
     return cast(tuple[Tensor, ...], SplitFunction(lengths, axis)(x))
@@ -223,6 +229,9 @@ def pad(x: TensorLike, widths: Sequence[tuple[int, int]], value: float = 0.0) ->
     """x with `value` around it; `widths` are (before, after) for each axis."""
     if len(widths) != data_of(x).ndim:
         raise ValueError(f"pad: {len(widths)} widths for an input of shape {data_of(x).shape}")
+    for pair in widths:
+        for width in pair:
+            whole("pad: widths", width, 0)
     return PadFunction(tuple((int(a), int(b)) for a, b in widths), value)(x)
 
 
@@ -283,6 +292,7 @@ def repeat(x: TensorLike, repeats: int, axis: int) -> Tensor:
     """x with every slice along `axis` repeated `repeats` times in a row."""
     shape = data_of(x).shape
     axis = _axis("repeat", axis, len(shape))
+    whole("repeat: repeats", repeats, 0)
     wide = (*shape[: axis + 1], repeats, *shape[axis + 1 :])
     long = (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :])
     return reshape(broadcast_to(expand_dims(x, axis + 1), wide), long)
@@ -292,5 +302,7 @@ def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """x with the order along `axis` reversed; by default along all axes."""
     ndim = data_of(x).ndim
     axes = range(ndim) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
-    turned = {_axis("flip", a, ndim) for a in axes}
+    turned = [_axis("flip", a, ndim) for a in axes]
+    if len({*turned}) < len(turned):
+        raise ValueError(f"flip: an axis comes twice in {axis}")
     return getitem(x, tuple(slice(None, None, -1 if i in turned else 1) for i in range(ndim)))

@@ -10,6 +10,7 @@ from typing import Any
 from ..backend import Array, kernels, to_device
 from ..core import Parameter, Tensor
 from ..nn.module import Module
+from ..ranges import fraction
 
 
 class EMA:
@@ -46,7 +47,7 @@ class EMA:
         average: Module | None = None,
     ) -> None:
         if not callable(decay):
-            _check_decay(decay)
+            fraction("EMA: decay", decay)
         self.module, self.decay = module, decay
         self.average = copy.deepcopy(module) if average is None else average
         self.average.freeze()
@@ -56,7 +57,7 @@ class EMA:
     def update(self, images: int = 0) -> None:
         """Move the average towards the module of now, after so many images have been seen."""
         decay = self.decay(images) if callable(self.decay) else self.decay
-        _check_decay(decay)
+        fraction("EMA: decay", decay)
         if any(a.array.shape != t.array.shape for a, t in self._pairs):
             self.follow()
         averages, arrays = [], []
@@ -120,8 +121,3 @@ class EMA:
 def _tensors(module: Module) -> dict[str, Tensor]:
     """Parameters and buffers by name."""
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
-
-
-def _check_decay(decay: float) -> None:
-    if not 0 <= decay < 1:
-        raise ValueError(f"EMA: decay must be at least 0 and below 1, not {decay}")

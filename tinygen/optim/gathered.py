@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..backend import LINE, Array, array_module, empty, to_device
+from ..backend import LINE, Array, array_module, empty, to_device, to_numpy
 from ..core import Parameter, Tensor
 from ..nn.module import Module
 
@@ -13,16 +13,23 @@ from ..nn.module import Module
 class Gathered:
     """Parameters laid out in one buffer per dtype and device, each `.data` a view into it.
 
-    Whatever replaces a parameter's array (deepcopy, `to`, unpickling, growth) makes it leave the
-    buffer, so `refresh` looks before each use and gathers again; what belongs to a parameter of
-    unchanged size stays with it.
+    Whatever replaces a parameter's array (deepcopy, `to`, growth) makes it leave the buffer, so
+    `refresh` looks before each use and gathers again; what belongs to a parameter of unchanged size
+    stays with it. Pickled, a buffer is left behind, and gathered anew where it is loaded.
 
     Args:
         parameters: names and parameters; one that comes twice counts once.
         slots: names of arrays kept beside each parameter, such as "velocity", 0 at the start.
+
+    Attributes:
+        steps: how often the parameters were stepped.
+        missed: for each parameter those of the steps that do not count for it: what came before it
+            did, or before it grew, and what an optimiser adds to that.
     """
 
     def __init__(self, parameters: Iterable[tuple[str, Parameter]], slots: Sequence[str]) -> None:
+        self.steps = 0
+        self.missed: list[int] = []
         self.parameters: list[Parameter] = []
         self.names: list[str] = []
         self.views: list[Array] = []  # what each parameter's data should be
@@ -39,6 +46,7 @@ class Gathered:
                 taken = name in self.names  # by a parameter of another module
                 self.names.append(f"{len(self.names)}.{name}" if taken else name)
                 self.parameters.append(p)
+                self.missed.append(self.steps)
         self._gather()
 
     def refresh(self) -> None:
@@ -47,7 +55,25 @@ class Gathered:
             if p.array is not view:
                 return self._gather()
 
+    def __getstate__(self) -> dict[str, Any]:
+        self.refresh()
+        return {
+            "steps": self.steps,
+            "missed": list(self.missed),
+            "parameters": self.parameters,
+            "names": self.names,
+            "slots": {slot: [to_numpy(a) for a in own] for slot, own in self.slots.items()},
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.flat = [p.array for p in self.parameters]
+        self._gather()
+
     def _gather(self) -> None:
+        for i, (p, before) in enumerate(zip(self.parameters, self.flat, strict=False)):
+            if p.size != before.size:  # grown; its momentum starts anew below
+                self.missed[i] = self.steps
         old = {slot: list(arrays) for slot, arrays in self.slots.items()}
         groups: dict[tuple[Any, str], list[int]] = {}
         for i, p in enumerate(self.parameters):

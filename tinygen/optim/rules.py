@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from array import array
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +12,7 @@ from ..backend import Array, kernels
 from ..core import Parameter
 from ..names import nearest
 from ..nn.module import Module
+from ..ranges import fraction, not_negative
 from .optimizer import Optimizer
 from .schedules import Schedule
 
@@ -39,6 +42,8 @@ class SGD(Optimizer):
         **clip: float | None,
     ) -> None:
         _check(self, convention, momentum=momentum)
+        if not isinstance(nesterov, bool):
+            raise TypeError(f"SGD: nesterov must be True or False, not {nesterov!r:.80}")
         if nesterov and not momentum:
             raise ValueError("SGD: nesterov needs a momentum above 0")
         self.SLOTS = ("velocity",) if momentum else ()
@@ -52,6 +57,7 @@ class SGD(Optimizer):
         slots: list[list[Array]],
         rate: float,
         scale: float | Array,
+        count: int,
     ) -> None:
         """One step for arrays without axes."""
         m = self.momentum
@@ -85,6 +91,7 @@ class RMSprop(Optimizer):
         **clip: float | None,
     ) -> None:
         _check(self, convention, rho=rho)
+        not_negative("RMSprop: epsilon", epsilon)
         self.rho, self.epsilon, self.convention = rho, epsilon, convention
         super().__init__(parameters, learning_rate, **clip)
 
@@ -95,6 +102,7 @@ class RMSprop(Optimizer):
         slots: list[list[Array]],
         rate: float,
         scale: float | Array,
+        count: int,
     ) -> None:
         """One step for arrays without axes."""
         inside, outside = (self.epsilon, 0.0) if self.convention == "keras" else (0.0, self.epsilon)
@@ -109,9 +117,17 @@ class Adam(Optimizer):
     m = beta1 m + (1 - beta1) g,  s = beta2 s + (1 - beta2) g^2,  and at step t
     p -= rate sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(s) + epsilon);
     in PyTorch's convention epsilon is added to sqrt(s / (1 - beta2^t)).
+
+    The step t is counted for each parameter from when the optimiser took it in (or it grew), so
+    what is added to a network begins with steps of about `rate`, as it would in a fresh optimiser.
+    A step without a gradient, as while a parameter is frozen, counts in Keras's convention, whose
+    `iterations` are those of the optimiser: unfrozen late, a parameter begins with steps that are
+    sqrt(1 - beta2^t) (1 - beta1) / ((1 - beta1^t) sqrt(1 - beta2)) times as large: 10 rates with
+    beta1 = 0 and beta2 = 0.99. In PyTorch's it does not count, and the first step is the rate.
     """
 
     SLOTS = ("mean", "square")
+    COUNTS = True
 
     def __init__(
         self,
@@ -126,6 +142,8 @@ class Adam(Optimizer):
         **clip: float | None,
     ) -> None:
         _check(self, convention, beta1=beta1, beta2=beta2)
+        not_negative(f"{type(self).__name__}: epsilon", epsilon)
+        not_negative(f"{type(self).__name__}: weight_decay", weight_decay)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.weight_decay, self.convention = weight_decay, convention
         super().__init__(parameters, learning_rate, **clip)
@@ -137,11 +155,12 @@ class Adam(Optimizer):
         slots: list[list[Array]],
         rate: float,
         scale: float | Array,
+        count: int,
     ) -> None:
         """One step for arrays without axes."""
-        root = math.sqrt(1.0 - self.beta2 ** (self.steps + 1))
+        root = math.sqrt(1.0 - self.beta2**count)
         epsilon = self.epsilon * (1.0 if self.convention == "keras" else root)
-        from_mean = rate * root / (1.0 - self.beta1 ** (self.steps + 1))
+        from_mean = rate * root / (1.0 - self.beta1**count)
         factors = from_mean, 0.0, 1.0, epsilon, 1.0 - rate * self.weight_decay, scale
         kernels(parameters[0]).adam(parameters, gradients, *slots, self.beta1, self.beta2, *factors)
 
@@ -181,8 +200,6 @@ class Nadam(Adam):
     where s_t is s / (1 - beta2^t), and d is 1 in Keras's convention and 0.004 in PyTorch's.
     """
 
-    _product: tuple[int, float] = (0, 1.0)  # t and U_t of the last step
-
     def update(
         self,
         parameters: list[Array],
@@ -190,18 +207,15 @@ class Nadam(Adam):
         slots: list[list[Array]],
         rate: float,
         scale: float | Array,
+        count: int,
     ) -> None:
         """One step for arrays without axes."""
-        t = self.steps + 1
         decay = 1.0 if self.convention == "keras" else 0.004
-        done, product = self._product if self._product[0] <= t else (0, 1.0)
-        for i in range(done + 1, t + 1):
-            product *= self._look_ahead(i, decay)
-        self._product = t, product
-        now, following = self._look_ahead(t, decay), self._look_ahead(t + 1, decay)
+        now, following = (_look_ahead(self.beta1, decay, t) for t in (count, count + 1))
+        product = _product(self.beta1, decay, count)
         from_mean = rate * following / (1.0 - product * following)
         from_gradient = rate * (1.0 - now) / (1.0 - product)
-        root = 1.0 / math.sqrt(1.0 - self.beta2**t)
+        root = 1.0 / math.sqrt(1.0 - self.beta2**count)
         keep = 1.0 - rate * self.weight_decay
         kernels(parameters[0]).adam(
             parameters,
@@ -217,10 +231,25 @@ class Nadam(Adam):
             scale,
         )
 
-    def _look_ahead(self, t: int, decay: float) -> float:
-        """u_t."""
-        u: float = self.beta1 * (1.0 - 0.5 * 0.96 ** (decay * t))
-        return u
+
+def _look_ahead(beta1: float, decay: float, t: int) -> float:
+    """u_t of Nadam."""
+    u: float = beta1 * (1.0 - 0.5 * 0.96 ** (decay * t))
+    return u
+
+
+def _product(beta1: float, decay: float, t: int) -> float:
+    """U_t of Nadam; 0 from where 1 - U_t is 1."""
+    known = _products(beta1, decay)
+    while len(known) <= t and known[-1] > 2.0**-54:
+        known.append(known[-1] * _look_ahead(beta1, decay, len(known)))
+    return known[t] if t < len(known) else 0.0
+
+
+@functools.lru_cache(16)
+def _products(beta1: float, decay: float) -> array[float]:
+    """U_t from t = 0 on, as far as they were asked for."""
+    return array("d", [1.0])
 
 
 BY_NAME: dict[str, type[Optimizer]] = {
@@ -244,5 +273,4 @@ def _check(optimizer: Optimizer, convention: str, **fractions: float) -> None:
     if convention not in ("keras", "pytorch"):
         raise ValueError(f'{kind}: convention must be "keras" or "pytorch", not {convention!r}')
     for name, value in fractions.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{kind}: {name} must be at least 0 and below 1, not {value}")
+        fraction(f"{kind}: {name}", value)

@@ -113,8 +113,9 @@ def fit(
         validation_data: samples, or a pair of samples and targets.
         callbacks: such as EarlyStopping.
         accumulate: batches whose gradients are averaged before the parameters change.
-        precision: of products, if the model is on a card (`model.to(device="cuda")`): "float32",
-            "3xtf32" (almost as precise), "tf32" or "bf16".
+        precision: of products: "float32", "exact" (convolutions without Winograd's way; see
+            `tinygen.using_precision`); on a card (`model.to(device="cuda")`) also "3xtf32" (almost
+            as precise as float32), "tf32" or "bf16".
         capture: on a card, replay recorded steps, which is faster. A loss of your own then must not
             read values (item, numpy, if), and must draw random numbers from its `rng` alone.
         seed: of the order of the samples and of noise.

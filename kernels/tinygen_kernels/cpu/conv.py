@@ -8,6 +8,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from .. import precision
 from ..geometry import Geometry, Pads
 from ..reference import conv as reference
 from . import direct, winograd, winograd_weights
@@ -60,7 +61,8 @@ def _convolve(
     taps = np.ascontiguousarray(w, x.dtype).reshape(geometry.taps, w.shape[2], outputs)
     size, makes = (geometry.size, inputs) if transposed else (geometry.output_size, outputs)
     y = empty((len(x), *size, makes), x.dtype)
-    chosen = way("input" if transposed else "forward", len(x), geometry, inputs, outputs)
+    task, exact = "input" if transposed else "forward", precision.current() == "exact"
+    chosen = way(task, len(x), geometry, inputs, outputs, exact)
     dots = chosen.kernel == "dots"
     if transposed != dots:
         taps = turn(taps)
@@ -78,7 +80,7 @@ def conv2d_weight_grad(x: Array, gy: Array, geometry: Geometry) -> Array:
         return reference.conv2d_weight_grad(x, gy, geometry)
     gy = np.ascontiguousarray(gy, x.dtype)
     n, inputs, outputs = len(x), x.shape[3], gy.shape[3]
-    plan = way("weights", n, geometry, inputs, outputs).plan
+    plan = way("weights", n, geometry, inputs, outputs, precision.current() == "exact").plan
     if plan is None:
         places = places_of(geometry, False, n, inputs, outputs)
         return direct.weight_grad(_pad(x, places.pads), gy, places, geometry)

@@ -9,6 +9,7 @@ from numba import prange
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
+from ..reference.loss import SLACK
 from .activation import SCALARS
 from .elementary import log_normal
 from .jit import Loop, prefer_wide_vectors
@@ -38,10 +39,15 @@ def _clipped(p, a):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
+def _probability(p):  # type: ignore[no-untyped-def]
+    return (p >= type(p)(-SLACK)) & (p <= type(p)(1 + SLACK))  # NaN is none
+
+
+@register_jitable
 def _binary_cross_entropy(p, t, a):  # type: ignore[no-untyped-def]
     q, one = _clipped(p, a), type(p)(1)
     loss = -(t * log_normal(q) + (one - t) * log_normal(one - q))
-    return p if p != p else loss  # log_normal does not know NaN
+    return loss if _probability(p) & _probability(t) else type(p)(np.nan)
 
 
 @register_jitable
@@ -53,7 +59,10 @@ def _binary_cross_entropy_grad(p, t, a):  # type: ignore[no-untyped-def]
 
 @register_jitable
 def _with_logits(x, t, a):  # type: ignore[no-untyped-def]
-    return _softplus(x, a) - x * t
+    zero = type(x)(0)
+    missed = type(x)(1) - t if x > zero else -t
+    loss = _softplus(-abs(x), a) + (zero if missed == zero else x * missed)  # also 0 times infinity
+    return loss if _probability(t) else type(x)(np.nan)
 
 
 @register_jitable

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
+from .. import precision
 from ..geometry import Geometry
 from .winograd_blocks import shared_out
 from .winograd_plan import Plan, plan
@@ -32,9 +33,14 @@ class Way(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1024)
-def way(task: str, n: int, geometry: Geometry, inputs: int, outputs: int) -> Way:
-    """How to do one of TASKS for n images with so many channels on the convolution's sides."""
-    here = plan(geometry, task == "input")
+def way(
+    task: str, n: int, geometry: Geometry, inputs: int, outputs: int, exact: bool = False
+) -> Way:
+    """How to do one of TASKS for n images with so many channels on the convolution's sides.
+
+    Where it is to be exact, each product is formed by itself: not in Winograd's way.
+    """
+    here = None if exact else plan(geometry, task == "input")
     if here is not None and here.saves >= SAVES and min(inputs, outputs) >= NARROW:
         tiles = n * here.tiles[0] * here.tiles[1]
         if tiles >= FEW_TILES:
@@ -55,6 +61,7 @@ def way(task: str, n: int, geometry: Geometry, inputs: int, outputs: int) -> Way
 
 
 def explain(n: int, geometry: Geometry, inputs: int, outputs: int) -> str:
-    """For each of the three tasks the kernel and the reason, as text."""
-    ways = {task: way(task, n, geometry, inputs, outputs) for task in TASKS}
+    """For each of the three tasks the kernel and the reason, as text, in the precision of now."""
+    exact = precision.current() == "exact"
+    ways = {task: way(task, n, geometry, inputs, outputs, exact) for task in TASKS}
     return "\n".join(f"{task + ':':9}{w.kernel}, {w.why}" for task, w in ways.items())

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import precision
 from ..geometry import Geometry
-from . import conv_tiles, precision
+from . import conv_tiles
 from .activation import KINDS
 from .arrays import aligned, blocks, contiguous, empty, module_of
 from .conv_shares import add_shares
@@ -63,7 +64,7 @@ def why_not(geometry: Geometry, inputs: int, outputs: int, dtype: Any) -> str:
 def serves(geometry: Geometry, inputs: int, outputs: int, dtype: Any) -> bool:
     """Whether convolutions of this geometry and so many channels, all three passes, run here.
 
-    They do in a precision other than float32, for arrays of float32, with one group and at least
+    They do in the precisions of TYPES, for arrays of float32, with one group and at least
     FEWEST_CHANNELS channels on either side. Numbers of channels that are no multiple of QUAD are
     rounded up in a copy, with zeros: copies to shared memory go by 16 bytes.
     """

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..precision import current
 from .arrays import MOST, address, contiguous, empty, module_of
-from .precision import current
 
 Array = NDArray[Any]
 
@@ -53,6 +53,7 @@ GEMM_DEFAULT = -1
 # cuBLAS has no product by three of TF32; what stands for it is the exact one.
 COMPUTE = {
     "float32": COMPUTE_32F,
+    "exact": COMPUTE_32F,
     "3xtf32": COMPUTE_32F,
     "tf32": COMPUTE_32F_FAST_TF32,
     "bf16": COMPUTE_32F_FAST_16BF,

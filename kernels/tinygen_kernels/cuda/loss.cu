@@ -11,14 +11,22 @@ template <class T> __device__ __forceinline__ T clipped(T p, T limit) {
   return p < limit ? limit : p > T(1) - limit ? T(1) - limit : p;
 }
 
+// Whether p is a probability, up to rounding; NaN is none. SLACK of reference/loss.py.
+template <class T> __device__ __forceinline__ bool probability(T p) { return p >= T(-1e-2) && p <= T(1 + 1e-2); }
+
 // l(p, t); `a` is the limit of probabilities, or where Huber's loss goes over to a straight line.
 template <class T> __device__ __forceinline__ T loss_of(T p, T t, int kind, T a) {
   switch (kind) {
     case BINARY_CROSS_ENTROPY: {
       T q = clipped(p, a);
-      return -(t * tg_log(q) + (T(1) - t) * tg_log(T(1) - q));
+      T entropy = -(t * tg_log(q) + (T(1) - t) * tg_log(T(1) - q));
+      return probability(p) && probability(t) ? entropy : T(nanf(""));
     }
-    case BINARY_CROSS_ENTROPY_WITH_LOGITS: return tg_softplus(p) - p * t;
+    case BINARY_CROSS_ENTROPY_WITH_LOGITS: {
+      T missed = p > T(0) ? T(1) - t : -t;
+      T entropy = tg_softplus(-tg_abs(p)) + (missed == T(0) ? T(0) : p * missed);  // also 0 times infinity
+      return probability(t) ? entropy : T(nanf(""));
+    }
     case HUBER: {
       T e = tg_abs(p - t);
       return e <= a ? T(0.5) * e * e : a * (e - T(0.5) * a);

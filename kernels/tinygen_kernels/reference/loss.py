@@ -1,4 +1,7 @@
-"""Losses of single elements, their sums, and their derivatives with respect to the prediction."""
+"""Losses of single elements, their sums, and their derivatives with respect to the prediction.
+
+Cross-entropies of what is no probability, by more than SLACK below 0 or above 1, are NaN.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,15 @@ from .activation import ACTIVATIONS
 
 Array = NDArray[Any]
 
+SLACK = 1e-2  # how far rounding or a check of gradients may move them, beyond 0 and 1
+
+
+def _of_probabilities(losses: Array, *probabilities: Array) -> Array:
+    """The losses, and NaN for what is no probability."""
+    for p in probabilities:
+        losses = np.where((p >= -SLACK) & (p <= 1 + SLACK), losses, np.nan)
+    return losses
+
 
 def _clipped(p: Array, limit: float) -> Array:
     """Probabilities kept `limit` away from 0 and 1."""
@@ -20,14 +32,19 @@ def _clipped(p: Array, limit: float) -> Array:
 
 
 def _cross_entropy(p: Array, t: Array, limit: float) -> Array:
-    p = _clipped(p, limit)
-    entropy: Array = t * np.log(p) + (1 - t) * np.log(1 - p)
-    return -entropy
+    q = _clipped(p, limit)
+    return _of_probabilities(-(t * np.log(q) + (1 - t) * np.log(1 - q)), p, t)
 
 
 def _cross_entropy_grad(p: Array, t: Array, limit: float) -> Array:
     q = _clipped(p, limit)
     return np.where(p == q, (q - t) / (q * (1 - q)), 0)
+
+
+def _cross_entropy_with_logits(x: Array, t: Array, a: float) -> Array:
+    missed = np.where(x > 0, 1 - t, -t)
+    linear = np.where(missed == 0, 0, x) * missed  # 0 also for an infinite x
+    return _of_probabilities(ACTIVATIONS["softplus"][0](-np.abs(x), a) + linear, t)
 
 
 def _huber(p: Array, t: Array, delta: float) -> Array:
@@ -41,7 +58,7 @@ LOSSES: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "mse": (lambda p, t, a: (p - t) ** 2, lambda p, t, a: 2 * (p - t)),
     "binary_cross_entropy": (_cross_entropy, _cross_entropy_grad),
     "binary_cross_entropy_with_logits": (
-        lambda x, t, a: ACTIVATIONS["softplus"][0](x, a) - x * t,
+        _cross_entropy_with_logits,
         lambda x, t, a: ACTIVATIONS["sigmoid"][0](x, a) - t,
     ),
     "huber": (_huber, lambda p, t, a: np.clip(p - t, -a, a)),
