@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -48,10 +48,16 @@ class Worker:
         threads: of the library.
         python: the interpreter; by default the one that `interpreter` finds.
         paths: folders to import from, beside the checkout.
+        variables: of its environment, beside those that all workers have.
     """
 
     def __init__(
-        self, library: str, threads: int, python: str | None = None, paths: tuple[Path, ...] = ()
+        self,
+        library: str,
+        threads: int,
+        python: str | None = None,
+        paths: tuple[Path, ...] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         found = interpreter(library, python)
         self.library, self.threads = library, threads
@@ -62,7 +68,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             cwd=ROOT,
-            env=environment(threads, paths),
+            env={**environment(threads, paths), **(variables or {})},
             text=True,
         )
         assert self.process.stdin is not None
@@ -96,10 +102,7 @@ class Worker:
 
     def cpu(self) -> float:
         """The CPU seconds of all its threads up to now; 0 where the system does not tell."""
-        if sys.platform != "linux" or self.process.poll() is not None:
-            return 0.0
-        clock = (~self.process.pid << 3) | 2  # see clock_getcpuclockid(3)
-        return time.clock_gettime(clock)
+        return cpu_seconds(self.process)
 
     def close(self) -> None:
         """End the process: its input ends, so it does."""
@@ -118,6 +121,14 @@ class Worker:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def cpu_seconds(process: subprocess.Popen[Any]) -> float:
+    """The CPU seconds of a process up to now; 0 if it ended or the system does not tell."""
+    if sys.platform != "linux" or process.poll() is not None:
+        return 0.0
+    clock = (~process.pid << 3) | 2  # see clock_getcpuclockid(3)
+    return time.clock_gettime(clock)
 
 
 @dataclass

@@ -12,7 +12,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # Settings of the user's shell that would decide a comparison; workers start without them.
-DROPPED = ("OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD", "XLA_FLAGS")
+DROPPED = (
+    *("OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD", "XLA_FLAGS"),
+    "TINYGEN_THREADS",
+)
 
 
 @dataclass(frozen=True)

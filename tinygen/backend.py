@@ -63,8 +63,10 @@ __all__ = [
     "recorded_step",
     "recording_of",
     "resolve_padding",
+    "threads_in_use",
     "to_device",
     "to_numpy",
+    "use_threads",
     "using_precision",
 ]
 
@@ -194,6 +196,20 @@ def kernel_cache_folder() -> Path | None:
     from tinygen_kernels.cpu.jit import cache_folder
 
     return cache_folder()
+
+
+def use_threads(n: int, origin: str) -> None:
+    """Use `n` threads on the CPU; `origin`, which asked for them, is named in the ValueError."""
+    from tinygen_kernels.cpu import threads
+
+    threads.use_threads(n, origin)
+
+
+def threads_in_use() -> tuple[int, str]:
+    """How many threads kernels of the CPU use, and what asked for so many."""
+    from tinygen_kernels.cpu import threads
+
+    return threads.threads_in_use()
 
 
 def device_of(x: object) -> str:

@@ -7,31 +7,25 @@ import importlib.util
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-from .backend import cuda_status, kernel_cache_folder
-
-_limits: Any = None  # keeps threadpoolctl's limits in force
+from .backend import cuda_status, kernel_cache_folder, threads_in_use, use_threads
 
 
 def set_threads(n: int) -> None:
     """Use `n` threads in BLAS and in our own kernels, from now on.
 
+    Without it there are as many as the environment variable TINYGEN_THREADS says when a kernel is
+    first used, or else as many as there are cores. Our kernels give the same bits for any number;
+    BLAS, which forms large products, need not. Numba has a number for each thread of Python: this
+    one is that of the thread that calls.
+
     Raises ValueError if n is below 1 or above the number of cores.
     """
-    global _limits
-    import numba
-    from threadpoolctl import threadpool_limits
-
-    most = os.cpu_count() or 1
-    if not 1 <= n <= most:
-        raise ValueError(f"set_threads: n must be from 1 to {most}, the number of cores, not {n}")
-    _limits = threadpool_limits(n)
-    numba.set_num_threads(n)
+    use_threads(n, "tinygen.set_threads")
 
 
 def info() -> dict[str, str]:
-    """What matters for speed and support: versions, cores, BLAS, caches, data.
+    """What matters for speed and support: versions, cores, threads, BLAS, caches, data.
 
     >>> import tinygen
     >>> sorted(tinygen.info())[:3]
@@ -39,6 +33,7 @@ def info() -> dict[str, str]:
     """
     from threadpoolctl import threadpool_info
 
+    threads, origin = threads_in_use()
     pools = [p for p in threadpool_info() if p.get("user_api") == "blas"]
     blas = ", ".join(f"{p['internal_api']} {p['version']} x{p['num_threads']}" for p in pools)
     return {
@@ -48,6 +43,7 @@ def info() -> dict[str, str]:
         "numba": _version("numba"),
         "blas": blas or "unknown",
         "cores": str(os.cpu_count()),
+        "threads": f"{threads} ({origin})",
         "cuda": cuda_status(),
         "data": os.environ.get("TINYGEN_DATA_DIR", "not set (TINYGEN_DATA_DIR)"),
         "kernel cache": str(kernel_cache_folder() or "none: the cache folder cannot be written"),

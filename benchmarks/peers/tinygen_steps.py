@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygen_kernels.cpu import dense, jit, optim
+
 import tinygen
 from benchmarks.peers import tinygen_autoencoders, tinygen_generative
 from benchmarks.problems import PROBLEMS
@@ -22,9 +24,11 @@ MODELS: dict[str, Any] = {
 }
 
 
-def load(name: str, threads: int) -> TrainingStep:
-    """The step of that model."""
+def load(name: str, threads: int, small_work_shared: bool = False) -> TrainingStep:
+    """The step of that model; with `small_work_shared`, threads share what one would do alone."""
     tinygen.set_threads(threads)
+    if small_work_shared:
+        jit.SHARED_FROM, optim.PLAIN, dense.SHARED_FROM = 1 << 14, 1, 0
     if name not in MODELS:
         raise AbsentError(f"{name} is not written for tinygen yet")
     step: TrainingStep = MODELS[name](PROBLEMS[name])

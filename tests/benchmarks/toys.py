@@ -83,11 +83,27 @@ class Hungry(Subject):
         return [0.5]
 
 
+class Environment(Subject):
+    """Tells one of its environment's variables."""
+
+    def run(self, count: int) -> None:
+        time.sleep(0.0001 * count)
+
+    def check(self, steps: int) -> list[float]:
+        return [float(os.environ["GOMP_SPINCOUNT"])]
+
+
 def load(name: str, threads: int, way: str = "eager", tf32: bool = True) -> Subject:
     name = name.removeprefix("step:")
     if way == "graph":
         os._exit(7)
-    toys = {"diary": Diary, "parts": Parts, "spinning": Spinning, "hungry": Hungry}
+    toys = {
+        "diary": Diary,
+        "parts": Parts,
+        "spinning": Spinning,
+        "hungry": Hungry,
+        "environment": Environment,
+    }
     if name in ("raises", "exits"):
         return Broken(name)
     if name not in toys:

@@ -16,6 +16,7 @@ from PIL import Image
 import tinygen
 from tests.cli.data import small, write_images
 from tinygen import data, models, ops
+from tinygen.backend import threads_in_use
 from tinygen.cli import main
 from tinygen.cli.main import parser
 from tinygen.ops.elementwise import ExpFunction
@@ -85,6 +86,26 @@ def test_help_has_examples_that_parse(path, capsys):
     for line in examples:
         words = shlex.split(re.split(r"  +", line)[0])
         assert parser().parse_args(words[1:]).run
+
+
+def test_what_computes_takes_a_number_of_threads():
+    takes = {" ".join(path) for path, part in ALL.items() if "--threads" in part.format_help()}
+    assert {" ".join(path) for path in ALL} - takes == {
+        *("info", "data", "data list", "data fetch", "data show"),
+    }
+
+
+def test_threads_are_set_for_the_command(capsys, monkeypatch):
+    before = threads_in_use()[0]
+    try:
+        assert main(["gradcheck", "tanh", "--threads", "1"]) == 0
+        assert threads_in_use() == (1, "--threads")
+        assert main(["info"]) == 0
+        assert re.search(r"^threads +1 \(--threads\)$", capsys.readouterr().out, re.M)
+    finally:
+        tinygen.set_threads(before)
+    for place in (["--threads", "1", "tsne"], ["tsne", "--threads", "1"]):
+        assert parser().parse_args(["explore", "run", *place]).threads == 1
 
 
 def test_the_first_page_says_where_to_start(capsys):

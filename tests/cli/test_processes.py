@@ -60,6 +60,15 @@ def test_exit_codes(tmp_path, arguments, code):
     assert bool(err) == (code != 0)
 
 
+def test_a_number_of_threads_in_the_environment_that_makes_no_sense(tmp_path):
+    found, _, err = finish(start(tmp_path, "gradcheck", "tanh", TINYGEN_THREADS="many"))
+    assert found == 2
+    assert err == (
+        "tinygen gradcheck: TINYGEN_THREADS: the number of threads must be a whole number, "
+        "not 'many'"
+    )
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, code):
     train = ["train", "stacked-ae", *small(tmp_path), "--epochs", "100000", "--out", "a run"]

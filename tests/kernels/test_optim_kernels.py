@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from tinygen_kernels import kernels, using
 from tinygen_kernels.cpu.jit import SHARED_FROM
+from tinygen_kernels.cpu.optim import PLAIN
 
 from tests.cuda.equipment import needs_compiler
 
 # 1024 elements are a block of the sum of squares; from SHARED_FROM on, threads share a loop
-SIZES = [0, 1, 7, 1000, 1025, 5000, SHARED_FROM + 3]
+SIZES = [0, 1, 7, 1000, 1025, 5000, SHARED_FROM + 3, PLAIN * SHARED_FROM + 3]
 
 # kernel, how many lists of state it keeps, and its numbers
 CALLS = {
@@ -69,7 +70,8 @@ def test_an_update_is_that_of_the_reference(name, states, numbers, dtype, backen
             np.testing.assert_array_equal(g, b)
         results.append([*parameters, *(a for slot in state for a in slot)])
     start = arrays(dtype)[0]
-    assert all((p != q).all() for p, q in zip(results[0], start, strict=False))
+    for p, q in zip(results[0], start, strict=False):  # one of many may change by less than a bit
+        assert (p == q).sum() <= p.size // 10_000
     assert_close(*results, dtype)
 
 

@@ -142,7 +142,14 @@ def test_load_state_dict_converts_the_type():
         ({"dense.bia": np.zeros(2)}, "unknown 'dense.bia', did you mean 'dense.bias'"),
         ({"mean": np.zeros(3)}, r"mean has shape \(2,\), the given one \(3,\)"),
         ({"mean": np.zeros((2, 1))}, r"mean has shape \(2,\), the given one \(2, 1\)"),
-        ({"mean": ["a", "b"]}, "could not convert"),
+        ({"mean": ["a", "b"]}, "mean is of type float32, which cannot hold the given <U1"),
+        ({"mean": np.array([1j, 2])}, "mean is of type float32, which cannot hold .* complex128"),
+        ({"calls": [0.5]}, "calls is of type int64, which cannot hold the given float64"),
+        ({"calls": [np.nan]}, "calls is of type int64, which cannot hold the given float64"),
+        ({"calls": np.array([2**63], np.uint64)}, "calls is of type int64, which cannot hold"),
+        ({"mean": [np.nan, 1]}, "infinite: 1 of 2 in mean; check_finite=False loads them"),
+        ({"dense.bias": [np.inf, -np.inf], "mean": [0, np.nan]}, "2 of 2 in dense.bias, 1 of 2 in"),
+        ({"dense.weight": np.full((3, 2), 1e39)}, "infinite: 6 of 6 in dense.weight"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(changes, message):
@@ -156,6 +163,21 @@ def test_a_state_that_does_not_fit_changes_nothing(changes, message):
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
     assert [t.version for t in [*model.parameters(), *model.buffers()]] == versions
+
+
+def test_numbers_that_are_not_finite_are_loaded_if_asked_for():
+    model = Dense(2, 1)
+    state = {"weight": [[np.nan], [2]], "bias": [np.inf]}
+    model.load_state_dict(state, check_finite=False)
+    np.testing.assert_array_equal(model.weight.data, np.float32(state["weight"]))
+    np.testing.assert_array_equal(model.bias.data, [np.inf])
+
+
+def test_load_state_dict_takes_tensors():
+    model, other = Normed(), Normed().to(dtype="float64")
+    other.load_state_dict({**dict(model.named_parameters()), **dict(model.named_buffers())})
+    for name, array in other.state_dict().items():
+        np.testing.assert_array_equal(array, model.state_dict()[name])
 
 
 def test_load_state_dict_writes_in_place():

@@ -151,11 +151,11 @@ def test_scale_and_shift_are_trained(layer):
 def test_adain_gives_images_the_style_of_their_latents():
     layer = nn.AdaIN(3, 5, rng=Random(0))
     latents = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32)
-    y = layer((IMAGES, latents)).numpy()
+    y = layer(IMAGES, latents).numpy()
     style = latents @ layer.style.weight.data
     close(y.mean((1, 2)), style[:, 5:], 1e-4)
     close(y.std((1, 2)), abs(1 + style[:, :5]), 1e-4)
-    close(layer((IMAGES, 0 * latents)), ops.instance_norm(IMAGES, epsilon=1e-8), 1e-4)
+    close(layer(IMAGES, 0 * latents), ops.instance_norm(IMAGES, epsilon=1e-8), 1e-4)
     assert [p.shape for p in layer.parameters()] == [(3, 10), (10,)]
 
 

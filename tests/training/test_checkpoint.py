@@ -69,6 +69,24 @@ def test_numbers_of_numpy_in_meta(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
+def test_numbers_that_are_not_finite_are_named_and_refused(tmp_path):
+    path, model = tmp_path / "broken.safetensors", models.create("stacked-ae", image_shape=(4, 4))
+    name, p = next(model.named_parameters())
+    p.data[0, :2] = np.nan, np.inf
+    model.save(path)
+    with pytest.raises(CheckpointError, match=rf"{path}: .*infinite: 2 of [\d,]+ in {name}; use"):
+        tinygen.load(path)
+    loaded = tinygen.load(path, check_finite=False)
+    np.testing.assert_array_equal(loaded.state_dict()[name], p.data)
+    # The state of an optimiser is as much a part of a checkpoint as the weights are.
+    save_arrays(
+        tmp_path / "state", {f"optimizer.{i}": np.float32([np.nan]) for i in range(5)}, META
+    )
+    with pytest.raises(CheckpointError, match=r"1 of 1 in optimizer.2 and 2 more arrays"):
+        load_arrays(tmp_path / "state")
+    assert len(load_arrays(tmp_path / "state", check_finite=False)[0]) == 5
+
+
 def test_no_flipped_bit_goes_unnoticed(saved):
     """In the header a flip makes another name, shape, place or number; some change nothing."""
     whole = saved.read_bytes()

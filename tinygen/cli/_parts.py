@@ -17,8 +17,13 @@ def add_command(
     description: str,
     epilog: str,
     run: Callable[[argparse.Namespace], int],
+    *,
+    computes: bool = True,
 ) -> argparse.ArgumentParser:
-    """A command with its help text and examples, whose work `run` does."""
+    """A command with its help text and examples, whose work `run` does.
+
+    One that computes takes --threads, which `main` sees to.
+    """
     command: argparse.ArgumentParser = commands.add_parser(
         name,
         help=description,
@@ -27,6 +32,14 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(run=run)
+    if computes:
+        command.add_argument(
+            "--threads",
+            type=positive,
+            default=argparse.SUPPRESS,
+            metavar="N",
+            help="of the CPU (default: TINYGEN_THREADS, or all cores)",
+        )
     return command
 
 

@@ -17,16 +17,20 @@ EXAMPLE = """examples:
 
 def add_to(commands: Any) -> None:
     """The command and its three parts."""
-    command = add_command(commands, "data", "List, fetch and show data sets.", EXAMPLE, run_list)
+    command = add_command(
+        commands, "data", "List, fetch and show data sets.", EXAMPLE, run_list, computes=False
+    )
     parts = command.add_subparsers(dest="part", required=True, metavar="list|fetch|show")
     what = "What there is, and whether it is here."
-    add_command(parts, "list", what, "example:\n  tinygen data list", run_list)
+    add_command(parts, "list", what, "example:\n  tinygen data list", run_list, computes=False)
     what = "Download a data set and check it."
-    fetch = add_command(parts, "fetch", what, "example:\n  tinygen data fetch mnist", run_fetch)
+    fetch = add_command(
+        parts, "fetch", what, "example:\n  tinygen data fetch mnist", run_fetch, computes=False
+    )
     fetch.add_argument("name", metavar="NAME", help="one of those that 'tinygen data list' lists")
     what = "Draw a plate of its first images."
     example = "examples:\n  tinygen data show faces --size 64\n  tinygen data show photos -n 9"
-    show = add_command(parts, "show", what, example, run_show)
+    show = add_command(parts, "show", what, example, run_show, computes=False)
     show.add_argument("name", metavar="NAME", help="a data set, a folder, an .npz or a .txt file")
     show.add_argument("-n", type=positive, default=64, help="how many (default 64)")
     show.add_argument("--size", type=positive, help="height and width in pixels")

@@ -16,6 +16,7 @@ def add_to(commands: Any) -> None:
         "Show versions, cores, caches and what is installed.",
         "example:\n  tinygen info",
         run,
+        computes=False,
     )
 
 

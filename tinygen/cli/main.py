@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from ..backend import threads_in_use, use_threads
 from . import (
     check,
     data,
@@ -22,7 +23,7 @@ from . import (
     sweep,
     train,
 )
-from ._parts import UsageError
+from ._parts import UsageError, usage
 
 EPILOG = """start here:
   tinygen train stacked-ae --data faces    train an autoencoder on built-in data, see its pictures
@@ -52,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path may hold what the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        if "threads" in options:
+            usage(use_threads, options.threads, "--threads")
+        elif os.environ.get("TINYGEN_THREADS"):
+            usage(threads_in_use)
         code = int(options.run(options) or 0)
         sys.stdout.flush()
         return code

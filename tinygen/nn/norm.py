@@ -154,7 +154,7 @@ class PixelNorm(Module):
 class AdaIN(Module):
     """Adaptive instance normalisation, as in StyleGAN (Huang & Belongie 2017, Karras et al. 2019).
 
-    It is called with a pair: images (n, h, w, channels), and latents (n, latents). A dense layer,
+    It takes two inputs: images (n, h, w, channels), and latents (n, latents). A dense layer,
     `style`, makes s and b of the latents; the images, instance-normalised, become (1 + s) x + b.
 
     Args:
@@ -171,9 +171,8 @@ class AdaIN(Module):
         self.channels, self.epsilon = channels, epsilon
         self.style = Dense(latents, 2 * channels, rng=rng)
 
-    def forward(self, inputs: tuple[TensorLike, TensorLike]) -> Tensor:
+    def forward(self, x: TensorLike, latents: TensorLike) -> Tensor:
         """The images in the styles of their latents."""
-        x, latents = inputs
         scale, shift = ops.split(self.style(latents), 2, axis=1)
         return ops.adain(x, scale + 1.0, shift, self.epsilon)
 

@@ -45,14 +45,6 @@ class _Recurrent(Module):
         """The bias to start with."""
         return np.zeros(columns, np.float32)
 
-    def __call__(
-        self, x: TensorLike, *, rng: Random | None = None, mask: Any = None, state: Any = None
-    ) -> Any:
-        """Run forward. `mask` and `state` are those of the op; `rng` is not used."""
-        if mask is None and state is None:
-            return super().__call__(x, rng=rng)
-        return self.forward(x, mask=mask, state=state)
-
     def forward(self, x: TensorLike, *, mask: Any = None, state: Any = None) -> Any:
         """The output for sequences (batch, steps, inputs)."""
         raise NotImplementedError

@@ -21,6 +21,7 @@ import numpy as np
 
 from .. import models
 from ..backend import Array
+from ..nn.state import not_finite
 
 FORMAT = 1
 MODEL = "model.safetensors"
@@ -74,10 +75,13 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array], meta:
         ) from error
 
 
-def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Array], Any]:
+def load_arrays(
+    path: str | os.PathLike[str], *, check_finite: bool = True
+) -> tuple[dict[str, Array], Any]:
     """The arrays and the `meta` of a file that `save_arrays` wrote.
 
-    Raises CheckpointError if the file is not one of ours, is damaged, or is of a newer format.
+    Raises CheckpointError if the file is not one of ours, is damaged, or is of a newer format; and
+    with `check_finite` also if it holds NaN or infinities, which say that training went wrong.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -102,6 +106,12 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Array], Any]:
         raise CheckpointError(f"{path}: not a file that tinygen wrote") from error
     if _digest(arrays, meta) != digest:
         raise CheckpointError(f"{path}: the contents do not match their SHA-256; use an older one")
+    wrong = not_finite(arrays) if check_finite else ""
+    if wrong:
+        raise CheckpointError(
+            f"{path}: {wrong}; use an older one, or look at the model that it holds by "
+            "tinygen.load(path, check_finite=False)"
+        )
     return arrays, meta
 
 
@@ -133,21 +143,22 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     save_arrays(path, model.state_dict(), {"model": model.name, "config": config})
 
 
-def load(path: str | os.PathLike[str]) -> models.Model:
+def load(path: str | os.PathLike[str], *, check_finite: bool = True) -> models.Model:
     """The model in a file that `model.save` wrote, in a checkpoint, or in a run folder.
 
-    It comes in inference mode. Raises CheckpointError for what cannot be used.
+    It comes in inference mode. Raises CheckpointError for what cannot be used, which includes NaN
+    and infinities unless `check_finite` is False.
     """
     path = trained(path)
-    arrays, meta = load_arrays(path)
+    arrays, meta = load_arrays(path, check_finite=check_finite)
     return build(arrays, meta, path)
 
 
 def build(arrays: Mapping[str, Array], meta: Any, path: Path) -> models.Model:
-    """The model that a file describes, with its weights."""
+    """The model that a file describes, with its weights, whose numbers `load_arrays` checked."""
     try:
         model = models.create(meta["model"], **meta["config"])
-        model.load_state_dict(model_state(arrays, meta))
+        model.load_state_dict(model_state(arrays, meta), check_finite=False)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: no model that this tinygen knows: {error}") from None
     return model.eval()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import os
 import pickle
 import shutil
@@ -33,6 +32,7 @@ from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
 from .on_demand import in_less_time
+from .threads import load_pool
 from .vectors import set_attribute
 
 try:
@@ -57,17 +57,13 @@ def jit(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
             function
         )
         keep_compiled(kernel, function, parallel)
-        return kernel if not parallel or _may_overlap() else OneAtATime(kernel)
+        return kernel if not parallel or load_pool() else OneAtATime(kernel)
 
     return decorate
 
 
 class OneAtATime:
-    """A parallel kernel behind a lock that all of them share.
-
-    Numba's own work queue, which it uses where neither OpenMP nor TBB is at hand, aborts the
-    process when two threads of Python enter it together.
-    """
+    """A parallel kernel behind a lock that all of them share; see threads.load_pool."""
 
     lock = threading.Lock()
 
@@ -77,18 +73,6 @@ class OneAtATime:
     def __call__(self, *arguments: Any) -> Any:
         with self.lock:
             return self.kernel(*arguments)
-
-
-@functools.cache
-def _may_overlap() -> bool:
-    """Whether several threads of Python may run parallel kernels at once."""
-    if numba.config.THREADING_LAYER == "workqueue":
-        return False
-    for layer in ("tbbpool", "omppool"):
-        with suppress(ImportError):
-            importlib.import_module(f"numba.np.ufunc.{layer}")
-            return True
-    return False
 
 
 @intrinsic
@@ -106,7 +90,7 @@ def prefer_wide_vectors(context):  # type: ignore[no-untyped-def]  # Numba reads
     return types.void(), emit
 
 
-SHARED_FROM = 1 << 14  # elements; below this a second thread costs more than it saves
+SHARED_FROM = 1 << 15  # elements; below this a second thread costs more than it saves
 
 
 class Loop:
