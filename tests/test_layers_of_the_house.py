@@ -24,6 +24,7 @@ HOUSE = [
     "system",
     "names",
     "core",
+    "promotion",
     "function",
     "gradients",
     "hooks",

@@ -32,7 +32,8 @@ class Tensor:
     """An array that gradients can flow through.
 
     Args:
-        data: an array, which is shared and keeps its dtype; Python numbers become float32.
+        data: an array, which is shared and keeps its dtype (in the byte order of this machine);
+            Python numbers become float32.
         requires_grad: collect the gradient of this tensor in `.grad` at `backward()`.
 
     >>> import tinygen
@@ -52,6 +53,8 @@ class Tensor:
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         self.array = data if type(data) is _ndarray or is_array(data) else _from_python(data)
+        if not self.array.dtype.isnative:
+            self.array = self.array.astype(self.array.dtype.newbyteorder("="))
         if requires_grad and self.array.dtype.kind != "f":
             raise TypeError(f"a gradient needs a floating type, this tensor is {self.array.dtype}")
         self.requires_grad = requires_grad
@@ -270,10 +273,16 @@ class Buffer(Tensor):
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A leaf tensor. Arrays keep their dtype and are shared; Python numbers become float32."""
+    """A leaf tensor. Arrays keep their dtype and are shared; Python numbers become float32.
+
+    NumPy's scalars keep their dtype here too; in arithmetic they give way to that of arrays.
+    """
     array = data.data if isinstance(data, Tensor) else data
-    array = array if is_array(array) else _from_python(array)
-    return Tensor(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
+    if not is_array(array):
+        array = _from_python(array, dtype)
+    elif dtype is not None:
+        array = array.astype(dtype, copy=False)
+    return Tensor(array, requires_grad)
 
 
 def data_of(x: TensorLike | None) -> Any:
@@ -281,11 +290,11 @@ def data_of(x: TensorLike | None) -> Any:
     return x.array if isinstance(x, Tensor) else x
 
 
-def _from_python(data: Any) -> Array:
+def _from_python(data: Any, dtype: Any = None) -> Array:
     """NumPy scalars keep their type, Python numbers and lists of them become float32."""
-    if isinstance(data, np.generic):
-        return np.asarray(data)
+    if dtype is None and not isinstance(data, np.generic):
+        dtype = np.float32
     try:
-        return np.asarray(data, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        return np.asarray(data, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"cannot make a tensor of {type(data).__name__}: {error}") from error

@@ -120,6 +120,6 @@ def get(initializer: str | Initializer) -> Initializer:
 
 
 def draw(initializer: str | Initializer, shape: tuple[int, ...], rng: Random) -> Array:
-    """Initial weights: modules are born on the CPU, whatever the device of the stream is."""
+    """Initial weights: modules are born on the CPU and in float32, whatever made the numbers."""
     with rng.on("cpu"):
-        return get(initializer)(shape, rng)
+        return np.asarray(get(initializer)(shape, rng), np.float32)

@@ -7,11 +7,14 @@ from typing import Any
 from ..backend import Array, array_module, as_array
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..promotion import ANY, NUMBERS, promote
 from .reduce import sum_to
 
 
 class AddFunction(Function):
     """z = x + y,  gx = gz,  gy = gz."""
+
+    takes = NUMBERS
 
     def forward(self, x: Array, y: Array) -> Array:
         self.shapes = _shape(x), _shape(y)
@@ -28,6 +31,8 @@ class AddFunction(Function):
 class SubtractFunction(Function):
     """z = x - y,  gx = gz,  gy = -gz."""
 
+    takes = NUMBERS
+
     def forward(self, x: Array, y: Array) -> Array:
         self.shapes = _shape(x), _shape(y)
         return x - y
@@ -42,6 +47,8 @@ class SubtractFunction(Function):
 
 class MultiplyFunction(Function):
     """z = x y,  gx = gz y,  gy = gz x."""
+
+    takes = NUMBERS
 
     def forward(self, x: Array, y: Array) -> Array:
         self.save(x, y)
@@ -74,6 +81,8 @@ class DivideFunction(Function):
 
 class NegativeFunction(Function):
     """y = -x,  gx = -gy."""
+
+    takes = NUMBERS
 
     def forward(self, x: Array) -> Array:
         return -x
@@ -161,6 +170,8 @@ class SqrtFunction(Function):
 class SquareFunction(Function):
     """y = x^2,  gx = 2 gy x."""
 
+    takes = NUMBERS
+
     def forward(self, x: Array) -> Array:
         self.save(x)
         return x * x
@@ -172,6 +183,8 @@ class SquareFunction(Function):
 
 class AbsFunction(Function):
     """y = |x|,  gx = gy sign(x)."""
+
+    takes = NUMBERS
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
@@ -210,6 +223,8 @@ class CosFunction(Function):
 class ExtremumFunction(Function):
     """z = max(x, y) or min(x, y): the gradient goes to the chosen one, in halves if they tie."""
 
+    takes = ANY
+
     def __init__(self, name: str) -> None:
         self.name = name  # type: ignore[misc]  # one class serves both names
 
@@ -232,6 +247,8 @@ class ExtremumFunction(Function):
 class ClipFunction(Function):
     """y = min(max(x, low), high),  gx = gy where low <= x <= high, else 0."""
 
+    takes = ANY
+
     def __init__(self, low: float | None, high: float | None) -> None:
         self.low, self.high = low, high
 
@@ -247,6 +264,9 @@ class ClipFunction(Function):
 
 class WhereFunction(Function):
     """z = x where the condition holds, else y."""
+
+    takes = ANY
+    apart = (0,)  # the condition
 
     def forward(self, condition: Array, x: Array, y: Array) -> Array:
         self.shapes = _shape(x), _shape(y)
@@ -357,7 +377,9 @@ def clip(x: TensorLike, low: float | None = None, high: float | None = None) -> 
     """x limited to [low, high]; None is no limit. The gradient is 0 outside."""
     if low is None and high is None:
         raise ValueError("clip: give low, high or both")
-    return ClipFunction(low, high)(x)
+    x, *bounds = promote("clip", ANY, (x, *(b for b in (low, high) if b is not None)))
+    high = None if high is None else bounds[-1]
+    return ClipFunction(None if low is None else bounds[0], high)(x)
 
 
 def where(condition: Any, x: TensorLike, y: TensorLike) -> Tensor:

@@ -14,6 +14,7 @@ from ..backend import Array, array_module, kernels
 from ..config import state
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function, wrap
+from ..promotion import weak
 from .elementwise import power, square
 from .reduce import broadcast_to, mean, sum_to, var
 from .shape import concatenate, reshape
@@ -31,7 +32,7 @@ class ChannelNormFunction(Function):
 
     def __init__(self, name: str, by_sample: bool, epsilon: float) -> None:
         self.name = name  # type: ignore[misc]  # one class serves batch_norm, instance_norm, adain
-        self.by_sample, self.epsilon = by_sample, epsilon
+        self.by_sample, self.epsilon = by_sample, weak(epsilon)
 
     def forward(self, x: Array, scale: Array, shift: Array) -> Array:
         y: Array
@@ -65,7 +66,7 @@ class FixedNormFunction(Function):
     name = "batch_norm"
 
     def __init__(self, epsilon: float) -> None:
-        self.epsilon = epsilon
+        self.epsilon = weak(epsilon)
 
     def forward(self, x: Array, scale: Array, shift: Array, mean: Array, variance: Array) -> Array:
         self.save(x, scale, mean, variance)
@@ -107,7 +108,7 @@ class LayerNormFunction(Function):
     """
 
     def __init__(self, epsilon: float) -> None:
-        self.epsilon = epsilon
+        self.epsilon = weak(epsilon)
 
     def forward(self, x: Array, scale: Array, shift: Array) -> Array:
         self.save(x, scale)
@@ -131,7 +132,7 @@ class PixelNormFunction(Function):
     """y = x / s, where s = sqrt(mean x^2 + epsilon);  gx = gy / s - x / s^3 mean(gy x)."""
 
     def __init__(self, epsilon: float) -> None:
-        self.epsilon = epsilon
+        self.epsilon = weak(epsilon)
 
     def forward(self, x: Array) -> Array:
         self.save(x)
