@@ -26,6 +26,7 @@ HOUSE = [
     "ranges",
     "core",
     "numpy_calls",
+    "promotion",
     "function",
     "gradients",
     "hooks",

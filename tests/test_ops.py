@@ -204,22 +204,6 @@ def test_constants_may_be_arrays(variant):
         assert len(arrays) == 1 or gradgradcheck(alone, x)
 
 
-@every_option
-def test_inputs_of_several_types(variant):
-    """Kernels read memory by address: a type that differs from the rest must not reach them."""
-    singles, doubles = variant.sample("float32"), variant.sample("float64")
-    for i, a in enumerate(singles):
-        if a.dtype == np.float32:
-            inputs = [*singles[:i], doubles[i], *singles[i + 1 :]]
-            expected, found = [], []
-            for backend, results in (("reference", expected), ("auto", found)):
-                with using(backend):
-                    for arrays in value_and_gradients(variant.fn, tensors(inputs)):
-                        results += arrays
-            assert [y.dtype for y in found] == [y.dtype for y in expected]
-            assert_close(found, expected, variant.bounds("float32", 10))
-
-
 @every_backend
 @every_dtype
 @every_option

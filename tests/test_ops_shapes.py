@@ -4,6 +4,7 @@ import math
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,3 +94,23 @@ def test_indexing(data):
     counted = np.zeros(x.shape)
     counted[index] += 1
     np.testing.assert_array_equal(g.data, counted)
+
+
+@pytest.mark.parametrize("index", [np.s_[None, :, None, None], np.s_[:, None, None, None]])
+@pytest.mark.parametrize(
+    "fn",
+    [
+        ops.upsample2d,
+        lambda x: ops.upsample2d(x, (1, 3), "bilinear"),
+        ops.blur2d,
+        lambda x: ops.max_pool2d(x, 2, padding=1),
+        lambda x: ops.avg_pool2d(x, 2, padding=1),
+        lambda x: ops.conv2d(x, np.ones((3, 3, 1, 2))),
+        lambda x: ops.conv2d_transpose(x, np.ones((3, 3, 2, 1)), stride=2),
+    ],
+)
+def test_the_stride_of_an_axis_of_length_one_means_nothing(fn, index):
+    """A new axis has the stride 0 in NumPy, and counts as contiguous."""
+    thin = np.array([1.0, 2.0, 4.0])[index]
+    found, expected = fn(Tensor(thin)), fn(Tensor(thin.copy()))
+    np.testing.assert_array_equal(found.data, expected.data)

@@ -38,7 +38,8 @@ class Tensor:
     (hash by identity); lists compare by value, so there ask `any(t is x for t in tensors)`.
 
     Args:
-        data: an array, which is shared and keeps its dtype, or a Tensor that requires no gradient;
+        data: an array, which is shared and keeps its dtype (in the byte order of this machine), or
+            a Tensor that requires no gradient;
             Python numbers become float32.
         requires_grad: collect the gradient of this tensor in `.grad` at `backward()`.
 
@@ -59,6 +60,8 @@ class Tensor:
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         self.array = data if type(data) is _ndarray else _leaf_array(data)
+        if not self.array.dtype.isnative:
+            self.array = self.array.astype(self.array.dtype.newbyteorder("="))
         if requires_grad and self.array.dtype.kind != "f":
             raise TypeError(f"a gradient needs a floating type, this tensor is {self.array.dtype}")
         self.requires_grad = requires_grad
@@ -332,8 +335,11 @@ class Buffer(Tensor):
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A leaf tensor. Arrays keep their dtype and are shared; Python numbers become float32."""
-    array = _leaf_array(data)
+    """A leaf tensor. Arrays keep their dtype and are shared; Python numbers become float32.
+
+    NumPy's scalars keep their dtype here too; in arithmetic they give way to that of arrays.
+    """
+    array = _leaf_array(data, dtype)
     return Tensor(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
 
 
@@ -344,7 +350,7 @@ def data_of(x: TensorLike | None) -> Any:
     return as_array(x) if isinstance(x, _ndarray) else x
 
 
-def _leaf_array(data: Any) -> Array:
+def _leaf_array(data: Any, dtype: Any = None) -> Array:
     """The array of a new leaf: shared with an array or a constant, or made of Python numbers."""
     if isinstance(data, Tensor):
         if data.requires_grad:
@@ -353,7 +359,7 @@ def _leaf_array(data: Any) -> Array:
                 "detach() that one first"
             )
         return data.array
-    return as_array(data) if is_array(data) else _from_python(data)
+    return as_array(data) if is_array(data) else _from_python(data, dtype)
 
 
 def _has_elements(x: object) -> bool:
@@ -367,11 +373,11 @@ def _compared(x: Tensor, other: Any, comparison: Callable[[Any, Any], Any]) -> T
     return Tensor(as_array(comparison(beside(x.array, other), beside(other, x.array))))
 
 
-def _from_python(data: Any) -> Array:
+def _from_python(data: Any, dtype: Any = None) -> Array:
     """NumPy scalars keep their type, Python numbers and lists of them become float32."""
-    if isinstance(data, np.generic):
-        return np.asarray(data)
+    if dtype is None and not isinstance(data, np.generic):
+        dtype = np.float32
     try:
-        return np.asarray(data, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        return np.asarray(data, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"cannot make a tensor of {type(data).__name__}: {error}") from error

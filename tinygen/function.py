@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from .backend import Array, as_array, beside, device_of, foreign, is_array
 from .config import hooks, state
 from .core import Edge, Tensor, TensorLike
+from .promotion import FLOAT32, FLOAT64, FLOATS, promote
 
 _ndarray = np.ndarray
 
@@ -27,6 +28,9 @@ class Function:
     indices). `backward` takes the gradient of each output and returns that of each input (None
     where there is none), as Tensors; written with ops, it is differentiable in its turn. It may
     skip what is not `needed`. Attributes that forward sets are constants in it.
+
+    All arrays that forward gets are of one type, float32 or float64, by the rule in `promotion`: an
+    op that can do with other types says what it `takes`.
 
     >>> import tinygen
     >>> class Cube(tinygen.Function):
@@ -46,6 +50,8 @@ class Function:
     """
 
     name: ClassVar[str] = "function"
+    takes: ClassVar[str] = FLOATS  # or NUMBERS, or ANY: see `promotion`
+    apart: ClassVar[Container[int]] = ()  # inputs that keep their own type: masks, positions
     forward: Callable[..., Any]
     backward: Callable[..., Any]
 
@@ -72,16 +78,30 @@ class Function:
         arrays: list[Any] = []
         edges: list[Edge | None] = []
         recording = False
+        common, uniform = None, True  # the type of the arrays, and whether they have one
         for x in inputs:
+            edge: Edge | None = None
             if isinstance(x, Tensor):
-                arrays.append(x.array)
+                array = x.array
                 if x.requires_grad:
-                    edges.append(x.edge or (x, 0))
+                    edge = x.edge or (x, 0)
                     recording = True
-                    continue
+            elif type(x) is float or type(x) is int:
+                arrays.append(x)
+                edges.append(None)
+                continue
             else:
-                arrays.append(x if isinstance(x, (int, float)) else as_array(x))
-            edges.append(None)
+                array = as_array(x)
+                uniform = uniform and array is x
+            if array.dtype is not common:
+                uniform = uniform and common is None
+                common = array.dtype
+            arrays.append(array)
+            edges.append(edge)
+        if not uniform or (common is not FLOAT32 and common is not FLOAT64):
+            promoted = promote(self.name, self.takes, inputs, self.apart)
+            if promoted is not inputs:
+                return self(*promoted)
         if recording and not state.grad_enabled:
             recording = False
         if foreign:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any, TypeAlias
@@ -75,6 +76,8 @@ def grad(
 
 class GradientOf(Function):
     """y = g, a gradient that is a function of the inputs even where it is constant in them."""
+
+    apart = range(sys.maxsize)  # nothing is computed
 
     def forward(self, g: Array, *inputs: Array) -> Array:
         return g.view()
@@ -191,7 +194,7 @@ def _seed(y: Tensor, seed: TensorLike | None) -> Tensor:
         gradient = Tensor(beside(gradient.array, y.array))
     if gradient.shape != y.shape:
         raise ValueError(f"backward: gradient of shape {gradient.shape} for output {y.shape}")
-    return gradient
+    return gradient if gradient.dtype == y.dtype else gradient.astype(y.dtype)
 
 
 def _key(edge: Any) -> Key:

@@ -9,7 +9,8 @@ import pytest
 
 import tinygen
 from tests.test_ops import OPTIONS, assert_close, cotangents, listed
-from tinygen import Tensor
+from tests.test_ops_types import whole
+from tinygen import Tensor, ops
 from tinygen.backend import device_of, to_device
 
 pytestmark = pytest.mark.usefixtures("card")
@@ -55,6 +56,32 @@ def test_constants_may_be_arrays_of_the_cpu(variant):
         found = listed(variant.fn(*inputs))
         assert {device_of(y.array) for y in found} == {"cuda"}
         assert_close([y.numpy() for y in found], expected, variant.bounds("float32", times=10))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "bool", "float16"])
+@pytest.mark.parametrize("variant", {v.case.name: v for v in reversed(OPTIONS)}.values(), ids=str)
+def test_other_types_are_computed_with_as_on_the_cpu(variant, dtype):
+    arrays = variant.sample("float32")
+    given = [whole(a, dtype) if a.dtype.kind == "f" else a for a in arrays]
+    with np.errstate(all="ignore"):
+        expected = listed(variant.fn(*[Tensor(a) for a in given]))
+        found = listed(variant.fn(*[Tensor(to_device(a, "cuda")) for a in given]))
+    assert [y.dtype for y in found] == [y.dtype for y in expected]
+    assert {y.device for y in found} == {"cuda"}
+    bounds = variant.bounds("float32", times=100)
+    assert_close([y.numpy() for y in found], [y.numpy() for y in expected], bounds)
+
+
+def test_sums_and_scalars_of_numpy():
+    x = Tensor(to_device(np.ones((300, 1), "uint8"), "cuda"))
+    assert (x.sum().item(), x.mean().item(), (x > 0).sum().item()) == (300, 1, 300)
+    assert Tensor(to_device(np.ones(70_000, "float16"), "cuda")).mean().item() == 1
+    x = Tensor(to_device(np.float32([1, 2]), "cuda"), requires_grad=True)
+    for y in (x * np.sqrt(2), np.float64(3) / x, ops.maximum(x, np.float64(0)), x + np.int64(1)):
+        assert y.dtype == np.float32
+        assert tinygen.grad(y.sum(), x)[0].dtype == np.float32
+    with pytest.raises(TypeError, match="multiply: input 1 is of type complex128"):
+        x * 2j
 
 
 def test_what_needs_a_gradient_is_not_moved():

@@ -89,7 +89,6 @@ def test_bad_settings_are_refused(make, message):
     ("wrong", "message"),
     [
         (lambda: ops.max_pool2d(X[0]), r"max_pool2d: images must be \(n, height, width, channels"),
-        (lambda: ops.max_pool2d(X.astype(int)), "max_pool2d: needs a floating type, got int64"),
         (lambda: ops.avg_pool2d(X[:, :0]), r"avg_pool2d: images must be .* got shape \(2, 0, 6"),
         (lambda: ops.max_pool2d(X, 8), "max_pool2d: images of .* have no window of size"),
         (lambda: ops.avg_pool2d(X, 2, 0), "avg_pool2d: size .* and stride .* must be positive"),

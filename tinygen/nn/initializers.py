@@ -123,5 +123,5 @@ def get(initializer: str | Initializer) -> Initializer:
 
 
 def draw(initializer: str | Initializer, shape: tuple[int, ...], rng: Random) -> Array:
-    """Initial weights: modules are born on the CPU, whatever the device of the stream is."""
-    return get(initializer)(shape, rng.on("cpu"))
+    """Initial weights: modules are born on the CPU and in float32, whatever made the numbers."""
+    return np.asarray(get(initializer)(shape, rng.on("cpu")), np.float32)

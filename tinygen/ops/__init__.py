@@ -1,7 +1,9 @@
 """Differentiable operations, by family: each file holds the Functions and the names for them.
 
-An operation works on the array module of its inputs, keeps their dtype, and has a gradient that is
-made of operations. What is stateful (layers, optimisers) lives above.
+An operation works on the array module of its inputs and has a gradient that is made of operations.
+It computes in float32 or float64, the widest type of its inputs; integers, booleans and float16
+become that, numbers give way: the rule is in `tinygen.promotion`. What is stateful (layers,
+optimisers) lives above.
 """
 
 from __future__ import annotations

@@ -7,12 +7,15 @@ from typing import Any
 from ..backend import Array, array_module, as_array
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..promotion import ANY, NUMBERS, promote
 from ..ranges import number
 from .reduce import sum_to
 
 
 class AddFunction(Function):
     """z = x + y,  gx = gz,  gy = gz."""
+
+    takes = NUMBERS
 
     def forward(self, x: Array, y: Array) -> Array:
         self.shapes = _shape(x), _shape(y)
@@ -29,6 +32,8 @@ class AddFunction(Function):
 class SubtractFunction(Function):
     """z = x - y,  gx = gz,  gy = -gz."""
 
+    takes = NUMBERS
+
     def forward(self, x: Array, y: Array) -> Array:
         self.shapes = _shape(x), _shape(y)
         return x - y
@@ -43,6 +48,8 @@ class SubtractFunction(Function):
 
 class MultiplyFunction(Function):
     """z = x y,  gx = gz y,  gy = gz x."""
+
+    takes = NUMBERS
 
     def forward(self, x: Array, y: Array) -> Array:
         self.save(x, y)
@@ -75,6 +82,8 @@ class DivideFunction(Function):
 
 class NegativeFunction(Function):
     """y = -x,  gx = -gy."""
+
+    takes = NUMBERS
 
     def forward(self, x: Array) -> Array:
         return -x
@@ -170,6 +179,8 @@ class SqrtFunction(Function):
 class SquareFunction(Function):
     """y = x^2,  gx = 2 gy x."""
 
+    takes = NUMBERS
+
     def forward(self, x: Array) -> Array:
         self.save(x)
         return x * x
@@ -181,6 +192,8 @@ class SquareFunction(Function):
 
 class AbsFunction(Function):
     """y = |x|,  gx = gy sign(x)."""
+
+    takes = NUMBERS
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
@@ -219,6 +232,8 @@ class CosFunction(Function):
 class ExtremumFunction(Function):
     """z = max(x, y) or min(x, y): the gradient goes to the chosen one, in halves if they tie."""
 
+    takes = ANY
+
     def __init__(self, name: str) -> None:
         self.name = name  # type: ignore[misc]  # one class serves both names
 
@@ -241,6 +256,8 @@ class ExtremumFunction(Function):
 class ClipFunction(Function):
     """y = min(max(x, low), high),  gx = gy where low <= x <= high, else 0."""
 
+    takes = ANY
+
     def __init__(self, low: float | None, high: float | None) -> None:
         self.low, self.high = low, high
 
@@ -256,6 +273,9 @@ class ClipFunction(Function):
 
 class WhereFunction(Function):
     """z = x where the condition holds, else y."""
+
+    takes = ANY
+    apart = (0,)  # the condition
 
     def forward(self, condition: Array, x: Array, y: Array) -> Array:
         self.shapes = _shape(x), _shape(y)
@@ -374,7 +394,9 @@ def clip(x: TensorLike, low: float | None = None, high: float | None = None) -> 
             number(name, limit)
     if low is not None and high is not None and low > high:
         raise ValueError(f"clip: low {low} is above high {high}")
-    return ClipFunction(low, high)(x)
+    x, *bounds = promote("clip", ANY, (x, *(b for b in (low, high) if b is not None)))
+    high = None if high is None else bounds[-1]
+    return ClipFunction(None if low is None else bounds[0], high)(x)
 
 
 def where(condition: Any, x: TensorLike, y: TensorLike) -> Tensor:

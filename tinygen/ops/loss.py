@@ -1,5 +1,6 @@
 """Losses: `loss(prediction, target, reduction)`. "mean" averages over all elements, "sum" adds
-them up, "none" gives every element's own."""
+them up, "none" gives every element's own. A target is data: it takes the floating type of the
+prediction, so that the loss keeps it."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from ..backend import (
 )
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..promotion import FLOATS, float_type, promote, weak
 from ..ranges import positive
 from .activation import log_softmax, sigmoid
 from .elementwise import clip, exp, log, where
@@ -102,7 +104,7 @@ class LossFunction(Function):
 
     def __init__(self, name: str, parameter: float, reduction: str) -> None:
         self.name = name  # type: ignore[misc]  # one class serves all losses
-        self.parameter, self.reduction = parameter, reduction
+        self.parameter, self.reduction = weak(parameter), reduction
 
     def forward(self, p: Array, t: Array) -> Array:
         self.save(p, t)
@@ -220,8 +222,9 @@ def _given(x: Any) -> Any:
 
 
 def _in_type(target: Any, dtype: Any) -> Any:
-    """The target in the type of the prediction, so that the loss keeps it."""
-    return target if target.dtype == dtype else target.astype(dtype)
+    """A floating target in the type of a floating prediction, so that the loss keeps it."""
+    both_floating = target.dtype.kind == dtype.kind == "f"
+    return target.astype(float_type(dtype)) if both_floating else target
 
 
 def _check_reduction(name: str, reduction: str) -> None:
@@ -357,6 +360,7 @@ def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
 
     Source: Kingma & Welling 2014, appendix B.
     """
+    mean, log_var = promote("gaussian_kl", FLOATS, (mean, log_var))
     if data_of(mean).shape != data_of(log_var).shape:
         raise ValueError(
             f"gaussian_kl: mean of shape {data_of(mean).shape}, log_var of shape "

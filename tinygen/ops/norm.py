@@ -14,6 +14,7 @@ from ..backend import Array, array_module, kernels
 from ..config import state
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function, wrap
+from ..promotion import weak
 from ..ranges import integer, not_negative, whole
 from .elementwise import power, square
 from .reduce import broadcast_to, mean, sum_to, var
@@ -33,7 +34,7 @@ class ChannelNormFunction(Function):
     def __init__(self, name: str, by_sample: bool, epsilon: float) -> None:
         not_negative(f"{name}: epsilon", epsilon)
         self.name = name  # type: ignore[misc]  # one class serves batch_norm, instance_norm, adain
-        self.by_sample, self.epsilon = by_sample, epsilon
+        self.by_sample, self.epsilon = by_sample, weak(epsilon)
 
     def forward(self, x: Array, scale: Array, shift: Array) -> Array:
         y: Array
@@ -68,7 +69,7 @@ class FixedNormFunction(Function):
 
     def __init__(self, epsilon: float) -> None:
         not_negative("batch_norm: epsilon", epsilon)
-        self.epsilon = epsilon
+        self.epsilon = weak(epsilon)
 
     def forward(self, x: Array, scale: Array, shift: Array, mean: Array, variance: Array) -> Array:
         self.save(x, scale, mean, variance)
@@ -111,7 +112,7 @@ class LayerNormFunction(Function):
 
     def __init__(self, epsilon: float) -> None:
         not_negative("layer_norm: epsilon", epsilon)
-        self.epsilon = epsilon
+        self.epsilon = weak(epsilon)
 
     def forward(self, x: Array, scale: Array, shift: Array) -> Array:
         self.save(x, scale)
@@ -136,7 +137,7 @@ class PixelNormFunction(Function):
 
     def __init__(self, epsilon: float) -> None:
         not_negative("pixel_norm: epsilon", epsilon)
-        self.epsilon = epsilon
+        self.epsilon = weak(epsilon)
 
     def forward(self, x: Array) -> Array:
         self.save(x)

@@ -47,6 +47,7 @@ class MaxPool2DGradFunction(Function):
     """gx = gy added at given positions, one in each window;  gy' = what g has there."""
 
     name = "max_pool2d_grad"
+    apart = (1,)  # the positions
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
@@ -64,6 +65,7 @@ class MaxPool2DPickFunction(Function):
     """y = what x has at given positions, one in each window;  gx = gy added there."""
 
     name = "max_pool2d_pick"
+    apart = (1,)  # the positions
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry

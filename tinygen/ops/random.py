@@ -15,6 +15,7 @@ import numpy as np
 from ..backend import Array, array_module, device_of, empty, kernels, recorded_step
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..promotion import float_type, weak
 from ..ranges import fraction, not_negative
 from .elementwise import add
 
@@ -152,6 +153,7 @@ class Random:
             raise ValueError(f"uniform: need finite low <= high, got {low} and {high}")
         shape, size, row = _sizes(shape)
         unit = (self.bits(size, first * row) >> 8) * np.float32(2**-24)
+        low, high = weak(low), weak(high)
         return (low + (high - low) * unit.astype(dtype, copy=False)).reshape(shape)
 
     def normal(
@@ -177,7 +179,7 @@ class Random:
         pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
         z = pairs.ravel()[odd : odd + size].astype(dtype, copy=False)
         if (mean, std) != (0.0, 1.0):
-            z = mean + std * z
+            z = weak(mean) + weak(std) * z
         return z.reshape(shape)
 
     def integers(self, low: int, high: int, shape: Shape = (), *, first: int = 0) -> Array:
@@ -225,7 +227,8 @@ class DropoutFunction(Function):
     """y = x m / (1 - rate), where m is 0 with probability `rate` and else 1."""
 
     def __init__(self, rate: float, rng: Random) -> None:
-        self.rate, self.rng = rate, rng
+        self.rate: float = weak(rate)
+        self.rng = rng
 
     def forward(self, x: Array) -> Array:
         words = self.rng.on(device_of(x)).bits(x.size)
@@ -256,7 +259,7 @@ def gaussian_noise(x: TensorLike, std: float, *, rng: Random | None = None) -> T
     not_negative("gaussian_noise: std", std)
     data = data_of(x)
     stream = (rng or default_rng()).on(device_of(data))
-    return add(x, stream.normal(data.shape, 0.0, std, dtype=data.dtype))
+    return add(x, stream.normal(data.shape, 0.0, std, dtype=float_type(data.dtype)))
 
 
 _default = Random(int.from_bytes(os.urandom(8), "little"))

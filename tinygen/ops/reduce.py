@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ..backend import Array, array_module, kernels
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..promotion import ANY, NUMBERS, float_type
 from ..ranges import whole
 
 Axis = int | tuple[int, ...] | None
 LARGE = 4096  # elements; from here on a kernel of our own sums over rows
+LONG = 1024  # elements, which may be added up one after the other in float32
 
 
 class SumFunction(Function):
     """y = sum of x over axes,  gx = gy spread over them."""
+
+    takes = NUMBERS
 
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis, self.keepdims = axis, keepdims
@@ -24,8 +30,7 @@ class SumFunction(Function):
         leading = self.axis == tuple(range(x.ndim - 1)) or (self.axis == 0 and x.ndim == 2)
         if leading and not self.keepdims and x.size >= LARGE and x.dtype.char in "fd":
             return kernels(x).sum_rows(x.reshape(-1, x.shape[-1]))
-        y: Array = x.sum(axis=self.axis, keepdims=self.keepdims, dtype=x.dtype)
-        return y
+        return _total(x, self.axis, self.keepdims)
 
     def backward(self, gy: Tensor) -> Tensor:
         return broadcast_to(_with_axes(gy, self.shape, self.axis, self.keepdims), self.shape)
@@ -34,6 +39,8 @@ class SumFunction(Function):
 class SumToFunction(Function):
     """y = sum of x over the axes in which `shape` is shorter: the gradient of broadcasting."""
 
+    takes = NUMBERS
+
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
@@ -41,8 +48,7 @@ class SumToFunction(Function):
         self.x_shape = x.shape
         extra = x.ndim - len(self.shape)
         axes = tuple(i for i in range(x.ndim) if i < extra or self.shape[i - extra] != x.shape[i])
-        y: Array = x.sum(axis=axes, keepdims=True, dtype=x.dtype).reshape(self.shape)
-        return y
+        return _total(x, axes, True).reshape(self.shape)
 
     def backward(self, gy: Tensor) -> Tensor:
         return broadcast_to(gy, self.x_shape)
@@ -50,6 +56,8 @@ class SumToFunction(Function):
 
 class BroadcastToFunction(Function):
     """y = x repeated along axes of length 1,  gx = gy summed over them."""
+
+    takes = ANY
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
@@ -66,13 +74,16 @@ class BroadcastToFunction(Function):
 class ExtremeFunction(Function):
     """y = max or min of x over axes; the gradient is shared evenly by the places that tie."""
 
+    takes = ANY
+
     def __init__(self, name: str, axis: Axis, keepdims: bool) -> None:
         self.name = name  # type: ignore[misc]  # one class serves both names
         self.axis, self.keepdims = axis, keepdims
 
     def forward(self, x: Array) -> Array:
         y: Array = getattr(x, self.name)(axis=self.axis, keepdims=True)
-        chosen = ((x == y) | (x != x)).astype(x.dtype)  # NaN is chosen, and not equal to itself
+        chosen = (x == y) | (x != x)  # NaN is chosen, and not equal to itself
+        chosen = chosen.astype(float_type(x.dtype))  # counts do not overflow in it
         self.shape = x.shape
         self.save_constant(chosen / chosen.sum(axis=self.axis, keepdims=True))
         return y if self.keepdims else y.reshape(_without_axes(x.shape, self.axis))
@@ -93,7 +104,7 @@ class LogSumExpFunction(Function):
         self.save(x)
         highest = x.max(axis=self.axis, keepdims=True)
         highest = xp.where(xp.isfinite(highest), highest, 0)
-        y = xp.log(xp.exp(x - highest).sum(axis=self.axis, keepdims=True)) + highest
+        y = xp.log(_total(xp.exp(x - highest), self.axis, True)) + highest
         y = y if self.keepdims else y.reshape(_without_axes(x.shape, self.axis))
         return self.save_output(y)
 
@@ -113,7 +124,7 @@ class NormFunction(Function):
 
     def forward(self, x: Array) -> Array:
         self.save(x)
-        y = array_module(x).sqrt((x * x).sum(axis=self.axis, keepdims=self.keepdims))
+        y = array_module(x).sqrt(_total(x * x, self.axis, self.keepdims))
         return self.save_output(y)
 
     def backward(self, gy: Tensor) -> Tensor:
@@ -123,6 +134,19 @@ class NormFunction(Function):
         zero = data_of(y) == 0
         slope = where(zero, 0.0, gy / where(zero, 1.0, y))  # constant there, in any order
         return _with_axes(slope, x.shape, self.axis, self.keepdims) * x
+
+
+def _total(x: Array, axis: Axis, keepdims: bool) -> Array:
+    """The sum of x over axes, in its type.
+
+    Where elements lie side by side NumPy adds them up in pairs of pairs; else one after the other,
+    which loses digits when they are many and stops at 2^24 ones in float32: then in float64.
+    """
+    axes = _axes(x.shape, axis)
+    pairwise = x.flags.c_contiguous and axes == tuple(range(x.ndim - len(axes), x.ndim))
+    wide = not pairwise and _count(x.shape, axis) > LONG and x.dtype.kind == "f"
+    y: Array = x.sum(axis=axis, keepdims=keepdims, dtype=np.float64 if wide else x.dtype)
+    return y.astype(x.dtype, copy=False)
 
 
 def _axes(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -156,9 +180,9 @@ def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return SumFunction(axis, keepdims)(x)
 
 
-def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+def sum_to(x: TensorLike, shape: tuple[int, ...]) -> Tensor:
     """x summed down to `shape`, to which it must be the result of broadcasting."""
-    return x if x.array.shape == shape else SumToFunction(shape)(x)
+    return x if isinstance(x, Tensor) and x.array.shape == shape else SumToFunction(shape)(x)
 
 
 def broadcast_to(x: TensorLike, shape: tuple[int, ...]) -> Tensor:
@@ -169,7 +193,8 @@ def broadcast_to(x: TensorLike, shape: tuple[int, ...]) -> Tensor:
 def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis`."""
     n = _count(data_of(x).shape, axis)
-    return sum(x, axis, keepdims) * (1.0 / n if n else math.nan)
+    total = sum(x, axis, keepdims)
+    return total / n if n else total * math.nan
 
 
 def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, correction: int = 0) -> Tensor:
@@ -179,7 +204,8 @@ def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, correction: in
     whole("var: correction", correction, 0)
     n = _count(data_of(x).shape, axis) - correction
     deviations = square(x - mean(x, axis, keepdims=True))
-    return sum(deviations, axis, keepdims) * (1.0 / n if n > 0 else math.nan)
+    total = sum(deviations, axis, keepdims)
+    return total / n if n > 0 else total * math.nan
 
 
 def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -180,12 +180,10 @@ def downsample2d(x: TensorLike, factor: int | Pair = 2, method: str | Filter = "
 
 
 def shape_of_images(op: str, x: TensorLike) -> tuple[int, ...]:
-    """The shape of x, after a look at whether it holds images of floating type."""
+    """The shape of x, after a look at whether it holds images."""
     shape: tuple[int, ...] = data_of(x).shape
     if len(shape) != 4 or 0 in shape[1:3]:
         raise ValueError(f"{op}: images must be (n, height, width, channels), got shape {shape}")
-    if data_of(x).dtype.kind != "f":
-        raise ValueError(f"{op}: needs a floating type, got {data_of(x).dtype}: use astype")
     return shape
 
 

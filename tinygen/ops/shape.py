@@ -12,6 +12,7 @@ import numpy as np
 from ..backend import Array, array_module, as_array, beside, device_of, kernels
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
+from ..promotion import ANY, NUMBERS, promote
 from ..ranges import whole
 from .reduce import broadcast_to
 
@@ -20,6 +21,8 @@ JOINED = 8  # arrays at a time
 
 class ReshapeFunction(Function):
     """y = x in another shape."""
+
+    takes = ANY
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
@@ -34,6 +37,8 @@ class ReshapeFunction(Function):
 
 class TransposeFunction(Function):
     """y = x with its axes in another order."""
+
+    takes = ANY
 
     def __init__(self, axes: tuple[int, ...] | None) -> None:
         self.axes = axes
@@ -50,6 +55,8 @@ class TransposeFunction(Function):
 class AstypeFunction(Function):
     """y = x in another type; the gradient goes back to the type of x."""
 
+    apart = (0,)  # promotion is done by this op
+
     def __init__(self, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
 
@@ -63,6 +70,8 @@ class AstypeFunction(Function):
 
 class ConcatenateFunction(Function):
     """y = the inputs one after the other along an axis; gradient: split."""
+
+    takes = ANY
 
     def __init__(self, axis: int) -> None:
         self.axis = axis
@@ -78,6 +87,8 @@ class ConcatenateFunction(Function):
 class SplitFunction(Function):
     """The pieces of x along an axis; gradient: concatenate."""
 
+    takes = ANY
+
     def __init__(self, lengths: Sequence[int], axis: int) -> None:
         self.lengths, self.axis = lengths, axis
 
@@ -91,6 +102,8 @@ class SplitFunction(Function):
 
 class PadFunction(Function):
     """y = x with a constant around it; gradient: cut it off."""
+
+    takes = ANY
 
     def __init__(self, widths: tuple[tuple[int, int], ...], value: float) -> None:
         self.widths, self.value = widths, value
@@ -107,6 +120,8 @@ class PadFunction(Function):
 class GetitemFunction(Function):
     """y = x[index],  gx = zeros with gy added at the index."""
 
+    takes = ANY
+
     def __init__(self, index: Any) -> None:
         self.index_ = index
 
@@ -122,6 +137,8 @@ class GetitemFunction(Function):
 class ScatterAddFunction(Function):
     """y = zeros with x added at the index; places that come up twice add up.  gx = gy[index]."""
 
+    takes = NUMBERS
+
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
         self.index_, self.shape = index, shape
 
@@ -130,7 +147,11 @@ class ScatterAddFunction(Function):
         if not _is_basic(self.index_) and device_of(x) != "cpu":  # the same sums in every run
             size = math.prod(self.shape)
             places = xp.arange(size).reshape(self.shape)[self.index_].ravel()
-            return kernels(x).add_rows(x.reshape(-1, 1), places, size).reshape(self.shape)
+            column = x.reshape(-1, 1)
+            if column.dtype.kind != "f":
+                column = column.astype(np.float64)  # exact up to 2^53
+            sums = kernels(x).add_rows(column, places, size).reshape(self.shape)
+            return sums.astype(x.dtype, copy=False)
         y: Array = xp.zeros(self.shape, x.dtype)
         if _is_basic(self.index_):
             y[self.index_] = x
@@ -225,13 +246,14 @@ def split(x: TensorLike, lengths: int | Sequence[int], axis: int = 0) -> tuple[T
     return cast(tuple[Tensor, ...], SplitFunction(lengths, axis)(x))
 
 
-def pad(x: TensorLike, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor:
+def pad(x: TensorLike, widths: Sequence[tuple[int, int]], value: float = 0) -> Tensor:
     """x with `value` around it; `widths` are (before, after) for each axis."""
     if len(widths) != data_of(x).ndim:
         raise ValueError(f"pad: {len(widths)} widths for an input of shape {data_of(x).shape}")
     for pair in widths:
         for width in pair:
             whole("pad: widths", width, 0)
+    x, value = promote("pad", ANY, (x, value))
     return PadFunction(tuple((int(a), int(b)) for a, b in widths), value)(x)
 
 

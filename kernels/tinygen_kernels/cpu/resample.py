@@ -81,7 +81,8 @@ def _resample2d(
     runs: Array, column_count: Array, column_weights: Array,
 ) -> None:  # fmt: skip
     height, blocks = y.shape[1], len(lines) // len(x)
-    across, down = x.strides[2], x.strides[1]
+    across, down = x.strides[2], x.strides[1]  # of an axis of length 1 it may be anything
+    step = y.strides[2]
     channels, length = x.shape[3], x.shape[2] * x.shape[3]
     for part in prange(len(lines)):
         image, top = part // blocks, part % blocks * block
@@ -96,12 +97,12 @@ def _resample2d(
             for r in range(len(runs)):
                 j, first, repeats, y_step, x_step = runs[r]
                 w = column_weights.ctypes.data + j * column_weights.strides[0]
-                places = line + first * across, out + j * across, w
+                places = line + first * across, out + j * step, w
                 if x_step == 1 and y_step == 1:
                     size = repeats * channels
                     call(piece, (*places, column_count[j], across, size, 1, 0, 0))
                 else:
-                    steps = x_step * across, y_step * across
+                    steps = x_step * across, y_step * step
                     call(piece, (*places, column_count[j], across, channels, repeats, *steps))
 
 
