@@ -150,12 +150,20 @@ def numbers(kind):
     ],
 )  # fmt: skip
 def test_scalars_of_numpy_are_as_weak_as_numbers(fn, kind):
-    """Also options: the same bits as with a number of Python, in float32, gradients too."""
+    """Also options: the same bits as with a number of Python, in float32, gradients too.
+
+    Or the same refusal, of a boolean where an option must be a number.
+    """
     x = tensor([0.5, 1.5, 2.5], requires_grad=True)
     scalar, number = numbers(kind)
-    results = []
+    results: list[tuple] = []
     for s in (scalar, number):
-        y = fn(x, s)
+        try:
+            y = fn(x, s)
+        except TypeError as error:
+            assert (kind, "must be a number" in str(error)) == ("bool", True)
+            results.append(())
+            continue
         (g,) = tinygen.grad(y.sum(), x)
         assert (y.dtype, g.dtype) == (np.float32, np.float32)
         results.append((y.data, g.data))
