@@ -298,8 +298,8 @@ def softmax_cross_entropy(prediction: TensorLike, target: Any, reduction: str = 
     labels = as_array(data_of(target))
     if labels.dtype.kind not in "iu" and labels.shape == logits.shape[:-1]:
         raise ValueError(
-            f"softmax_cross_entropy: labels must be integers, not {labels.dtype}: give an array of "
-            'integers, or tensor(labels, dtype="int64")'
+            f"softmax_cross_entropy: logits of shape {logits.shape}: labels must be integers, not "
+            f'{labels.dtype}: give an array of integers, or tensor(labels, dtype="int64")'
         )
     if labels.dtype.kind in "iu":
         if labels.shape != logits.shape[:-1]:
