@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from operator import index
 from typing import TypeAlias
+
+import numpy as np
 
 Pair: TypeAlias = tuple[int, int]
 Pads: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
@@ -85,11 +88,11 @@ def parse_padding(padding: Padding) -> str | Pads:
         if padding not in ("same", "valid"):
             raise ValueError(f'padding must be "same", "valid", a number or pairs, not {padding!r}')
         return padding
-    if isinstance(padding, int):
+    if isinstance(padding, (int, np.integer)):
         padding = (padding, padding), (padding, padding)
     try:
         (top, bottom), (left, right) = padding
-        pads = (int(top), int(bottom)), (int(left), int(right))
+        pads = (index(top), index(bottom)), (index(left), index(right))
     except (TypeError, ValueError):
         raise ValueError(
             f"padding must be ((top, bottom), (left, right)), a number or a name, not {padding!r}"
