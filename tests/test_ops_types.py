@@ -161,7 +161,8 @@ def test_scalars_of_numpy_are_as_weak_as_numbers(fn, kind):
         try:
             y = fn(x, s)
         except TypeError as error:
-            assert (kind, "must be a number" in str(error)) == ("bool", True)
+            if kind != "bool" or "must be a number" not in str(error):
+                raise
             results.append(())
             continue
         (g,) = tinygen.grad(y.sum(), x)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from operator import index
 from typing import TypeAlias
 
+import numpy as np
+
 Pair: TypeAlias = tuple[int, int]
 Pads: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 Padding: TypeAlias = str | int | Pads
@@ -86,7 +88,7 @@ def parse_padding(padding: Padding) -> str | Pads:
         if padding not in ("same", "valid"):
             raise ValueError(f'padding must be "same", "valid", a number or pairs, not {padding!r}')
         return padding
-    if isinstance(padding, int):
+    if isinstance(padding, (int, np.integer)):
         padding = (padding, padding), (padding, padding)
     try:
         (top, bottom), (left, right) = padding

@@ -212,13 +212,16 @@ def test_gradient_penalty_through_a_network_of_norms(training):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.BatchNorm(0), "BatchNorm: sizes must be positive, got 0"),
-        (lambda: nn.BatchNorm(3, momentum=1.5), "momentum must be from 0 to 1, got 1.5"),
-        (lambda: nn.LayerNorm(()), "LayerNorm: sizes must be positive"),
-        (lambda: nn.InstanceNorm(3, epsilon=-1), "InstanceNorm: epsilon must not be negative"),
-        (lambda: nn.PixelNorm(-1), "PixelNorm: epsilon must not be negative"),
-        (lambda: nn.MinibatchStdDev(0), "MinibatchStdDev: group_size must be positive"),
-        (lambda: nn.Embedding(3, 0), "Embedding: sizes must be positive, got 3 and 0"),
+        (lambda: nn.BatchNorm(0), "BatchNorm: features must be at least 1, not 0"),
+        (
+            lambda: nn.BatchNorm(3, momentum=1.5),
+            "momentum must be at least 0 and at most 1, not 1.5",
+        ),
+        (lambda: nn.LayerNorm(()), "LayerNorm: features must not be empty"),
+        (lambda: nn.InstanceNorm(3, epsilon=-1), "InstanceNorm: epsilon must be at least 0"),
+        (lambda: nn.PixelNorm(-1), "PixelNorm: epsilon must be at least 0"),
+        (lambda: nn.MinibatchStdDev(0), "MinibatchStdDev: group_size must be at least 1"),
+        (lambda: nn.Embedding(3, 0), "Embedding: features must be at least 1, not 0"),
         (lambda: nn.BatchNorm(3)(IMAGES), r"BatchNorm: takes inputs of \(..., 3\), got \(8, 4"),
         (lambda: nn.LayerNorm((4, 3))(IMAGES), r"LayerNorm: takes inputs of \(..., 4, 3\)"),
         (lambda: nn.Embedding(3, 2)([0, 3]), "from 0 to 2, got some from 0 to 3"),

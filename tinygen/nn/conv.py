@@ -6,10 +6,9 @@ from typing import Any
 
 from .. import ops
 from ..backend import Padding, Pair, pair, parse_padding
-from ..core import Parameter, Tensor, TensorLike
-from ..ops.activation import parse_activation
-from ..ops.random import Random, default_rng
-from . import initializers
+from ..core import Tensor, TensorLike
+from ..ops.random import Random
+from . import arguments, initializers
 from .module import Module
 
 
@@ -30,29 +29,27 @@ class _Conv(Module):
         initializer: str | initializers.Initializer,
         rng: Random | None,
     ) -> None:
-        name, size = type(self).__name__, pair(kernel)
-        if min(inputs, outputs, *size, *pair(stride), *pair(dilation), groups) < 1:
-            raise ValueError(
-                f"{name}: channels, kernel, stride, dilation and groups must be positive, got "
-                f"{inputs} to {outputs} channels, {kernel}, {stride}, {dilation} and {groups}"
-            )
+        name = type(self).__name__
+        inputs = arguments.size(name, "inputs", inputs)
+        outputs = arguments.size(name, "outputs", outputs)
+        kernel = arguments.sizes(name, "kernel", kernel)
+        groups = arguments.size(name, "groups", groups)
         if inputs % groups or outputs % groups:
             raise ValueError(
                 f"{name}: {groups} groups do not divide {inputs} and {outputs} channels"
             )
-        parse_padding(padding)
-        parse_activation(activation)
-        rng = rng or default_rng()
+        arguments.checked(name, "padding", parse_padding, padding)
         self.options: dict[str, Any] = {
-            "stride": stride,
+            "stride": arguments.sizes(name, "stride", stride),
             "padding": padding,
-            "dilation": dilation,
+            "dilation": arguments.sizes(name, "dilation", dilation),
             "groups": groups,
-            "activation": activation,
+            "activation": arguments.activation(name, activation),
         }
-        shape = self.kernel_shape(size, inputs, outputs, groups)
-        self.weight = Parameter(initializers.draw(initializer, shape, rng))
-        self.bias = Parameter(initializers.draw("zeros", (outputs,), rng)) if bias else None
+        rng = arguments.stream(name, rng)
+        shape = self.kernel_shape(pair(kernel), inputs, outputs, groups)
+        self.weight = initializers.parameter(name, shape, initializer, rng)
+        self.bias = initializers.parameter(name, (outputs,), "zeros", rng) if bias else None
         self.text = f"{inputs}, {outputs}, {kernel}, stride={stride}, padding={padding!r}"
 
     def kernel_shape(self, size: Pair, inputs: int, outputs: int, groups: int) -> tuple[int, ...]:
@@ -148,6 +145,15 @@ class Conv2DTranspose(_Conv):
             inputs, outputs, kernel, stride, padding, activation, dilation, groups, bias,
             initializer, rng,
         )  # fmt: skip
+        if output_padding is not None:
+            output_padding = arguments.sizes("Conv2DTranspose", "output_padding", output_padding, 0)
+            if any(
+                more >= step for more, step in zip(pair(output_padding), pair(stride), strict=True)
+            ):
+                raise ValueError(
+                    f"Conv2DTranspose: output_padding must be below stride {stride}, "
+                    f"not {output_padding}"
+                )
         self.output_padding = output_padding
 
     def kernel_shape(self, size: Pair, inputs: int, outputs: int, groups: int) -> tuple[int, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from ..core import Parameter, Tensor
-from ..ops.random import Random, default_rng
-from . import initializers
+from ..core import Tensor
+from ..ops.random import Random
+from . import arguments, initializers
 from .module import Module
 
 
@@ -30,11 +30,14 @@ class Embedding(Module):
         initializer: str | initializers.Initializer | None = None,
         rng: Random | None = None,
     ) -> None:
-        if count < 1 or features < 1:
-            raise ValueError(f"Embedding: sizes must be positive, got {count} and {features}")
-        shape, rng = (count, features), rng or default_rng()
-        usual = lambda shape, rng: rng.uniform(shape, -0.05, 0.05)  # noqa: E731  # in one line
-        self.weight = Parameter(initializers.draw(initializer or usual, shape, rng))
+        shape = (
+            arguments.size("Embedding", "count", count),
+            arguments.size("Embedding", "features", features),
+        )
+        if initializer is None:
+            initializer = lambda shape, rng: rng.uniform(shape, -0.05, 0.05)  # noqa: E731  # short
+        rng = arguments.stream("Embedding", rng)
+        self.weight = initializers.parameter("Embedding", shape, initializer, rng)
 
     def forward(self, indices: Any) -> Tensor:
         """The vectors of the integers."""

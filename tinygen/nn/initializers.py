@@ -13,9 +13,10 @@ from typing import TypeAlias
 import numpy as np
 
 from ..backend import Array
+from ..core import Parameter
 from ..names import nearest
 from ..ops.random import Random
-from ..ranges import finite, not_negative
+from .arguments import checked, number
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], Random], Array]
 
@@ -49,8 +50,7 @@ def ones(shape: tuple[int, ...], rng: Random) -> Array:
 
 def normal(std: float = 0.02, mean: float = 0.0) -> Initializer:
     """Gaussian with the given deviation, such as DCGAN's 0.02 (Radford et al. 2016)."""
-    not_negative("normal: std", std)
-    finite("normal: mean", mean)
+    std, mean = number("normal", "std", std), number("normal", "mean", mean, -math.inf)
     return lambda shape, rng: rng.normal(shape, mean, std)
 
 
@@ -124,4 +124,20 @@ def get(initializer: str | Initializer) -> Initializer:
 
 def draw(initializer: str | Initializer, shape: tuple[int, ...], rng: Random) -> Array:
     """Initial weights: modules are born on the CPU and in float32, whatever made the numbers."""
-    return np.asarray(get(initializer)(shape, rng.on("cpu")), np.float32)
+    drawn = np.asarray(get(initializer)(shape, rng.on("cpu")), np.float32)
+    if drawn.shape != shape:
+        raise ValueError(f"an initializer drew an array {drawn.shape} instead of {shape}")
+    if not np.isfinite(drawn).all():
+        raise ValueError("an initializer drew NaN or infinite numbers")
+    return drawn
+
+
+def parameter(
+    layer: str,
+    shape: tuple[int, ...],
+    initializer: str | Initializer,
+    rng: Random,
+    argument: str = "initializer",
+) -> Parameter:
+    """Make a parameter with initial weights; errors name the layer and its argument."""
+    return Parameter(checked(layer, argument, draw, initializer, shape, rng))

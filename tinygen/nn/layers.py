@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from .. import ops
-from ..core import Parameter, Tensor, TensorLike, data_of
-from ..ops.activation import parse_activation
-from ..ops.random import Random, default_rng
-from ..ranges import fraction, not_negative
-from . import initializers
+from ..core import Tensor, TensorLike, data_of
+from ..ops.random import Random
+from . import arguments, initializers
 from .module import Module
 
 
@@ -33,13 +31,14 @@ class Dense(Module):
         initializer: str | initializers.Initializer = "glorot_uniform",
         rng: Random | None = None,
     ) -> None:
-        if inputs < 1 or outputs < 1:
-            raise ValueError(f"Dense: sizes must be positive, got {inputs} and {outputs}")
-        rng = rng or default_rng()
-        parse_activation(activation)
-        self.activation = activation
-        self.weight = Parameter(initializers.draw(initializer, (inputs, outputs), rng))
-        self.bias = Parameter(initializers.draw("zeros", (outputs,), rng)) if bias else None
+        shape = (
+            arguments.size("Dense", "inputs", inputs),
+            arguments.size("Dense", "outputs", outputs),
+        )
+        rng = arguments.stream("Dense", rng)
+        self.activation = arguments.activation("Dense", activation)
+        self.weight = initializers.parameter("Dense", shape, initializer, rng)
+        self.bias = initializers.parameter("Dense", shape[1:], "zeros", rng) if bias else None
 
     def forward(self, x: TensorLike) -> Tensor:
         """The layer's output."""
@@ -64,10 +63,12 @@ class Flatten(Module):
 
 
 class Reshape(Module):
-    """Every sample in another shape: (n, ...) -> (n, *shape)."""
+    """Every sample in another shape: (n, ...) -> (n, *shape), where one length may be -1."""
 
     def __init__(self, *shape: int) -> None:
-        self.shape = shape
+        self.shape = tuple(arguments.size("Reshape", "a length", each, -1) for each in shape)
+        if self.shape.count(-1) > 1:
+            raise ValueError(f"Reshape: only one length may be -1, got {shape}")
 
     def forward(self, x: TensorLike) -> Tensor:
         """x with its samples in the new shape."""
@@ -82,8 +83,9 @@ class Dropout(Module):
     """In training, set each element to 0 with probability `rate` and scale up the others."""
 
     def __init__(self, rate: float = 0.5) -> None:
-        fraction("Dropout: rate", rate)
-        self.rate = rate
+        self.rate = arguments.number("Dropout", "rate", rate)
+        if self.rate >= 1:
+            raise ValueError(f"Dropout: rate must be at least 0 and below 1, not {rate}")
 
     def forward(self, x: TensorLike, *, rng: Random | None = None) -> TensorLike:
         """x, thinned out in training."""
@@ -98,8 +100,7 @@ class GaussianNoise(Module):
     """In training, add Gaussian noise of standard deviation `std`."""
 
     def __init__(self, std: float) -> None:
-        not_negative("GaussianNoise: std", std)
-        self.std = std
+        self.std = arguments.number("GaussianNoise", "std", std)
 
     def forward(self, x: TensorLike, *, rng: Random | None = None) -> TensorLike:
         """x, with noise in training."""
@@ -114,8 +115,7 @@ class Activation(Module):
     """An activation function as a layer, by name or pair; see `ops.activate`."""
 
     def __init__(self, activation: ops.Activation) -> None:
-        parse_activation(activation)
-        self.activation = activation
+        self.activation = arguments.activation(type(self).__name__, activation)
 
     def forward(self, x: TensorLike) -> Tensor:
         """f(x)."""
@@ -137,7 +137,7 @@ class LeakyReLU(Activation):
     """x where positive, else slope * x."""
 
     def __init__(self, slope: float = 0.2) -> None:
-        super().__init__(("leaky_relu", slope))
+        super().__init__(("leaky_relu", arguments.number("LeakyReLU", "slope", slope)))
 
 
 class SELU(Activation):

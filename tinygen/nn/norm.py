@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from .. import ops
 from ..core import Buffer, Parameter, Tensor, TensorLike, data_of
 from ..ops.norm import batch_norm_and_moments
 from ..ops.random import Random
-from ..ranges import not_negative, whole
+from . import arguments
 from .layers import Dense
 from .module import Module
 
@@ -23,6 +25,8 @@ class ScaledNorm(Module):
         shift: whether there is a shift; it starts at 0.
     """
 
+    takes_several: ClassVar[bool] = False  # whether features may be a tuple
+
     def __init__(
         self,
         features: int | tuple[int, ...],
@@ -31,12 +35,13 @@ class ScaledNorm(Module):
         scale: bool = True,
         shift: bool = True,
     ) -> None:
-        self.shape = (features,) if isinstance(features, int) else tuple(features)
         name = type(self).__name__
-        if not self.shape or min(self.shape) < 1:
-            raise ValueError(f"{name}: sizes must be positive, got {features}")
-        not_negative(f"{name}: epsilon", epsilon)
-        self.epsilon = epsilon
+        several = features if self.takes_several and isinstance(features, (tuple, list)) else None
+        if several is not None and not several:
+            raise ValueError(f"{name}: features must not be empty")
+        lengths = [features] if several is None else several
+        self.shape = tuple(arguments.size(name, "features", length) for length in lengths)
+        self.epsilon = arguments.number(name, "epsilon", epsilon)
         self.scale = Parameter(np.ones(self.shape, np.float32)) if scale else None
         self.shift = Parameter(np.zeros(self.shape, np.float32)) if shift else None
 
@@ -87,9 +92,7 @@ class BatchNorm(ScaledNorm):
         shift: bool = True,
     ) -> None:
         super().__init__(features, epsilon=epsilon, scale=scale, shift=shift)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"BatchNorm: momentum must be from 0 to 1, got {momentum}")
-        self.momentum = momentum
+        self.momentum = arguments.number("BatchNorm", "momentum", momentum, 0.0, 1.0)
         self.running_mean = Buffer(np.zeros(self.shape, np.float32))
         self.running_variance = Buffer(np.ones(self.shape, np.float32))
 
@@ -133,6 +136,8 @@ class LayerNorm(ScaledNorm):
     other arguments see `ScaledNorm`.
     """
 
+    takes_several = True
+
     def forward(self, x: TensorLike) -> Tensor:
         """x, normalised."""
         self.check(x)
@@ -143,8 +148,7 @@ class PixelNorm(Module):
     """Each pixel's features divided by their root mean square (Karras et al. 2018)."""
 
     def __init__(self, epsilon: float = 1e-8) -> None:
-        not_negative("PixelNorm: epsilon", epsilon)
-        self.epsilon = epsilon
+        self.epsilon = arguments.number("PixelNorm", "epsilon", epsilon)
 
     def forward(self, x: TensorLike) -> Tensor:
         """x, normalised."""
@@ -167,9 +171,10 @@ class AdaIN(Module):
     def __init__(
         self, latents: int, channels: int, *, epsilon: float = 1e-8, rng: Random | None = None
     ) -> None:
-        not_negative("AdaIN: epsilon", epsilon)
-        self.channels, self.epsilon = channels, epsilon
-        self.style = Dense(latents, 2 * channels, rng=rng)
+        latents = arguments.size("AdaIN", "latents", latents)
+        self.channels = arguments.size("AdaIN", "channels", channels)
+        self.epsilon = arguments.number("AdaIN", "epsilon", epsilon)
+        self.style = Dense(latents, 2 * self.channels, rng=arguments.stream("AdaIN", rng))
 
     def forward(self, x: TensorLike, latents: TensorLike) -> Tensor:
         """The images in the styles of their latents."""
@@ -186,8 +191,7 @@ class MinibatchStdDev(Module):
     """
 
     def __init__(self, group_size: int = 4) -> None:
-        whole("MinibatchStdDev: group_size", group_size)
-        self.group_size = group_size
+        self.group_size = arguments.size("MinibatchStdDev", "group_size", group_size)
 
     def forward(self, x: TensorLike) -> Tensor:
         """(samples, ..., features) -> (samples, ..., features + 1)."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .. import ops
-from ..backend import Padding, Pair, pair, parse_padding
+from ..backend import Padding, Pair, parse_padding
 from ..core import Tensor, TensorLike
-from ..ops.resample import Filter
+from ..ops.resample import Filter, normalised
+from . import arguments
 from .module import Module
 
 
@@ -15,13 +16,11 @@ class _Pool2D(Module):
     def __init__(
         self, size: int | Pair = 2, stride: int | Pair | None = None, padding: Padding = "valid"
     ) -> None:
-        steps = size if stride is None else stride
-        if min(*pair(size), *pair(steps)) < 1:
-            raise ValueError(
-                f"{type(self).__name__}: size and stride must be positive, got {size} and {stride}"
-            )
-        parse_padding(padding)
-        self.size, self.stride, self.padding = size, stride, padding
+        name = type(self).__name__
+        self.size = arguments.sizes(name, "size", size)
+        self.stride = None if stride is None else arguments.sizes(name, "stride", stride)
+        arguments.checked(name, "padding", parse_padding, padding)
+        self.padding = padding
 
     def describe(self) -> str:
         """Size, stride and padding, unless they are the usual ones."""
@@ -77,13 +76,14 @@ class UpSampling2D(Module):
     """
 
     def __init__(self, factor: int | Pair = 2, method: str | Filter = "nearest") -> None:
-        if min(pair(factor)) < 1:
-            raise ValueError(f"UpSampling2D: factor must be at least 1, got {factor}")
+        self.factor = arguments.sizes("UpSampling2D", "factor", factor)
         if isinstance(method, str) and method not in ("nearest", "bilinear"):
             raise ValueError(
                 f'UpSampling2D: method must be "nearest", "bilinear" or a filter, not {method!r}'
             )
-        self.factor, self.method = factor, method
+        if not isinstance(method, str):
+            arguments.checked("UpSampling2D", "method", normalised, "method", method)
+        self.method = method
 
     def forward(self, x: TensorLike) -> Tensor:
         """The larger images."""
@@ -98,6 +98,7 @@ class Blur2D(Module):
     """Images filtered by `f`, whose weights are divided by their sum; see ops.blur2d."""
 
     def __init__(self, f: Filter = (1, 2, 1)) -> None:
+        arguments.checked("Blur2D", "f", normalised, "f", f)
         self.f = f
 
     def forward(self, x: TensorLike) -> Tensor:

@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import ops
 from ..core import Parameter, Tensor, TensorLike, data_of
-from ..ops.random import Random, default_rng
-from . import initializers
+from ..ops.random import Random
+from . import arguments, initializers
 from .module import Module
 
 
@@ -29,16 +29,16 @@ class _Recurrent(Module):
         recurrent_initializer: str | initializers.Initializer = "orthogonal",
         rng: Random | None = None,
     ) -> None:
-        if inputs < 1 or units < 1:
-            name = type(self).__name__
-            raise ValueError(f"{name}: sizes must be positive, got {inputs} and {units}")
-        rng = rng or default_rng()
-        columns = self._gates * units
-        self.units = units
+        name = type(self).__name__
+        inputs = arguments.size(name, "inputs", inputs)
+        self.units = arguments.size(name, "units", units)
+        rng = arguments.stream(name, rng)
+        columns = self._gates * self.units
         self.return_sequences, self.return_state = return_sequences, return_state
-        self.weight = Parameter(initializers.draw(initializer, (inputs, columns), rng))
-        recurrent = initializers.draw(recurrent_initializer, (units, columns), rng)
-        self.recurrent_weight = Parameter(recurrent)
+        self.weight = initializers.parameter(name, (inputs, columns), initializer, rng)
+        self.recurrent_weight = initializers.parameter(
+            name, (self.units, columns), recurrent_initializer, rng, "recurrent_initializer"
+        )
         self.bias = Parameter(self._first_bias(columns))
 
     def _first_bias(self, columns: int) -> Any:
@@ -135,9 +135,7 @@ class RepeatVector(Module):
     """Every vector as a sequence of equal steps: (batch, features) -> (batch, steps, features)."""
 
     def __init__(self, steps: int) -> None:
-        if steps < 1:
-            raise ValueError(f"RepeatVector: steps must be positive, got {steps}")
-        self.steps = steps
+        self.steps = arguments.size("RepeatVector", "steps", steps)
 
     def forward(self, x: TensorLike) -> Tensor:
         """x, `steps` times."""
@@ -160,6 +158,8 @@ class TimeDistributed(Module):
     """
 
     def __init__(self, layer: Module) -> None:
+        if not isinstance(layer, Module):
+            raise TypeError(f"TimeDistributed: layer must be a Module, not {layer!r}")
         self.layer = layer
 
     def forward(self, x: TensorLike, *, rng: Random | None = None) -> Tensor:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from .. import ops
 from ..core import Tensor, TensorLike, data_of
+from . import arguments
 from .module import Module
 
 
@@ -32,11 +31,12 @@ class ActivityRegularizer(Module):
         target: float = 0.1,
         divide_by_batch: bool = True,
     ) -> None:
-        if not 0 < target < 1:
-            raise ValueError(f"ActivityRegularizer: target must be between 0 and 1, not {target}")
-        if not (0 <= l1 < math.inf and 0 <= kl < math.inf):
-            raise ValueError(f"ActivityRegularizer: weights must not be negative: {l1}, {kl}")
-        self.l1, self.kl, self.target, self.divide_by_batch = l1, kl, target, divide_by_batch
+        name = type(self).__name__
+        self.l1, self.kl = arguments.number(name, "l1", l1), arguments.number(name, "kl", kl)
+        self.target = arguments.number(name, "target", target, 0.0, 1.0)
+        if not 0 < self.target < 1:
+            raise ValueError(f"{name}: target must be between 0 and 1, not {target}")
+        self.divide_by_batch = divide_by_batch
         self.last_penalty: Tensor | float = 0.0
 
     def forward(self, x: TensorLike) -> TensorLike:

@@ -119,7 +119,7 @@ def blur2d(x: TensorLike, f: Filter = (1, 2, 1)) -> Tensor:
 
     Outside of the image are zeros, so its border darkens, as in StyleGAN. For f see `upfirdn2d`.
     """
-    weights = _normalised("blur2d", f)
+    weights = normalised("blur2d", f)
     around = [(k // 2, (k - 1) // 2) for k in _size(weights)]
     return upfirdn2d(x, weights, padding=(around[0], around[1]))
 
@@ -147,7 +147,7 @@ def upsample2d(x: TensorLike, factor: int | Pair = 2, method: str | Filter = "ne
         return upfirdn2d(
             x, np.ones(factors), factors, padding=((factors[0] - 1, 0), (factors[1] - 1, 0))
         )
-    weights = _normalised("upsample2d", method)
+    weights = normalised("upsample2d", method)
     around = [
         ((k + up - 1) // 2, (k - up) // 2) for k, up in zip(_size(weights), factors, strict=True)
     ]
@@ -171,7 +171,7 @@ def downsample2d(x: TensorLike, factor: int | Pair = 2, method: str | Filter = "
         if method != "average":
             raise ValueError(f'downsample2d: method must be "average" or a filter, not {method!r}')
         return upfirdn2d(x, np.ones(factors), down=factors, gain=1 / (factors[0] * factors[1]))
-    weights = _normalised("downsample2d", method)
+    weights = normalised("downsample2d", method)
     around = [
         ((k - down + 1) // 2, (k - down) // 2)
         for k, down in zip(_size(weights), factors, strict=True)
@@ -224,13 +224,13 @@ def _weights(op: str, f: Filter) -> Array:
     return weights
 
 
-def _normalised(op: str, f: Filter) -> Array:
+def normalised(op: str, f: Filter) -> Array:
     """The filter with a sum of 1 (in either direction, if it is for both)."""
     weights = _weights(op, f)
     if not weights.sum():
         raise ValueError(f"{op}: the weights of the filter add up to 0, so cannot be divided by it")
-    normalised: Array = weights / weights.sum()
-    return normalised
+    result: Array = weights / weights.sum()
+    return result
 
 
 def _size(weights: Array) -> Pair:
