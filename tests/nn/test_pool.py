@@ -102,7 +102,7 @@ def test_bad_settings_are_refused(make, message):
         (lambda: ops.upfirdn2d(X, [1], padding=(1, 2)), "upfirdn2d: padding must be a number or"),
         (lambda: ops.blur2d(X, ops.exp(X)), "blur2d: the filter is a constant"),
         (lambda: ops.blur2d(X, (1, -1)), "blur2d: the weights of the filter add up to 0"),
-        (lambda: ops.upsample2d(X, 0), "upsample2d: factor must be at least 1, not 0"),
+        (lambda: ops.upsample2d(X, 0), "upsample2d: factor must be at least 1, got 0"),
         (lambda: ops.upsample2d(X, 2, "cubic"), "upsample2d: method must be"),
         (lambda: ops.downsample2d(X, 2, "nearest"), "downsample2d: method must be"),
     ],
