@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.training.toys import STEPS, StopAt, images, run_in, stage, tiny, trainer
-from tinygen import hooks, models
+from tinygen import hooks, models, nn, ops
+from tinygen.core import Parameter
 from tinygen.data.plane import noisy_plane
 from tinygen.training import (
     Callback,
@@ -50,6 +51,23 @@ def test_in_the_first_epoch_there_is_nothing_to_keep(tmp_path):
         run_in(tmp_path / "run", exploding(batch_size=8)).train()
     with pytest.raises(TrainingError, match=r"step \d+\. Lower"):
         exploding(batch_size=8).train()
+
+
+def test_a_gradient_that_is_no_number_stops_training_before_it_does_harm(tmp_path):
+    class Steep(nn.Module):
+        """A loss that is a number, and a gradient that is none once a weight is below 0."""
+
+        def __init__(self):
+            self.weight = Parameter(np.float32([1.0, 0.1]))
+
+        def loss(self, x, *, rng):
+            return ops.sum(ops.sqrt(ops.relu(self.weight)))
+
+    model = Steep()
+    failing = run_in(tmp_path / "run", trainer(model, valid=[], clip_norm=1.0))
+    with pytest.raises(TrainingError, match=r"epoch 1, step 3: SGD\.step: .* weight holds"):
+        failing.train()
+    assert np.isfinite(model.weight.numpy()).all()
 
 
 class Spoil(Callback):

@@ -37,7 +37,8 @@ class TrainingOptions:
         patience: epochs without improvement after which a stage ends; None to go on to its end.
         seed: of the order of samples and of noise, from 0 to 2^64 - 1.
         device: "cpu" or "cuda".
-        precision: of products on a GPU: "float32", "3xtf32", "tf32" or "bf16".
+        precision: of products: "float32" or "exact" (convolutions without Winograd's way); on a
+            GPU also "3xtf32", "tf32" or "bf16".
         capture: on a GPU, record forward and backward of each phase once and replay them.
         greedy: train layer by layer first (models that can).
         optimizer: a name from `tinygen.optim.BY_NAME`.

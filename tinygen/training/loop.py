@@ -173,7 +173,7 @@ class Trainer:
                 callback.on_stage(self)
         self._say_how()
         # the loop looks for numbers that overflow itself
-        quiet = np.errstate(over="ignore", invalid="ignore")
+        quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
         with self.signals.caught(), quiet, using_precision(self.options.precision):
             try:
                 while not self.done:
@@ -288,7 +288,13 @@ class Trainer:
 
     def _do_step(self, batches: Sequence[tuple[Array, ...]]) -> None:
         """One step, and the counters move on."""
-        self.train_step(batches, self.step, self.stage_step, self.stage_images)
+        try:
+            self.train_step(batches, self.step, self.stage_step, self.stage_images)
+        except FloatingPointError as error:  # gradients that are no numbers
+            if hooks:
+                raise  # it names the op
+            where = f"epoch {self.epoch + 1}, step {self.step + 1}"
+            raise TrainingError(f"{where}: {error}{self._kept()}") from error
         samples = sum(len(batch[0]) for batch in batches)
         self.images += samples
         self.stage_images += samples
@@ -310,15 +316,18 @@ class Trainer:
 
     def _broken(self, what: str, step: int | None = None) -> TrainingError:
         """What to raise when numbers are no numbers any more, in this step or an earlier one."""
-        kept = ""
-        if self.run:
-            found = checkpoints(self.run.folder)
-            kept = f" The last good state is {found[-1]}." if found else " No state was saved yet."
         number = self.step if step is None else step
         return TrainingError(
-            f"{what} in epoch {self.epoch + 1}, step {number + 1}.{kept} Lower the learning "
+            f"{what} in epoch {self.epoch + 1}, step {number + 1}.{self._kept()} Lower the learning "
             "rate, or run with TINYGEN_DEBUG=1 to see which op made the first NaN."
         )
+
+    def _kept(self) -> str:
+        """Where the last good state is."""
+        found = checkpoints(self.run.folder) if self.run else []
+        if found:
+            return f" The last good state is {found[-1]}."
+        return " No state was saved yet." if self.run else ""
 
     def _end_epoch(self, stage: Stage, steps: int, seconds: float) -> None:
         """Measure, record and save; the counters move on to the next epoch."""

@@ -61,7 +61,8 @@ def settings(
         batch_size: samples in a step.
         seed: of weights, order and noise.
         device: "cpu" or "cuda".
-        precision: of products on a card: "float32", "3xtf32", "tf32" or "bf16".
+        precision: of products: "float32" or "exact" (convolutions without Winograd's way); on a
+            card also "3xtf32", "tf32" or "bf16".
         overrides: any of the settings by its name, or by table and name ("data.seed").
         quick: a small part of the data, and few epochs.
 
