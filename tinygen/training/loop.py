@@ -318,8 +318,8 @@ class Trainer:
         """What to raise when numbers are no numbers any more, in this step or an earlier one."""
         number = self.step if step is None else step
         return TrainingError(
-            f"{what} in epoch {self.epoch + 1}, step {number + 1}.{self._kept()} Lower the learning "
-            "rate, or run with TINYGEN_DEBUG=1 to see which op made the first NaN."
+            f"{what} in epoch {self.epoch + 1}, step {number + 1}.{self._kept()} Lower the "
+            "learning rate, or run with TINYGEN_DEBUG=1 to see which op made the first NaN."
         )
 
     def _kept(self) -> str:
