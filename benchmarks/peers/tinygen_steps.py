@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygen_kernels.cpu import dense, jit, optim
-
 import tinygen
 from benchmarks.peers import tinygen_autoencoders, tinygen_generative
 from benchmarks.problems import PROBLEMS
@@ -28,6 +26,8 @@ def load(name: str, threads: int, small_work_shared: bool = False) -> TrainingSt
     """The step of that model; with `small_work_shared`, threads share what one would do alone."""
     tinygen.set_threads(threads)
     if small_work_shared:
+        from tinygen_kernels.cpu import dense, jit, optim  # not before they are needed
+
         jit.SHARED_FROM, optim.PLAIN, dense.SHARED_FROM = 1 << 14, 1, 0
     if name not in MODELS:
         raise AbsentError(f"{name} is not written for tinygen yet")
