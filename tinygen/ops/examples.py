@@ -34,8 +34,12 @@ PLAIN = (
 )
 POSITIVE = ("log", "log1p", "sqrt")
 PAIRS = ("add", "divide", "maximum", "minimum", "multiply", "subtract")
-LOSSES = ("mse", "huber", "binary_cross_entropy_with_logits", "gaussian_kl")
-PROBABILITIES = ("binary_cross_entropy", "kl_divergence")
+LOSSES = ("mse", "huber", "gaussian_kl")
+PROBABILITIES = (
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",  # targets are probabilities; logits may be anything
+    "kl_divergence",
+)
 SIGNS, LABELS = np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]]), np.array([2, 0])
 MASK, ORDER = np.array([[True, False, True]]), np.array([2, 0, 0, 1])
 STEPS = np.array([[True, True, True], [True, True, False]])
