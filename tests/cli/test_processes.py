@@ -18,7 +18,10 @@ from pathlib import Path
 import pytest
 
 import tinygen
+import tinygen.view
 from tests.cli.data import small
+from tinygen.cli.main import main
+from tinygen.view import Subject
 
 ROOT = Path(tinygen.__file__).parents[1]
 
@@ -69,7 +72,9 @@ def test_a_number_of_threads_in_the_environment_that_makes_no_sense(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, code):
     train = ["train", "stacked-ae", *small(tmp_path), "--epochs", "100000", "--out", "a run"]
     process = start(tmp_path, *train)
@@ -89,6 +94,43 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, code):
     assert "a run/curves.png" in out
     rows = [json.loads(x) for x in (tmp_path / "a run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == list(range(1, epochs + 1))
+
+
+def test_two_processes_on_one_run(tmp_path):
+    train = ["train", "stacked-ae", *small(tmp_path), "--epochs", "100000", "--out", "run"]
+    first = start(tmp_path, *train)
+    for line in first.stdout:
+        if line.startswith(b"epoch"):
+            break
+    for second in (["resume", "run"], ["resume", "run", "--epochs", "200000"], train):
+        code, _, err = finish(start(tmp_path, *second))
+        assert code == 1
+        refused = rf"process {first.pid} \(.*train stacked-ae .*\) is training in it"
+        assert re.search("run holds another run" if second is train else refused, err), err
+    assert first.poll() is None
+    first.kill()
+    first.communicate()
+    rows = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+    assert "epochs = 100000\n" in (tmp_path / "run" / "config.toml").read_text()
+    done = str(len(rows) + 2)
+    assert finish(start(tmp_path, "resume", "run", "--epochs", done))[0] == 0
+
+
+def test_an_interrupt_while_the_last_pictures_are_drawn(tmp_path, monkeypatch, capsys):
+    def interrupted(subject: Subject) -> list[Path]:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(tinygen.view, "draw_figures", interrupted)
+        train = ["train", "stacked-ae", *small(tmp_path), "--epochs", "1", "--out", "a run"]
+        assert main(train) == 130
+    err = capsys.readouterr().err
+    assert "training is done: a run/model.safetensors" in err
+    assert "Draw the pictures with: tinygen resume 'a run'" in err
+    assert main(["resume", "a run"]) == 0
+    assert "a run/curves.png" in capsys.readouterr().out
 
 
 def test_output_off_a_terminal_is_plain(tmp_path):

@@ -12,6 +12,7 @@ from tests.training.toys import STEPS, StopAt, images, run_in, stage, tiny, trai
 from tinygen import hooks, models, nn, ops
 from tinygen.core import Parameter
 from tinygen.data.plane import noisy_plane
+from tinygen.ops.random import Random
 from tinygen.training import (
     Callback,
     Interrupted,
@@ -122,7 +123,7 @@ def test_there_must_be_something_to_train():
 # Signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_training_after_the_step(tmp_path, number):
     before = signal.getsignal(number)
     model = tiny()
@@ -171,3 +172,119 @@ def test_a_signal_during_validation_is_not_lost(tmp_path):
     with pytest.raises(Interrupted, match="stopped in epoch 2 of 3, after step 5"):
         stopped.train()
     assert len(stopped.run.rows()) == 1
+
+
+# What is raised
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
+def test_what_is_raised_has_the_history(error):
+    class Raise(Callback):
+        def on_step(self, trainer, losses):
+            if trainer.step == 2 * STEPS + 1:
+                raise error
+
+    net = nn.Sequential(nn.Dropout(0.5), nn.Flatten(), nn.Dense(36, 36, rng=Random(0)))
+    x = images()
+    call = {"loss": "mse", "epochs": 3, "batch_size": 8, "verbose": False}
+    y = x.reshape(len(x), -1)
+    with pytest.raises(error) as caught:
+        fit(net, x, y, **call, callbacks=[Raise()])
+    assert [row["epoch"] for row in caught.value.history.rows] == [1, 2]
+    assert caught.value.history["loss"][1] > 0
+    assert not net.training
+    assert not any(m.training for m in net.modules())
+
+
+def test_an_interrupt_has_the_history():
+    with pytest.raises(Interrupted) as caught:
+        fit(tiny(), images(), epochs=9, batch_size=8, callbacks=[StopAt(STEPS + 1)], verbose=False)
+    assert len(caught.value.history) == 1
+
+
+def test_a_callback_sees_the_callers_own_module():
+    net, seen = nn.Dense(4, 4, rng=Random(0)), []
+
+    class Look(Callback):
+        def on_begin(self, trainer):
+            seen.append(trainer.model)
+
+        def on_epoch(self, trainer, row):
+            seen.append(trainer.model)
+            trainer.model(np.zeros((1, 4), np.float32))
+
+    x = Random(1).normal((8, 4))
+    history = fit(net, x, loss="mse", validation_data=x, callbacks=[Look()], verbose=False)
+    assert all(model is net for model in seen)
+    assert len(seen) == 2
+    assert history["valid_loss"][0] > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_ignored_stays_ignored(number):
+    """Under nohup, or in the background of a script."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        rows = trainer(tiny(), stage(tiny(), epochs=1), callbacks=[StopAt(2, number)]).train()
+        assert len(rows) == 1
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+# Data is looked at before the first step
+
+
+def spoilt(value: float = np.nan) -> np.ndarray:
+    x = images(20)
+    x[7, 2, 3] = value
+    return x
+
+
+class Never(Callback):
+    def on_begin(self, trainer):
+        pytest.fail("training began")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("part", ["training", "validation"])
+@pytest.mark.parametrize("own", [False, True])
+def test_damaged_data_is_told_before_the_first_step(tmp_path, part, own, value):
+    data = {"training": images(20), "validation": images(20), part: spoilt(value)}
+    net = nn.Sequential(nn.Flatten(), nn.Dense(36, 36, rng=Random(0)), nn.Reshape(6, 6))
+    model, loss = (net, {"loss": "mse"}) if own else (tiny(), {})
+    call = {"callbacks": [Never()], "out": tmp_path / "run", "verbose": False, **loss}
+    # a value outside of [0, 1] is told first
+    message = f"{part} data holds NaN or infinity: sample 7|needs targets in"
+    with pytest.raises((TrainingError, ValueError), match=message):
+        fit(model, data["training"], validation_data=data["validation"], **call)
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_targets_are_told_as_such():
+    x = images(20)
+    with pytest.raises(TrainingError, match="the targets of sample 7"):
+        fit(tiny(), x, validation_data=(x, spoilt()), callbacks=[Never()], verbose=False)
+
+
+def test_ones_own_loss_may_mask_what_is_missing():
+    net = nn.Sequential(nn.Flatten(), nn.Dense(36, 36, rng=Random(0)), nn.Reshape(6, 6))
+    y = spoilt()
+
+    def masked(prediction, target):
+        known = np.isfinite(target)
+        return ((prediction - np.where(known, target, 0)) ** 2 * known).mean()
+
+    assert fit(net, images(20), y, loss=masked, verbose=False)["loss"][0] > 0
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_no_validation_samples_are_told_before_the_first_step(own):
+    net = nn.Sequential(nn.Flatten(), nn.Dense(36, 36, rng=Random(0)), nn.Reshape(6, 6))
+    model, loss = (net, {"loss": "mse"}) if own else (tiny(), {})
+    call = {"validation_data": images()[:0], "callbacks": [Never()], "verbose": False, **loss}
+    with pytest.raises(ValueError, match=r"no samples in the validation data.*leave validation"):
+        fit(model, images(), **call)
+    call["validation_data"] = images(5), images(4)
+    with pytest.raises(ValueError, match="first axes differ"):
+        fit(model, images(), images(), **call)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 
 import pytest
 
-from tests.training.toys import images, tiny, trainer
+from tests.training.toys import images, stage, tiny, trainer
 from tinygen.training import Callback, fit
 from tinygen.training.progress import Progress, short
 
@@ -103,3 +105,57 @@ def test_without_tqdm_there_are_lines(monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert [line.split()[1] for line in out.splitlines()] == ["1/2", "2/2"]
     assert not err
+
+
+class Lengths(Progress):
+    """Notes how many steps an epoch is said to have, and how many of them are done."""
+
+    def __init__(self) -> None:
+        super().__init__(show=False)
+        self.lengths: list[tuple[int, int]] = []
+
+    def begin(self, epoch: int, epochs: int, batches: int, done: int, stage: str) -> None:
+        self.lengths.append((batches, done))
+
+
+@pytest.mark.parametrize(
+    ("length", "options", "expected"),
+    [
+        ({"epochs": 2}, {}, [(5, 0), (5, 0)]),
+        ({"epochs": 9}, {"max_steps": 3}, [(3, 0)]),
+        ({"epochs": 9}, {"max_steps": 7}, [(5, 0), (2, 0)]),
+        ({"epochs": 9}, {"max_steps": 4, "accumulate": 2}, [(3, 0), (1, 0)]),
+        ({"steps": 6}, {}, [(5, 0), (1, 0)]),
+        ({"images": 38 + 9}, {}, [(5, 0), (2, 0)]),
+        ({"images": 17}, {"accumulate": 2}, [(2, 0)]),
+    ],
+)
+def test_an_epoch_has_as_many_steps_as_will_be_done(length, options, expected):
+    model, progress = tiny(), Lengths()
+    done = trainer(model, stage(model, **{"epochs": None, **length}), progress=progress, **options)
+    done.train()
+    assert progress.lengths == expected
+    assert sum(steps for steps, _ in progress.lengths) == done.step
+
+
+def test_an_epoch_that_is_gone_on_with_has_what_is_left():
+    first = trainer(tiny(), max_steps=2)
+    first.train()
+    progress = Lengths()
+    second = trainer(tiny(), max_steps=4, progress=progress)
+    second.load_state(*first.state())
+    second.train()
+    assert progress.lengths == [(4, 2)]
+
+
+def test_a_terminal_that_is_gone_does_not_end_training(monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    progress, lines = Progress(), []
+    progress.log = lines.append
+    progress.say("one")
+    progress.say("two")
+    assert lines == ["one", "two"]

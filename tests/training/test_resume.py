@@ -166,11 +166,9 @@ def test_an_older_checkpoint_and_lines_that_were_not_finished(tmp_path, monkeypa
     again.write_to(Run.open(tmp_path / "run"))
     again.resume(older)
     assert again.step == 2 * STEPS
-    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == b"".join(
-        kept.splitlines(keepends=True)[:2]
-    )
     with pytest.raises(Interrupted):
         again.train()
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes().startswith(kept)  # no new lines yet
     found = checkpoints(tmp_path / "run")
     assert [path.stem for path in found] == ["00000010", "00000012"]  # that at 15 is abandoned
     assert newest not in found
@@ -211,7 +209,7 @@ def test_a_checkpoint_is_written_in_long_epochs_too(tmp_path, monkeypatch):
     assert_same_end(second, whole)
 
 
-def test_the_finished_model_is_there_only_while_nothing_is_under_way(tmp_path):
+def test_the_finished_model_counts_until_training_went_on_past_it(tmp_path):
     model = tiny()
     first = run_in(tmp_path / "run", trainer(model, stage(model, epochs=2)))
     first.train()
@@ -227,7 +225,7 @@ def test_the_finished_model_is_there_only_while_nothing_is_under_way(tmp_path):
     second.resume(checkpoints(tmp_path / "run")[-1])
     with pytest.raises(Interrupted):
         second.train()
-    assert not finished.exists()
+    assert finished.exists()  # until the next one is whole
     weight = load(tmp_path / "run").state_dict()["encoder.layers.1.weight"]
     np.testing.assert_array_equal(weight, model.state_dict()["encoder.layers.1.weight"])
 

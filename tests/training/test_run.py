@@ -29,6 +29,7 @@ def test_what_a_run_leaves(tmp_path):
         "samples",
         "checkpoints",
         "model.safetensors",
+        ".lock",
     }
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert rows == done.rows == done.run.rows()
@@ -55,6 +56,8 @@ def test_settings_come_back_without_those_that_are_none(tmp_path):
     assert found == {"name": 'a "b" ü', "training": {"epochs": 3, "sizes": [1, 2]}}
     run = Run.open(tmp_path / "run")
     run.change("training", epochs=5, limit=None)
+    assert Run.open(tmp_path / "run").config == found  # until it is written
+    run.write_config()
     assert run.config["training"]["epochs"] == 5
     assert Run.open(tmp_path / "run").config["training"] == {"epochs": 5, "sizes": [1, 2]}
 
@@ -135,6 +138,10 @@ def test_a_disk_that_fills_up_in_mid_run_leaves_the_last_state(tmp_path, monkeyp
 
 def test_files_are_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "folder" / "file"
+    with pytest.raises(FileNotFoundError):  # a folder that was renamed is not made again
+        write_atomically(path, b"one")
+    assert not path.parent.exists()
+    path.parent.mkdir()
     write_atomically(path, b"one")
     write_atomically(path, b"two")
     assert path.read_bytes() == b"two"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +95,10 @@ def run(options: argparse.Namespace) -> int:
     Run.check_free(folder)  # before the data is loaded, which may take a while
     experiment = Experiment.build(wanted)
     trainer = experiment.trainer([_plates(experiment)])
-    trainer.write_to(Run.create(folder, experiment.settings))
-    return _train(experiment, trainer)
+    created = Run.create(folder, experiment.settings)
+    trainer.write_to(created)
+    with created.locked():
+        return _train(experiment, trainer)
 
 
 def run_resume(options: argparse.Namespace) -> int:
@@ -101,16 +106,17 @@ def run_resume(options: argparse.Namespace) -> int:
     from ..training.experiment import Experiment, reopen
 
     require("tomli_w", "matplotlib", "sklearn")
-    run, checkpoint = reopen(options.folder, options.epochs)
-    experiment = Experiment.build(run.config)
-    trainer = experiment.trainer([_plates(experiment)])
-    trainer.write_to(run)
-    trainer.resume(checkpoint)
-    if trainer.done:
-        print(f"{run.folder} is done after step {trainer.step:,}; --epochs N trains it for longer")
-    else:
-        print(f"going on with {run.folder} after step {trainer.step:,}")
-    return _train(experiment, trainer)
+    with reopen(options.folder, options.epochs) as (run, checkpoint):
+        experiment = Experiment.build(run.config)
+        trainer = experiment.trainer([_plates(experiment)])
+        trainer.write_to(run)
+        trainer.resume(checkpoint)
+        if trainer.done:
+            more = "--epochs N trains it for longer"
+            print(f"{run.folder} is done after step {trainer.step:,}; {more}")
+        else:
+            print(f"going on with {run.folder} after step {trainer.step:,}")
+        return _train(experiment, trainer)
 
 
 def _show(wanted: dict[str, Any]) -> int:
@@ -150,7 +156,6 @@ def _train(experiment: Any, trainer: Any) -> int:
     from ..training.checkpoint import trained
     from ..view import Subject, draw_figures
 
-    folder = trainer.run.folder
     if not trainer.done:
         model, data = experiment.model, experiment.settings["data"]["source"]
         parameters = sum(p.size for p in model.parameters())
@@ -162,12 +167,24 @@ def _train(experiment: Any, trainer: Any) -> int:
     try:
         rows = trainer.train()
     except Interrupted as stopped:
-        print(f"\n{stopped}", file=sys.stderr)
         trainer.run.log(str(stopped))
-        return 128 + stopped.signal_number
-    experiment.model.to(device="cpu")
-    print("\npictures:")
-    for path in draw_figures(Subject(experiment, folder, rows)):
-        print(f"  {path}")
-    print(f"model:\n  {trained(folder)}")
+        return _stopped(str(stopped), stopped.signal_number)
+    folder = trainer.run.folder
+    try:
+        experiment.model.to(device="cpu")
+        print("\npictures:")
+        for path in draw_figures(Subject(experiment, folder, rows)):
+            print(f"  {path}")
+        print(f"model:\n  {trained(folder)}")
+    except KeyboardInterrupt:
+        again = f"tinygen resume {shlex.quote(str(folder))}"
+        whole = f"interrupted while pictures were drawn; training is done: {trained(folder)}"
+        return _stopped(f"{whole}\nDraw the pictures with: {again}", signal.SIGINT)
     return 0
+
+
+def _stopped(message: str, number: int) -> int:
+    """Say it, if the terminal is still there, and give the exit code."""
+    with suppress(OSError):
+        print(f"\n{message}", file=sys.stderr)
+    return 128 + number

@@ -4,7 +4,7 @@ A file is written beside its place and moved there when it is whole and on the d
 there is never half a file. Its header carries a JSON text with a SHA-256 of all that is in it.
 
 In the folder of a run, checkpoints/ has the states to go on from, and model.safetensors the
-finished model, which is there only while no training is under way.
+finished model, which counts until training has gone on past it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ class CheckpointError(ValueError):
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path` whole or not at all, and make sure it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Put `data` at `path` whole or not at all, and make sure it is on the disk.
+
+    The folder must be there: that of a run may be renamed at any time, and is not made again.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -83,27 +86,10 @@ def load_arrays(
     Raises CheckpointError if the file is not one of ours, is damaged, or is of a newer format; and
     with `check_finite` also if it holds NaN or infinities, which say that training went wrong.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {})["tinygen"])
-            version, digest, meta = header["format"], header.get("sha256"), header.get("meta")
-            if version != FORMAT:
-                raise CheckpointError(
-                    f"{path}: format {version}, this tinygen reads format {FORMAT}; "
-                    "use the version that wrote it"
-                )
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: damaged or cut short ({error}); use an older checkpoint"
-        ) from error
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: not a file that tinygen wrote") from error
+    path, arrays = Path(path), {}
+    with _opened(path) as (file, header):
+        digest, meta = header.get("sha256"), header.get("meta")
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if _digest(arrays, meta) != digest:
         raise CheckpointError(f"{path}: the contents do not match their SHA-256; use an older one")
     wrong = not_finite(arrays) if check_finite else ""
@@ -113,6 +99,36 @@ def load_arrays(
             "tinygen.load(path, check_finite=False)"
         )
     return arrays, meta
+
+
+def load_meta(path: str | os.PathLike[str]) -> Any:
+    """The `meta` of a file that `save_arrays` wrote, without its arrays; nothing is checked."""
+    with _opened(Path(path)) as (_, header):
+        return header.get("meta")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """A file and its header; raises CheckpointError if it is not one of ours, or cut short."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {})["tinygen"])
+            if header["format"] != FORMAT:
+                raise CheckpointError(
+                    f"{path}: format {header['format']}, this tinygen reads format {FORMAT}; "
+                    "use the version that wrote it"
+                )
+            yield file, header
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: damaged or cut short ({error}); use an older checkpoint"
+        ) from error
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: not a file that tinygen wrote") from error
 
 
 def _digest(arrays: Mapping[str, Array], meta: Any) -> str:
@@ -134,13 +150,21 @@ def _plain(value: Any) -> Any:
 
 def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     """What `model.save(path)` does."""
-    config = getattr(model, "config", None)
-    if config is None:
+    described = describe(model)
+    if described["config"] is None:
         raise TypeError(
             f"save: only a model from tinygen.models.create knows how it was built; "
             f"keep {type(model).__name__}.state_dict() instead"
         )
-    save_arrays(path, model.state_dict(), {"model": model.name, "config": config})
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    save_arrays(path, model.state_dict(), described)
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """How a model is built again: its name and settings; of a module of one's own, no settings."""
+    if isinstance(model, models.Model) and getattr(model, "config", None) is not None:
+        return {"model": model.name, "config": model.config}
+    return {"model": type(model).__name__, "config": None}
 
 
 def load(path: str | os.PathLike[str], *, check_finite: bool = True) -> models.Model:
@@ -156,6 +180,14 @@ def load(path: str | os.PathLike[str], *, check_finite: bool = True) -> models.M
 
 def build(arrays: Mapping[str, Array], meta: Any, path: Path) -> models.Model:
     """The model that a file describes, with its weights, whose numbers `load_arrays` checked."""
+    if isinstance(meta, Mapping) and is_state(meta) and meta.get("config", 0) is None:
+        raise CheckpointError(
+            f"{path}: the weights of a module of your own ({meta.get('model')}), which only your "
+            "code can build. Build it, and bring the weights back by fit(module, ..., out=..., "
+            "resume=True) with all else as it was; or by "
+            "module.load_state_dict(model_state(*load_arrays(path))) with the two functions of "
+            "tinygen.training.checkpoint"
+        )
     try:
         model = models.create(meta["model"], **meta["config"])
         model.load_state_dict(model_state(arrays, meta), check_finite=False)
@@ -177,7 +209,20 @@ def is_state(meta: Any) -> bool:
 
 def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
     """The checkpoints of a run folder, newest last."""
-    return sorted((Path(folder) / "checkpoints").glob("[0-9]*.safetensors"))
+    found = (Path(folder) / "checkpoints").glob("*.safetensors")
+    return sorted((path for path in found if path.stem.isdecimal()), key=lambda p: int(p.stem))
+
+
+def finished(folder: str | os.PathLike[str]) -> Path | None:
+    """The finished model of a run folder; None if there is none, or training went on past it."""
+    path, found = Path(folder) / MODEL, checkpoints(folder)
+    if not path.is_file():
+        return None
+    try:
+        steps = load_meta(path)["steps"]
+    except (CheckpointError, KeyError, TypeError):
+        return path  # a damaged one, about which whoever loads it is told, or of an older version
+    return path if not found or int(found[-1].stem) <= steps else None
 
 
 def trained(path: str | os.PathLike[str]) -> Path:
@@ -185,9 +230,7 @@ def trained(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if not path.is_dir():
         return path
-    if (path / MODEL).is_file():
-        return path / MODEL
-    found = checkpoints(path)
-    if not found:
+    model, found = finished(path), checkpoints(path)
+    if model is None and not found:
         raise CheckpointError(f"{path}: no checkpoint in it; is it the folder of a run?")
-    return found[-1]
+    return model or found[-1]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from ..data.plane import noisy_plane
 from ..models import Model, TrainingOptions
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import checkpoints, is_state, load_arrays, model_state, trained
+from .fingerprint import data_differs, fingerprints, model_differs
 from .loop import Trainer
 from .progress import Progress
 from .run import Run, RunError
@@ -108,19 +111,29 @@ def _data(wanted: Mapping[str, Any]) -> tuple[list[Array], list[Array], Dataset 
     return [dataset.train.floats()], valid, dataset
 
 
-def reopen(source: str | Path, epochs: int | None = None) -> tuple[Run, Path | None]:
+@contextmanager
+def reopen(source: str | Path, epochs: int | None = None) -> Iterator[tuple[Run, Path | None]]:
     """The run that a folder, or a checkpoint in one, belongs to, and the checkpoint to go on from.
+
+    Within the block no other process trains in the folder.
 
     Args:
         source: the folder (its newest checkpoint is taken, None if there is none yet), or a
             checkpoint.
-        epochs: a new total of epochs for the run; it replaces a limit in steps.
+        epochs: a new total of epochs for the run; it replaces a limit in steps. It is written when
+            the run goes on.
+
+    Raises RunError if it is no run, another process trains in it, or it is done and its checkpoints
+    are gone.
     """
     run, path = _run_of(Path(source)), Path(source)
-    checkpoint = path if path.is_file() else next(reversed(checkpoints(run.folder)), None)
-    if epochs is not None:
-        _lengthen(run, epochs, checkpoint)
-    return run, checkpoint
+    with run.locked():
+        checkpoint = path if path.is_file() else next(reversed(checkpoints(run.folder)), None)
+        if checkpoint is None:
+            run.check_fresh()
+        if epochs is not None:
+            _lengthen(run, epochs, checkpoint)
+        yield run, checkpoint
 
 
 def _lengthen(run: Run, epochs: int, checkpoint: Path | None) -> None:
@@ -137,12 +150,33 @@ def _lengthen(run: Run, epochs: int, checkpoint: Path | None) -> None:
 
 
 def restore(source: str | Path) -> tuple[Experiment, Path]:
-    """The experiment of a run, trained, and the run's folder; or with a given file's weights."""
+    """The experiment of a run, trained, and the run's folder; or with a given file's weights.
+
+    Raises RunError if config.toml has other settings of the model than the weights were trained
+    with. Data that has changed since is told on stderr: what is measured on it is another figure.
+    """
     run = _run_of(Path(source))
+    path = trained(source)
+    arrays, meta = load_arrays(path)
     experiment = Experiment.build(run.config)
-    arrays, meta = load_arrays(trained(source))
+    _check_model(run.folder / "config.toml", experiment.model, path, meta)
     experiment.model.load_state_dict(model_state(arrays, meta))
+    if "data" in meta:
+        differs = data_differs(meta["data"], fingerprints(experiment.train, experiment.valid))
+        if differs:
+            print(f"the data has changed: the model in {path} {differs}", file=sys.stderr)
     return experiment, run.folder
+
+
+def _check_model(config: Path, model: Model, path: Path, meta: Mapping[str, Any]) -> None:
+    """Raise RunError if the settings describe another model than a file of weights."""
+    differs = model_differs(meta.get("config"), model.config)
+    if meta.get("model") != model.name:
+        differs = f"model {meta.get('model')!r}, not {model.name!r}"
+    if differs:
+        raise RunError(
+            f"{config} is not what {path.name} was trained with: {differs}; put it back as it was"
+        )
 
 
 def folder_of(path: str | Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..optim import Optimizer
 from .callbacks import Callback
 from .checkpoint import checkpoints
 from .loop import Trainer
+from .measure import check_finite, check_range
 from .progress import Progress
 from .run import Run, RunError, without_none
 
@@ -58,8 +60,8 @@ class History:
         return f"History({len(self.rows)} epochs, last: {last})"
 
 
-class _WithLoss(Module):
-    """Any module, with a loss that was given by hand."""
+class Criterion:
+    """A loss that was given by hand, of the predictions of a module."""
 
     def __init__(self, module: Module, criterion: Callable[..., Tensor]) -> None:
         self.module, self.criterion = module, criterion
@@ -72,6 +74,13 @@ class _WithLoss(Module):
     def measures(self, x: Array, y: Array | None = None, *, rng: Any) -> dict[str, float]:
         """The loss as a number."""
         return {"loss": self.loss(x, y, rng=rng).item()}
+
+    def check(self, arrays: Sequence[Array], valid: Sequence[Array]) -> None:
+        """Raise an error for data that the loss cannot take, if it is one of the library."""
+        if self.criterion in LOSSES.values():
+            for data, part in ((arrays, "training"), (valid, "validation")):
+                check_range(self.criterion, data)
+                check_finite(self.module, data, part)
 
 
 def fit(
@@ -98,6 +107,8 @@ def fit(
     """Train a model on arrays and return the figures of every epoch.
 
     It leaves the model in inference mode. Ctrl-C raises KeyboardInterrupt after the current step.
+    That and every other exception that ends training has the figures of the epochs that were done
+    in its attribute `history`.
 
     Args:
         model: from `tinygen.models`, which knows its loss and its recipe, or any Module.
@@ -131,7 +142,7 @@ def fit(
     >>> history["loss"][1] < history["loss"][0]
     True
     """
-    trained, recipe = _trained(model, loss, preset)
+    criterion, recipe = _trained(model, loss, preset)
     options = _options(
         recipe,
         model,
@@ -147,10 +158,13 @@ def fit(
             "capture": capture,
         },
     )
-    if isinstance(trained, Model):
-        stages = trained.stages(options)
+    if isinstance(model, Model):
+        stages = model.stages(options)
     else:
-        stages = [Stage("train", [Phase("train", model, trained.loss)], epochs=options.epochs)]
+        assert criterion is not None
+        phases = [Phase("train", model, criterion.loss)]
+        measures = criterion.measures
+        stages = [Stage("train", phases, epochs=options.epochs, measures=measures)]
     own = optimizer if isinstance(optimizer, Optimizer) else None
     if own and len(stages) > 1:
         raise ValueError("fit: several stages need an optimizer each; give its name")
@@ -159,8 +173,10 @@ def fit(
     arrays, valid = _arrays(model, x, y), _validation(model, validation_data)
     if len(valid) == 1 < len(arrays):
         raise ValueError("fit: validation_data needs targets too: a pair of samples and targets")
+    if criterion is not None:
+        criterion.check(arrays, valid)
     trainer = Trainer(
-        trained,
+        model,
         stages,
         arrays,
         options,
@@ -169,37 +185,49 @@ def fit(
         progress=Progress(verbose),
         optimizers=own,
     )
-    if out is not None:
-        config = {
-            "model": getattr(model, "name", type(model).__name__),
-            **options.tables(),
-            "script": {"samples": len(arrays[0])},
-        }
-        if own:
-            config["training"]["optimizer"] = type(own).__name__
-            config["options"] = {"learning_rate": _rate_of(own)}
-        run = _run(out, resume, config)
+    if out is None:
+        return _history(trainer)
+    config = {
+        "model": getattr(model, "name", type(model).__name__),
+        **options.tables(),
+        "script": {"samples": len(arrays[0])},
+    }
+    if own:
+        config["training"]["optimizer"] = type(own).__name__
+        config["options"] = {"learning_rate": _rate_of(own)}
+    run = _run(out, resume, config)
+    with run.locked():
         trainer.write_to(run)
         trainer.resume(next(reversed(checkpoints(run.folder)), None))
-    return History(trainer.train())
+        return _history(trainer)
 
 
-def _trained(model: Module, loss: Any, preset: str | None) -> tuple[Any, Recipe]:
-    """What to train, and its recipe."""
+def _history(trainer: Trainer) -> History:
+    """Train; what is raised meanwhile has the history of the epochs before it."""
+    try:
+        return History(trainer.train())
+    except BaseException as error:
+        with suppress(AttributeError, TypeError):  # an exception that takes no attributes
+            error.history = History(list(trainer.rows))  # type: ignore[attr-defined]
+        raise
+
+
+def _trained(model: Module, loss: Any, preset: str | None) -> tuple[Criterion | None, Recipe]:
+    """The loss, unless the model has its own, and the recipe."""
     if isinstance(model, Model):
         if loss is not None:
             raise ValueError(f"fit: {model.name} has a loss of its own; leave loss= out")
         recipe = model.recipe(preset or model.preset)
         if preset not in (None, model.preset):
             _check_config(model, preset, recipe)
-        return model, recipe
+        return None, recipe
     if loss is None:
         raise ValueError(f"fit: {type(model).__name__} has no loss of its own; give loss=")
     if isinstance(loss, str):
         if loss not in LOSSES:
             raise ValueError(f"unknown loss {loss!r}{nearest(loss, LOSSES)}")
         loss = LOSSES[loss]
-    return _WithLoss(model, loss), Recipe(epochs=1, options={"learning_rate": 0.01})
+    return Criterion(model, loss), Recipe(epochs=1, options={"learning_rate": 0.01})
 
 
 def _check_config(model: Model, preset: str, recipe: Recipe) -> None:
@@ -294,6 +322,8 @@ def _run(out: str | os.PathLike[str], resume: bool, config: dict[str, Any]) -> R
                     f"{out} is a run with {key} {before!r}, not {value!r}; "
                     "it can only go on with the same"
                 )
+    for table, key in LENGTHS:
+        run.change(table, **{key: config[table][key]})
     return run
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,11 @@ from ..ops.random import Random
 from ..optim import EMA, Optimizer
 from . import state
 from .callbacks import Callback
-from .checkpoint import MODEL, CheckpointError, checkpoints, is_state, load_arrays, save_model
+from .checkpoint import CheckpointError, checkpoints, describe, is_state, load_arrays
+from .fingerprint import Prints, fingerprints
 from .losses import Losses
-from .measure import TrainingError, check_finite, check_range, check_samples, evaluate
+from .measure import TrainingError, check_data, check_finite, evaluate
+from .position import Position
 from .progress import Progress
 from .run import Run
 from .signals import Interrupted, Signals
@@ -32,7 +36,7 @@ EPOCH_SECONDS = 1  # a checkpoint is written after every epoch, but no more ofte
 SAVE_SECONDS = 600  # and within an epoch after so long
 
 
-class Trainer:
+class Trainer(Position):
     """Trains a model through its stages, and can go on from any step as if nothing had happened.
 
     All that the next step depends on is in `state()`: weights, optimisers, counters, callbacks.
@@ -65,9 +69,7 @@ class Trainer:
     ) -> None:
         if not stages:
             raise ValueError("there is nothing to train: no stages")
-        for data in (arrays, valid):
-            check_samples(model, data)
-            check_range(model, data)
+        check_data(model, arrays, valid)
         self.model, self.stages, self.arrays, self.valid = model, list(stages), arrays, valid
         self.options = options or TrainingOptions(device=model.device)
         self.rng = Random(self.options.seed, "training", device=model.device)
@@ -81,9 +83,6 @@ class Trainer:
         self.last: dict[str, tuple[float, int]] = {}  # the same of the last step that was read
         self.last_step = -1
         self.rows: list[dict[str, Any]] = []
-        self.epoch = self.batch = self.step = self.images = 0  # done in all; batches of the epoch
-        self.ended: str | None = None  # why the stage ends after this epoch; see end_stage
-        self.stop: str | None = None  # set it to a reason to end training after this epoch
         self.saved: float | None = None  # when the last checkpoint was written
         self.optimizers: dict[str, Optimizer] = {}
         self.begin_stage(0)
@@ -129,6 +128,7 @@ class Trainer:
     def write_to(self, run: Run) -> None:
         """Keep metrics, checkpoints and the log in the folder of a run."""
         self.run, self.progress.log = run, run.log
+        self.recorded_rows: int | None = None  # lines of metrics.jsonl, once they are those of rows
 
     @property
     def loose_averages(self) -> list[EMA]:
@@ -137,45 +137,25 @@ class Trainer:
         averages = {id(a): a for stage in self.stages for a in stage.averages}
         return [a for a in averages.values() if id(a.average) not in parts]
 
-    @property
-    def epochs(self) -> int:
-        """How many epochs there will be, of all stages together, as far as one can tell."""
-        total = self.epoch - self.stage_epoch
-        total += sum(self._epochs_of(stage) for stage in self.stages[self.stage :])
-        if self.options.max_steps is not None:
-            total = min(total, math.ceil(self.options.max_steps / self._steps_an_epoch))
-        return total
-
-    @property
-    def _steps_an_epoch(self) -> int:
-        return math.ceil(len(self.loader) / self.options.accumulate)
-
-    def _epochs_of(self, stage: Stage) -> int:
-        """The epochs of a stage, the last of which may be cut short."""
-        if stage.epochs is not None:
-            return stage.epochs
-        if stage.steps is not None:
-            return math.ceil(stage.steps / self._steps_an_epoch)
-        assert stage.images is not None
-        return math.ceil(stage.images / self.loader.samples)
-
     def train(self) -> list[dict[str, Any]]:
         """Run to the end, from wherever it is; returns a line of metrics for each epoch.
 
-        The model is left in inference mode. Raises Interrupted after SIGINT or SIGTERM,
-        TrainingError if a loss is not a number.
+        The model is left in inference mode. Raises Interrupted after SIGINT, SIGTERM or SIGHUP,
+        TrainingError if a loss is not a number, RunError if another process trains in the folder.
         """
-        if self.run and not self.done:
-            (self.run.folder / MODEL).unlink(missing_ok=True)  # that of a shorter run
-        if self.step == 0:
-            for callback in self.callbacks:
-                callback.on_begin(self)
-                callback.on_stage(self)
-        self._say_how()
+        with self.run.locked() if self.run else nullcontext():
+            return self._train()
+
+    def _train(self) -> list[dict[str, Any]]:
         # the loop looks for numbers that overflow itself
         quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
         with self.signals.caught(), quiet, using_precision(self.options.precision):
             try:
+                if self.step == 0:
+                    for callback in self.callbacks:
+                        callback.on_begin(self)
+                        callback.on_stage(self)
+                self._say_how()
                 while not self.done:
                     if self._stage_done:
                         self._next_stage()
@@ -191,41 +171,18 @@ class Trainer:
             callback.on_end(self)
         if self.stop:
             self.progress.say(f"stopped early: {self.stop}")
-        if self.run and getattr(self.model, "config", None) is not None:
-            save_model(self.model, self.run.folder / MODEL)
+        if self.run:
+            self._record()
+            described = describe(self.model)
+            if described["config"] is not None:
+                meta = {**described, "steps": self.step, "data": self.fingerprints}
+                self.run.model(self.model.state_dict(), meta)
         return self.rows
 
-    @property
-    def done(self) -> bool:
-        """Whether there is nothing left to do."""
-        last = self.stage + 1 >= len(self.stages)
-        return self.stop is not None or self._out_of_steps or (last and self._stage_done)
-
-    @property
-    def _out_of_steps(self) -> bool:
-        limit = self.options.max_steps
-        return limit is not None and self.step >= limit
-
-    @property
-    def _full(self) -> bool:
-        """Whether no further step is to be done in this epoch."""
-        return self._out_of_steps or self._stage_full
-
-    @property
-    def _stage_done(self) -> bool:
-        """Whether the stage is over, and the epoch with it."""
-        return self.batch == 0 and (self.ended is not None or self._stage_full)
-
-    @property
-    def _stage_full(self) -> bool:
-        """Whether the stage has its length, be it in the middle of an epoch."""
-        stage = self.stages[self.stage]
-        if stage.epochs is not None:
-            return self.stage_epoch >= stage.epochs
-        if stage.steps is not None:
-            return self.stage_step >= stage.steps
-        assert stage.images is not None
-        return self.stage_images >= stage.images
+    @cached_property
+    def fingerprints(self) -> Prints:
+        """What tells the data from other data; see fingerprint.py."""
+        return fingerprints(self.loader.arrays, self.valid)
 
     def end_stage(self, reason: str) -> None:
         """End the stage after this epoch; the next one begins, if there is one."""
@@ -256,13 +213,11 @@ class Trainer:
         self.model.train()
         if len(self.rows) > self.epoch:  # max_steps cut this epoch short, and it was measured
             del self.rows[self.epoch :]
-            if self.run:
-                self.run.keep_rows(self.rows)
         self.progress.begin(
             self.epoch,
             self.epochs,
-            self._steps_an_epoch,
-            math.ceil(self.batch / self.options.accumulate),
+            self._steps_now,
+            self._steps_done,
             stage.name,
         )
         began, steps_before = time.perf_counter(), self.step
@@ -306,7 +261,7 @@ class Trainer:
         """Add up the losses that are known by now, and look whether they are numbers."""
         for step, name, samples, value in self.losses.read():
             if not math.isfinite(value):
-                check_finite(self.model, self.loader.arrays)
+                check_finite(self.model, self.loader.arrays, "training")
                 raise self._broken(f"the loss of phase {name!r} became {value}", step)
             if step != self.last_step:
                 self.last, self.last_step = {}, step
@@ -342,6 +297,7 @@ class Trainer:
             row.update({f"valid_{name}": value for name, value in measured.items()})
         for name, value in row.items():
             if isinstance(value, float) and not math.isfinite(value):
+                check_finite(self.model, self.valid, "validation")
                 raise self._broken(f"{name} became {value}")
         if self.batch == len(self.loader) or self._stage_full:  # or max_steps came first
             self.epoch, self.stage_epoch = self.epoch + 1, self.stage_epoch + 1
@@ -351,11 +307,20 @@ class Trainer:
             callback.on_epoch(self, row)
         self.progress.end(row, seconds)
         if self.run:
-            self.run.metrics(row)
+            self._record(row)
             self.run.timing({"step": self.step, "steps": steps, "seconds": round(seconds, 3)})
             since = time.perf_counter() - (self.saved or -math.inf)
             if self.done or since > EPOCH_SECONDS:
                 self.save()
+
+    def _record(self, row: dict[str, Any] | None = None) -> None:
+        """Bring metrics.jsonl to what is known: the last row is new, or none."""
+        assert self.run is not None
+        if row is not None and self.recorded_rows == len(self.rows) - 1:
+            self.run.metrics(row)
+        elif not self.run.holds(self.rows):
+            self.run.keep_rows(self.rows)
+        self.recorded_rows = len(self.rows)
 
     def _interrupt(self, signal_number: int) -> None:
         """Save, say how to go on, and leave."""
@@ -391,9 +356,15 @@ class Trainer:
     def resume(self, path: Path | None) -> None:
         """Go on from a checkpoint of this run, or from the beginning if it came to none yet.
 
-        Metrics that were written after it are dropped.
+        Nothing that is in the folder changes but the settings that the run was given anew; metrics
+        that were written after the checkpoint are dropped when the first new ones come. Raises
+        RunError for a state of other data or settings, and if there is no checkpoint but what
+        training from the beginning would replace.
         """
-        if path is not None:
+        if path is None:
+            if self.run:
+                self.run.check_fresh()
+        else:
             arrays, meta = load_arrays(path)
             if not is_state(meta):
                 raise CheckpointError(
@@ -401,7 +372,7 @@ class Trainer:
                 )
             self.load_state(arrays, meta)
         if self.run:
-            self.run.keep_rows(self.rows)
+            self.run.write_config()
 
 
 def _later() -> None:

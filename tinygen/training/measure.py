@@ -16,6 +16,8 @@ from ..models import Autoencoder, Model
 from ..nn import Module
 from ..ops.random import Random
 
+ROWS = 1024  # samples that are looked at together
+
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the text says why, and what is kept."""
@@ -60,9 +62,29 @@ def evaluate(
     return {name: totals[name] / loader.samples for name in whole}
 
 
-def check_range(model: Module, arrays: Sequence[Array]) -> None:
-    """Raise ValueError for targets that make the cross-entropy of a model meaningless."""
-    criterion = getattr(model, "criterion", None)
+def check_data(model: Module, arrays: Sequence[Array], valid: Sequence[Array] = ()) -> None:
+    """Raise an error for data that the model cannot be trained or measured on.
+
+    That is TrainingError for NaN and infinities, but for NaN where padded sequences end, and
+    ValueError for all else. A module of one's own may know what to do with NaN.
+    """
+    for data, part in ((arrays, "training"), (valid, "validation")):
+        if any(not np.size(array) for array in data):
+            advice = "leave validation_data out or " if data is valid else ""
+            raise ValueError(
+                f"there are no samples in the {part} data, of shape {np.shape(data[0])}; {advice}"
+                "give it some"
+            )
+        check_samples(model, data)
+        check_range(getattr(model, "criterion", None), data)
+        if isinstance(model, Model):
+            check_finite(model, data, part)
+    if valid:
+        Loader(*valid, batch_size=1)  # which knows whether arrays fit together
+
+
+def check_range(criterion: object, arrays: Sequence[Array]) -> None:
+    """Raise ValueError for targets that make the cross-entropy meaningless, if that is the loss."""
     if criterion not in (ops.binary_cross_entropy, ops.binary_cross_entropy_with_logits):
         return
     target = arrays[-1] if arrays else np.zeros(1)
@@ -84,9 +106,18 @@ def check_samples(model: Module, arrays: Sequence[Array]) -> None:
             real_steps(array)
 
 
-def check_finite(model: Module, batch: Sequence[Array]) -> None:
-    """Raise TrainingError if it is the data that is to blame."""
+def check_finite(model: Module, arrays: Sequence[Array], part: str) -> None:
+    """Raise TrainingError if that part of the data holds NaN or infinity, saying where."""
     padded = getattr(model, "padded", False)  # then the model has looked at where there are NaN
-    arrays = map(to_numpy, batch)
-    if any((np.isinf(a) if padded else ~np.isfinite(a)).any() for a in arrays):
-        raise TrainingError("the training data holds NaN or infinity")
+    for number, array in enumerate(map(to_numpy, arrays)):
+        if array.dtype.kind != "f":
+            continue
+        for start in range(0, len(array), ROWS):
+            rows = array[start : start + ROWS].reshape(len(array[start : start + ROWS]), -1)
+            wrong = (np.isinf(rows) if padded else ~np.isfinite(rows)).any(axis=1)
+            if wrong.any():
+                which = "the targets of " if number else ""
+                raise TrainingError(
+                    f"the {part} data holds NaN or infinity: {which}sample "
+                    f"{start + int(wrong.argmax())}; leave it out, or mend it"
+                )

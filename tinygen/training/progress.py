@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -68,7 +69,12 @@ class Progress:
     def say(self, line: str) -> None:
         """A line for the person and for the log."""
         if self.show:
-            print(line, flush=True)
+            try:
+                print(line, flush=True)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                self.show = False  # the terminal is gone; training goes on
         if self.log is not None:
             self.log(line)
 

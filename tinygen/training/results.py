@@ -49,4 +49,5 @@ class Results:
     def write(self, **more: Any) -> None:
         """Write the file, with other things that are known beside the rows."""
         text = json.dumps({"settings": self.settings, **more, "rows": self.rows}, indent=1)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path, text.encode() + b"\n")

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: training ends after the current step, with its state saved."""
+"""SIGINT, SIGTERM and SIGHUP: training ends after the current step, with its state saved."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+NUMBERS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+
 
 class Interrupted(KeyboardInterrupt):
-    """Training was stopped by SIGINT or SIGTERM, after its state was saved if there is a run."""
+    """Training was stopped by a signal, after its state was saved if there is a run."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
@@ -18,9 +20,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Signals:
-    """Notes the first SIGINT or SIGTERM; a second one ends the process at once.
+    """Notes the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once.
 
-    Outside the main thread, where Python allows no handlers, signals are left alone.
+    Outside the main thread, where Python allows no handlers, signals are left alone, and so are
+    those that the process ignores, such as SIGHUP under nohup.
 
     Attributes:
         received: the number of the signal that came; None until one does.
@@ -36,7 +39,10 @@ class Signals:
             yield
             return
         self.received = None
-        before = {n: signal.signal(n, self._note) for n in (signal.SIGINT, signal.SIGTERM)}
+        before = {n: signal.getsignal(n) for n in NUMBERS}
+        before = {n: h for n, h in before.items() if h not in (signal.SIG_IGN, None)}
+        for number in before:
+            signal.signal(number, self._note)
         try:
             yield
         finally:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..backend import Array
 from .callbacks import Callback
-from .checkpoint import CheckpointError
+from .checkpoint import CheckpointError, describe
+from .fingerprint import data_differs, model_differs, plain, setting_differs
+from .run import RunError
 
 if TYPE_CHECKING:
     from .loop import Trainer
 
-VERSION = 2  # of what `meta` holds; the first counted batches as steps
+VERSION = 3  # of what `meta` holds; the first counted batches as steps, the second had no hashes
 
 
 def collect(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -38,9 +40,9 @@ def collect(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
             kept[name] = values
     meta = {
         "version": VERSION,
-        "model": getattr(trainer.model, "name", type(trainer.model).__name__),
-        "config": getattr(trainer.model, "config", None),
-        "data": [list(array.shape) for array in trainer.loader.arrays],
+        **describe(trainer.model),
+        "options": _lasting(trainer),
+        "data": trainer.fingerprints,
         **{name: getattr(trainer, name) for name in COUNTERS},
         "sums": {name: list(total) for name, total in trainer.sums.items()},
         "rows": list(trainer.rows),
@@ -68,20 +70,16 @@ COUNTERS = (
 def restore(trainer: Trainer, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
     """Bring a trainer that has not begun to a state that `collect` gave.
 
-    Raises CheckpointError for a state of an earlier version, ValueError for one of other data.
+    Raises CheckpointError for a state of another version, RunError for one of other data, or of
+    other settings of the model or of training.
     """
     if meta.get("version") != VERSION:
         raise CheckpointError(
-            "the state was written by an earlier version of tinygen, which counted steps otherwise "
-            "(or by a later one): its model can be loaded, sampled and evaluated, but training "
+            "the state was written by an earlier version of tinygen (or by a later one), which "
+            "kept other things: its model can be loaded, sampled and evaluated, but training "
             "cannot go on from it; train anew"
         )
-    shapes = [list(array.shape) for array in trainer.loader.arrays]
-    if shapes != meta["data"]:
-        raise ValueError(
-            f"the run was trained on data of shapes {meta['data']}, this has {shapes}; "
-            "it can only go on with the same"
-        )
+    _check_same(trainer, meta)
     if trainer.stage > meta["stage"]:
         raise ValueError("a trainer cannot go back to an earlier stage; make a new one")
     while trainer.stage < meta["stage"]:  # networks grow again as they did
@@ -99,6 +97,29 @@ def restore(trainer: Trainer, arrays: Mapping[str, Array], meta: Mapping[str, An
     for name, callback in _named(trainer.callbacks):
         if name in meta["callbacks"]:
             callback.load_state_dict(_part(arrays, f"callback.{name}."), meta["callbacks"][name])
+
+
+def _check_same(trainer: Trainer, meta: Mapping[str, Any]) -> None:
+    """Raise RunError if a state is one of another model, other data or other options."""
+    now, only = describe(trainer.model), "; it can only go on with the same"
+    if now["model"] != meta["model"]:
+        raise RunError(f"the run trains {meta['model']}, not {now['model']}{only}")
+    differs = model_differs(meta["config"], now["config"])
+    if differs:
+        raise RunError(f"the weights were trained with {differs}{only}")
+    differs = setting_differs(meta["options"], _lasting(trainer))
+    if differs:
+        raise RunError(f"the run was made with {differs}{only}")
+    differs = data_differs(meta["data"], trainer.fingerprints)
+    if differs:
+        raise RunError(f"the run {differs}{only}")
+
+
+def _lasting(trainer: Trainer) -> Any:
+    """The options that a run keeps: all but its length."""
+    tables = trainer.options.tables()
+    kept = {k: v for k, v in tables["training"].items() if k not in ("epochs", "max_steps")}
+    return plain({**tables, "training": kept})
 
 
 def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:

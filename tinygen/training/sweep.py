@@ -84,8 +84,9 @@ def train_member(member: Member, folder: Path, show: bool = False) -> dict[str, 
     run = Run.open(folder) if begun else Run.create(folder, experiment.settings)
     trainer = experiment.trainer(show=show)
     trainer.write_to(run)
-    trainer.resume(next(reversed(checkpoints(folder)), None))
-    trainer.train()
+    with run.locked():
+        trainer.resume(next(reversed(checkpoints(folder)), None))
+        trainer.train()
     model, x = experiment.model, experiment.samples
     figures = evaluate(model, x, seed=trainer.rng.seed)
     if isinstance(model, Autoencoder):

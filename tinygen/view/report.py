@@ -17,7 +17,7 @@ from ..models import PUBLISHED, Model, Published
 from ..nn.module import summary_rows
 from ..system import require
 from ..training import Run, load
-from ..training.checkpoint import MODEL, checkpoints, write_atomically
+from ..training.checkpoint import MODEL, checkpoints, finished, write_atomically
 from ..training.experiment import Experiment, folder_of, restore
 from ..training.progress import short
 from ..training.settings import FROM_DATA, TABLES, recipe_settings
@@ -82,6 +82,7 @@ def write_report(source: str | Path, out: str | Path | None = None) -> Path:
     text = (resources.files(__package__) / "templates" / "report.html").read_text("utf-8")
     page = environment.from_string(text).render(contents(run, source))
     path = run.folder / "report.html" if out is None else Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, page.encode())
     return path
 
@@ -139,7 +140,7 @@ def _restored(run: Run, source: str | Path) -> tuple[Experiment | None, Model | 
 def _is_done(run: Run, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether training came to its end; of a plain module in a script no model is kept."""
     last = rows[-1]["epoch"] if rows else 0
-    return (run.folder / MODEL).is_file() or last == _epochs(run)
+    return finished(run.folder) is not None or last == _epochs(run)
 
 
 def _epochs(run: Run) -> int | None:
