@@ -1,5 +1,6 @@
 """The gradient checks pass what is right, and name what is wrong."""
 
+import inspect
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from tinygen import Function, Random, Tensor, ops
 from tinygen.ops.check import ELEMENTS, GradientError, gradcheck, gradgradcheck
+from tinygen.ops.examples import EXAMPLES
 
 
 def leaf(*shape):
@@ -36,6 +38,10 @@ def off_in_one_element(x, gy, gx):
     error = np.zeros(x.shape)
     error.flat[-1] = 1e-3
     return gx + error * gy
+
+
+def test_every_op_has_an_example():
+    assert set(EXAMPLES) == {name for name in ops.__all__ if inspect.isfunction(vars(ops)[name])}
 
 
 def test_what_is_right_passes():

@@ -84,8 +84,9 @@ def test_operators_compute_what_numpy_does():
 def test_truth_is_for_single_elements():
     assert Tensor(np.array([3.0])) > 2
     assert not Tensor(np.array(0.0))
-    with pytest.raises(ValueError, match="size 1"):
-        bool(Tensor(np.ones(2)))
+    for use in (bool, float, Tensor.item, lambda x: f"{x:.3f}"):
+        with pytest.raises(ValueError, match=r"tensor of shape \(2,\) is not one number: take"):
+            use(Tensor(np.ones(2)))
 
 
 def test_detach_shares_the_array_but_not_the_graph():
@@ -110,6 +111,12 @@ def test_repr_says_what_it_is():
     assert repr(x) == "Tensor([1., 2.], dtype=float64, requires_grad=True)"
     assert repr(x * 2) == "Tensor([2., 4.], dtype=float64, made by multiply)"
     assert repr(Parameter(np.zeros(1))).startswith("Parameter(")
+
+
+def test_one_element_is_formatted_as_a_number():
+    x = leaf(2.0)
+    assert f"{x[0] / 3:.3f} {Tensor(np.array(7)):>3d} {x:8.1e}" == "0.667   7  2.0e+00"
+    assert f"{x}" == str(x)
 
 
 def test_deepcopy_copies_leaves_once():

@@ -116,7 +116,12 @@ class Tensor:
         return self.edge is None
 
     def item(self) -> float:
-        """The one element as a Python number."""
+        """The one element as a Python number; raises ValueError if there are more, or none."""
+        if self.array.size != 1:
+            raise ValueError(
+                f"a tensor of shape {self.shape} is not one number: take its mean or its sum, or "
+                "numpy() for all of them"
+            )
         value: float = to_numpy(self.array).item()
         return value
 
@@ -275,6 +280,10 @@ class Tensor:
 
     def __bool__(self) -> bool:
         return bool(self.item())
+
+    def __format__(self, spec: str) -> str:
+        """The one element in a format such as ".3f"; without a format, as str()."""
+        return format(self.item(), spec) if spec else str(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:

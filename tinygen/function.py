@@ -109,7 +109,7 @@ class Function:
         if recording:
             if self.sequence:
                 raise RuntimeError(f"{self.name}: one Function object is one call; make another")
-            self._kept = ()
+            self._kept, self.edges = (), edges
             if len({*map(id, arrays)}) < len(arrays):
                 _tell_apart(arrays)
         try:
@@ -118,7 +118,6 @@ class Function:
             shapes = ", ".join(str(a.shape) if is_array(a) else repr(a) for a in arrays)
             raise ValueError(f"{self.name} of shapes {shapes}: {error}") from error
         if recording:
-            self.edges = edges
             self.sequence = next(Function._numbers)
             if self._kept:
                 self._resolve(inputs, arrays, result)

@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from .backend import array_module, as_array, is_array
 from .config import hooks
-from .core import Tensor, data_of
+from .core import data_of
 from .function import Function, run_hooked
 
 HERE = str(Path(__file__).parent) + os.sep
@@ -162,27 +162,22 @@ class Recorder(Hook):
 
     def __init__(self) -> None:
         self.nodes: list[tuple[Function, tuple[int, ...]]] = []
+        self._names: dict[int, str] = {}  # by id of the op, which is kept in nodes
+        self._edges: list[tuple[str, str]] = []
 
     def after(self, op: Function, phase: str, inputs: Sequence[Any], outputs: Any) -> None:
-        """Note the op."""
-        if phase == "forward":
-            self.nodes.extend((op, a.shape) for a in _arrays(outputs)[:1])
+        """Note the op, and its edges: backward frees them."""
+        if phase != "forward":
+            return
+        for a in _arrays(outputs)[:1]:
+            name = self._names[id(op)] = f"{op.name}.{len(self.nodes)}"
+            self.nodes.append((op, a.shape))
+            sources = [self._names.get(id(edge[0])) for edge in op.edges or () if edge is not None]
+            self._edges += [(source, name) for source in sources if source is not None]
 
     def edges(self) -> list[tuple[str, str]]:
         """Pairs of names (from, to), one for each edge among the recorded ops."""
-        numbers = {id(op): i for i, (op, _) in enumerate(self.nodes)}
-        pairs = []
-        for op, _ in self.nodes:
-            for edge in op.edges or ():
-                if edge is not None and not isinstance(edge[0], Tensor) and id(edge[0]) in numbers:
-                    source = edge[0]
-                    pairs.append(
-                        (
-                            f"{source.name}.{numbers[id(source)]}",
-                            f"{op.name}.{numbers[id(op)]}",
-                        )
-                    )
-        return pairs
+        return list(self._edges)
 
 
 def switch_on(level: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -157,6 +158,15 @@ def test_a_folder_with_a_broken_picture(capsys, tmp_path):
     assert code == 1
     assert "5.png" in line
     assert not Path("other").exists()
+
+
+def test_data_whose_name_is_not_utf8_leaves_no_run(capsys, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    Image.new("L", (28, 28)).save(folder / "x.png")
+    code, line = failing(capsys, "train", "stacked-ae", "--data", str(folder), "--out", "run")
+    assert (code, "caf\\udce9': this name is not UTF-8" in line) == (1, True), line
+    assert not Path("run").exists()
 
 
 def test_data_that_does_not_fit_the_model(capsys, tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from PIL import Image
 from tinygen import data
 from tinygen.data import DataError, dataset, registry
 from tinygen.data.registry import IDX_FILES, Source
+from tinygen.data.text import read_lines
 
 OWN = Path(os.environ.get("TINYGEN_DATA_DIR", "nowhere"))
 
@@ -192,6 +195,59 @@ def drawn(monkeypatch, tmp_path):
     monkeypatch.setattr("tinygen.data.faces.cached_faces", cached_faces, raising=False)
     monkeypatch.setattr(dataset, "cache_folder", lambda: tmp_path)
     return calls
+
+
+@pytest.fixture
+def in_time():
+    """Interrupts a test that waits for ever."""
+
+    def stop(number, frame):
+        raise TimeoutError("it waits for ever")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+READERS = {
+    "load-npz": (data.load, "x.npz"),
+    "load-txt": (data.load, "x.txt"),
+    "read_npz": (data.read_npz, "x"),
+    "read_idx": (data.read_idx, "x"),
+    "read_lines": (read_lines, "x"),
+    "read_images": (lambda path: data.read_images([path]), "x.png"),
+}
+
+
+@pytest.mark.parametrize(("read", "name"), READERS.values(), ids=READERS)
+def test_what_is_no_file_is_refused_at_once(tmp_path, monkeypatch, in_time, read, name):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(name)
+    with pytest.raises(data.DataError, match=rf"{name}: a named pipe, not a file\. Save"):
+        read(tmp_path / name)
+    os.unlink(name)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(name)
+        with pytest.raises(data.DataError, match=f"{name}: a socket"):
+            read(tmp_path / name)
+    os.unlink(name)
+    os.symlink("/dev/zero", name)
+    with pytest.raises(data.DataError, match=f"{name}: a device"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["", ".npz", ".txt"])
+def test_names_that_no_run_could_note_are_refused(tmp_path, suffix):
+    path = tmp_path / (os.fsdecode(b"caf\xe9") + suffix)
+    if suffix:
+        path.write_bytes(b"")
+    else:
+        path.mkdir()
+    for source in (path, str(path)):
+        with pytest.raises(data.DataError, match=r"caf\\udce9.*: this name is not UTF-8"):
+            data.load(source)
 
 
 def test_faces_are_drawn_as_asked(drawn, tmp_path):

@@ -107,7 +107,10 @@ def test_arguments_that_make_no_sense_are_refused(layer, usual, argument, values
         assert argument in message
 
 
-@pytest.mark.parametrize("shape", [(2.5,), (-2,), (-1, -1), ((3, 4),), ("a",), (None,), (True,)])
+@pytest.mark.parametrize(
+    "shape",
+    [(2.5,), (-2,), (-1, -1), ((3, 4), 5), ((3, -1, -1),), ((2.5,),), ("a",), (None,), (True,)],
+)
 def test_lengths_that_make_no_sense_are_refused(shape):
     with pytest.raises((ValueError, TypeError), match=r"Reshape: .*length"):
         nn.Reshape(*shape)

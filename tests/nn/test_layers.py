@@ -86,6 +86,8 @@ def test_flatten_and_reshape():
     np.testing.assert_array_equal(Flatten()(x[0, 0]).numpy(), x[0, 0].reshape(4, 1))
     assert Flatten()(x[:0]).shape == (0, 12)
     np.testing.assert_array_equal(Reshape(4, 3)(x).numpy(), x.reshape(2, 4, 3))
+    np.testing.assert_array_equal(Reshape((4, 3))(x).numpy(), x.reshape(2, 4, 3))
+    assert (Reshape([2, -1]).shape, Reshape(()).shape) == ((2, -1), ())
     np.testing.assert_array_equal(Reshape(6, -1)(x).numpy(), x.reshape(2, 6, 2))
     with pytest.raises(ValueError, match="reshape"):
         Reshape(5)(x)

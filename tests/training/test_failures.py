@@ -8,10 +8,11 @@ import signal
 import numpy as np
 import pytest
 
-from tests.training.toys import STEPS, StopAt, images, run_in, stage, tiny, trainer
+from tests.training.toys import STEPS, Noisy, StopAt, images, run_in, stage, tiny, trainer
 from tinygen import hooks, models, nn, ops
 from tinygen.core import Parameter
 from tinygen.data.plane import noisy_plane
+from tinygen.models import Phase, Stage
 from tinygen.ops.random import Random
 from tinygen.training import (
     Callback,
@@ -118,6 +119,28 @@ def test_there_must_be_something_to_train():
         Trainer(tiny(), [], [images()])
     with pytest.raises(ValueError, match="unknown optimizer 'sdg', did you mean 'sgd'"):
         trainer(tiny(), optimizer="sdg")
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "message"),
+    [
+        (lambda y: y, ValueError, r"the loss of phase 'main' has shape \(\d, 6, 6\).* its mean"),
+        (lambda y: (y.mean(), {"kl": y}), ValueError, "figure 'kl' of phase 'main' has shape"),
+        (lambda y: (y.mean(), {"kl": 0.5}), TypeError, "figure 'kl' of phase .* not float"),
+        (lambda y: y.mean().item(), TypeError, "loss of phase 'main' returned float; it must"),
+        (lambda y: (y.mean(), y.mean()), TypeError, r"returned \(Tensor, Tensor\)"),
+        (lambda y: (y.mean(), {}, {}), TypeError, r"returned \(Tensor, dict, dict\)"),
+    ],
+)
+def test_a_loss_is_one_number(result, error, message):
+    class Odd(Noisy):
+        def loss(self, x, *, rng):
+            return result(self.net(x, rng=rng) - x)
+
+    model = Odd()
+    step = Stage("train", [Phase("main", model, model.loss)], epochs=1)
+    with pytest.raises(error, match=message):
+        trainer(model, step).train()
 
 
 # Signals

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend import Array
 from ..ops.random import Random
-from .errors import DataError
+from .errors import DataError, check_name
 from .idx import read_idx
 from .images import as_floats, conform, list_folder, read_images, read_npz
 from .registry import (
@@ -162,6 +162,7 @@ def load(
     if source in SOURCES:
         return _load_published(SOURCES[str(source)], size, channels, count)
     path = Path(source)
+    check_name(path)
     if path.is_dir():
         return _load_folder(path, size, channels, count, seed)
     if path.suffix == ".npz" and path.exists():

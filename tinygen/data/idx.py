@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from ..backend import Array
-from .errors import DEFLATE_RATIO, MAX_BYTES, DataError
+from .errors import DEFLATE_RATIO, MAX_BYTES, DataError, check_regular
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_AXES = 4
@@ -45,6 +45,7 @@ def read_idx(
         DataError: the file is not IDX, is damaged, truncated, or longer than it should be.
         OSError: it cannot be opened.
     """
+    check_regular(path)
     try:
         size = os.path.getsize(path)
         with _opened(Path(path)) as (stream, gzipped):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import warnings
 import zipfile
 import zlib
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 import numpy as np
 
 from ..backend import Array
-from .errors import DEFLATE_RATIO, MAX_BYTES, DataError
+from .errors import DEFLATE_RATIO, MAX_BYTES, DataError, check_name, check_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,8 +25,12 @@ SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
 MAX_PIXELS = 2**26  # of one image file, 8,192 x 8,192
-# What zipfile and NumPy raise on damaged files; OSError comes from seeking to where nothing can be.
-NPZ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
+# What zipfile and NumPy raise on damaged files; OSError comes from seeking to where nothing can be,
+# RuntimeError from an archive with a password, TypeError and OverflowError from a shape.
+NPZ_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError),
+    *(TypeError, OverflowError),
+)
 
 
 class Folder(NamedTuple):
@@ -39,31 +44,49 @@ class Folder(NamedTuple):
 def list_folder(folder: str | os.PathLike[str]) -> Folder:
     """All image files in `folder` and below, sorted by path; hidden files are left out.
 
-    If every image lies in a sub-folder, the sub-folders of `folder` are the classes.
+    Links to files and folders are followed, but for those that lead back to a folder above. If
+    every image lies in a sub-folder, the sub-folders of `folder` are the classes.
 
     Raises:
-        DataError: there is no image.
-        OSError: the folder cannot be read.
+        DataError: there is no image, what is named like one is a broken link or no file, or the
+            name of a class is not UTF-8.
+        OSError: a folder cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: not a folder")
-    inside = sorted(path.relative_to(folder) for path in folder.rglob("*"))
-    inside = [path for path in inside if _is_image(folder, path)]
+    inside = sorted(path.relative_to(folder) for path in _image_files(folder, ()))
     if not inside:
         kinds = ", ".join(sorted(SUFFIXES))
         raise DataError(f"{folder}: no image in this folder or below. Files of {kinds} are read.")
     paths = tuple(folder / path for path in inside)
     if any(len(path.parts) == 1 for path in inside):
         return Folder(paths, None, ())
+    for name in {path.parts[0] for path in inside}:
+        check_name(name)
     class_names, labels = np.unique([path.parts[0] for path in inside], return_inverse=True)
     return Folder(paths, labels.astype(np.int64), tuple(class_names.tolist()))
 
 
-def _is_image(folder: Path, path: Path) -> bool:
-    """Whether `folder / path` is a file that looks like an image and is not hidden."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden and (folder / path).is_file()
+def _image_files(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    """The files in a folder and below that look like images and are not hidden.
+
+    `above` are the folders on the way here: a link to one of them would lead on for ever.
+    """
+    found = folder.stat()
+    here = (found.st_dev, found.st_ino)
+    if here in above:
+        return
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name == "__MACOSX":
+            continue
+        if path.is_dir():
+            yield from _image_files(path, (*above, here))
+        elif path.suffix.lower() in SUFFIXES:
+            if not path.exists():
+                raise DataError(f"{path}: a link to a file that is not there. Remove or mend it.")
+            check_regular(path)
+            yield path
 
 
 def read_images(
@@ -128,9 +151,17 @@ def conform(images: Array, size: int | None = None, channels: int | None = None)
 def as_floats(images: Array) -> Array:
     """uint8 from 0 to 255 as float32 from 0 to 1, of the same shape.
 
+    Raises TypeError for any other type, whose largest value it cannot know.
+
     >>> as_floats(np.array([0, 51, 255], np.uint8)).tolist()
     [0.0, 0.20000000298023224, 1.0]
     """
+    dtype = np.asarray(images).dtype
+    if dtype != np.uint8:
+        raise TypeError(
+            f"as_floats: images must be uint8 from 0 to 255, not {dtype}; divide others by their "
+            "largest value yourself, as in (images / 65535).astype('float32')"
+        )
     return cast(Array, np.divide(images, np.float32(255), dtype=np.float32))
 
 
@@ -142,6 +173,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image]:
     """An image file whose size has been checked; all that Pillow may raise becomes a DataError."""
     from PIL import Image
 
+    check_regular(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -157,7 +189,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image]:
 
 def _is_grey(path: str | os.PathLike[str]) -> bool:
     with _opened(path) as image:
-        return image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I;16")
+        return image.mode in ("1", "L", "LA", "La") or _has_16_bits(image)
 
 
 def _read(path: str | os.PathLike[str], size: int | None, channels: int) -> Array:
@@ -165,14 +197,23 @@ def _read(path: str | os.PathLike[str], size: int | None, channels: int) -> Arra
     from PIL import ImageOps
 
     with _opened(path) as image:
-        return _pixels(_flattened(ImageOps.exif_transpose(image)), size, channels)
+        deep = _has_16_bits(image)
+        return _pixels(_flattened(ImageOps.exif_transpose(image), deep), size, channels)
 
 
-def _flattened(image: Image) -> Image:
-    """The image with 8 bits a channel, and what is transparent on white."""
+def _has_16_bits(image: Image) -> bool:
+    """Whether a grey image, as it was opened, has 16 bits a pixel; .pgm keeps them in 32."""
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+
+
+def _flattened(image: Image, deep: bool) -> Image:
+    """The image with 8 bits a channel instead of 16 if it is `deep`; what is transparent on white.
+
+    Raises ValueError for other depths.
+    """
     from PIL import Image
 
-    if image.mode.startswith("I;16"):  # Pillow's own conversion would clip at 255
+    if deep:  # Pillow's own conversion would clip at 255
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("its pixels have 32 bits; 8 or 16 can be read")
@@ -226,6 +267,7 @@ def read_npz(
         DataError: not such a file, damaged, or too large.
         OSError: it cannot be opened.
     """
+    check_regular(path)
     with open(path, "rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
@@ -287,7 +329,9 @@ def _read_npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.d
         raise DataError(f"the header of {name} cannot be read") from error
     if dtype.hasobject:
         raise DataError(f"{name} holds pickled Python objects, which are never read")
-    if any(side < 0 for side in shape):
+    if dtype.kind not in "buif":
+        raise DataError(f"{name} holds {dtype}, which are no plain numbers")
+    if any(type(side) is not int or not 0 <= side <= sys.maxsize for side in shape):
         raise DataError(f"the header of {name} promises the impossible shape {shape}")
     return shape, dtype
 

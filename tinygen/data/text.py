@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..backend import Array
-from .errors import DataError
+from .errors import DataError, check_regular
 
 STEPS = 40  # characters at most in a sequence, unless one says otherwise
 MAX_BYTES = 2**30  # of the array
@@ -24,6 +24,7 @@ def read_lines(path: str | os.PathLike[str], steps: int = STEPS) -> list[str]:
 
     Raises DataError if there is nothing but blanks in the file, or no text.
     """
+    check_regular(path)
     try:
         text = Path(path).read_text("utf-8-sig")
     except UnicodeDecodeError as error:

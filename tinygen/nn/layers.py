@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .. import ops
 from ..core import Tensor, TensorLike, data_of
 from ..ops.random import Random
@@ -63,9 +65,14 @@ class Flatten(Module):
 
 
 class Reshape(Module):
-    """Every sample in another shape: (n, ...) -> (n, *shape), where one length may be -1."""
+    """Every sample in another shape: (n, ...) -> (n, *shape), where one length may be -1.
 
-    def __init__(self, *shape: int) -> None:
+    `shape` is given as lengths or as one tuple: Reshape(7, 7, 64) or Reshape((7, 7, 64)).
+    """
+
+    def __init__(self, *shape: int | Sequence[int]) -> None:
+        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = tuple(shape[0])
         self.shape = tuple(arguments.size("Reshape", "a length", each, -1) for each in shape)
         if self.shape.count(-1) > 1:
             raise ValueError(f"Reshape: only one length may be -1, got {shape}")

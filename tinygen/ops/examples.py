@@ -76,6 +76,15 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "broadcast_to": _example(lambda x: ops.broadcast_to(x, (4, 2, 3)), (2, 1)),
     "clip": _example(lambda x: ops.clip(x, -0.7, 0.9), (2, 3)),
     "concatenate": _example(lambda x, y: ops.concatenate([x, y], 1), (2, 3), (2, 1)),
+    "conv2d": _example(
+        partial(ops.conv2d, stride=(2, 1), activation="tanh"), (1, 4, 5, 2), (3, 2, 2, 3), (3,)
+    ),
+    "conv2d_transpose": _example(
+        partial(ops.conv2d_transpose, stride=2, groups=2), (1, 2, 3, 2), (3, 3, 2, 2), (4,)
+    ),
+    "conv2d_weight_grad": _example(
+        partial(ops.conv2d_weight_grad, kernel=(3, 2), stride=2), (2, 4, 5, 2), (2, 2, 3, 3)
+    ),
     "dense": _example(partial(ops.dense, activation="tanh"), (2, 3), (3, 4), (4,)),
     "dropout": _example(_random(ops.dropout, 0.4), (2, 3)),
     "expand_dims": _example(lambda x: ops.expand_dims(x, 1), (2, 3)),

@@ -170,9 +170,42 @@ class RunningPhase:
     def _values(self, *batch: Array, step: int) -> Values:
         """Forward and backward of one batch; gradients are added to those that are there."""
         result = self.loss(*batch, rng=self.rng.at(step))
-        loss, figures = result if isinstance(result, tuple) else (result, {})
+        values = _named(self.name, result)
+        loss = values[LOSS]
         (loss if self.share == 1.0 else loss * self.share).backward()
-        return {LOSS: loss, **figures}
+        return values
+
+
+def _named(phase: str, result: Any) -> Values:
+    """What the loss of a phase returned, by name: the loss itself, and other figures.
+
+    Raises TypeError if it is not a Tensor, or such with a dict of them; ValueError if one of them
+    is not a single number.
+    """
+    several = result if isinstance(result, tuple) else (result, {})
+    loss, figures = several if len(several) == 2 else (None, None)
+    if not isinstance(loss, Tensor) or not isinstance(figures, Mapping):
+        given = type(result).__name__
+        if isinstance(result, tuple):
+            given = f"({', '.join(type(each).__name__ for each in result)})"
+        raise TypeError(
+            f"the loss of phase {phase!r} returned {given}; it must return a Tensor, or a Tensor "
+            "and a dict of further figures"
+        )
+    values = {LOSS: loss, **figures}
+    for name, value in values.items():
+        what = "the loss" if name == LOSS else f"figure {name!r}"
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{what} of phase {phase!r} must be a Tensor with one element, not "
+                f"{type(value).__name__}"
+            )
+        if value.array.size != 1:
+            raise ValueError(
+                f"{what} of phase {phase!r} has shape {value.shape}; it must be one number: take "
+                "its mean, as in (...).mean()"
+            )
+    return values
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,7 +33,7 @@ from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
 from .on_demand import in_less_time
-from .threads import load_pool
+from .threads import after_fork, in_forked_child, load_pool
 from .vectors import set_attribute
 
 try:
@@ -49,17 +50,35 @@ UNUSED_AFTER_DAYS = 30
 def jit(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Decorator: compile a kernel at its first call, or load it from the cache.
 
-    `parallel` allows `prange`.
+    `parallel` allows `prange`. In a forked child a parallel kernel runs on one thread: it is
+    compiled, or loaded, anew without the pool of threads, which fork does not copy.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        kernel = numba.njit(parallel=parallel, nogil=True, no_cfunc_wrapper=True, **OPTIONS)(
-            function
-        )
-        keep_compiled(kernel, function, parallel)
-        return kernel if not parallel or load_pool() else OneAtATime(kernel)
+        shared = parallel and not in_forked_child()
+        kernel = numba.njit(parallel=shared, nogil=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+        keep_compiled(kernel, function, shared)
+        if not shared:
+            return kernel
+        _parallel.add(kernel)
+        return kernel if load_pool() else OneAtATime(kernel)
 
     return decorate
+
+
+_parallel: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+@after_fork
+def _make_serial() -> None:
+    """Make every parallel kernel serial, in place: whoever holds one need not ask before a call."""
+    OneAtATime.lock = threading.Lock()  # a thread that fork did not copy may have held it
+    for kernel in list(_parallel):
+        kernel.targetoptions["parallel"] = False
+        kernel._reset_overloads()
+        if isinstance(kernel._cache, RecoveringCache):
+            kernel._cache.parallel = False
+    _parallel.clear()
 
 
 class OneAtATime:

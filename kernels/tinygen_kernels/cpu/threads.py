@@ -11,6 +11,9 @@ or OMP_WAIT_POLICY counts instead. The library is there once in a process: where
 its own before our first kernel, nothing changes, and where it comes later, it waits as we do. Other
 pools are left alone: TBB's threads sleep, LLVM's OpenMP has KMP_BLOCKTIME. `python -m
 benchmarks.loaded` compares numbers of turns.
+
+A process that forks has a child without these threads: GNU's OpenMP ends it, or waits for them for
+ever. There every kernel runs on one thread; see `after_fork`.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import functools
 import importlib
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -30,6 +33,25 @@ VARIABLE = "TINYGEN_THREADS"
 
 _chosen = (0, "")  # how many threads were asked for, and by what
 _limits: Any = None  # keeps threadpoolctl's limits in force
+_forked = False  # whether this process is a child that was forked when our kernels were there
+
+
+def in_forked_child() -> bool:
+    """Whether this process was forked by one that had loaded this module: no pool may be used."""
+    return _forked
+
+
+def after_fork(action: Callable[[], None]) -> Callable[[], None]:
+    """Decorator: run `action` in every forked child, before anything else of ours."""
+    if hasattr(os, "register_at_fork"):  # Windows cannot fork
+        os.register_at_fork(after_in_child=action)
+    return action
+
+
+@after_fork
+def _note_fork() -> None:
+    global _forked
+    _forked = True
 
 
 @functools.cache
@@ -58,6 +80,8 @@ def use_threads(n: int, origin: str) -> None:
         n: from 1 to the number of cores.
         origin: what asked for it, for messages.
 
+    In a forked child only BLAS heeds it: kernels have one thread there.
+
     Raises ValueError, with the origin, for any other n.
     """
     load_pool()
@@ -82,6 +106,8 @@ def _use(n: int, origin: str) -> None:
 
 def threads_in_use() -> tuple[int, str]:
     """How many threads a parallel kernel is shared by, and what asked for so many."""
+    if _forked:
+        return 1, "a forked process"
     load_pool()
     n, origin = numba.get_num_threads(), "all cores"
     if n == _chosen[0]:
