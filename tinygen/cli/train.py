@@ -31,6 +31,10 @@ def add_to(commands: Any) -> None:
     length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data")
     length.add_argument("--images", type=positive, metavar="N", help="or samples seen in all")
     length.add_argument("--steps", type=positive, metavar="N", help="or training steps in all")
+    train.add_argument("--size", type=positive, metavar="P", help="images' height and width")
+    train.add_argument(
+        "--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB (default the recipe's)"
+    )
     train.add_argument("--batch-size", type=positive, metavar="B", help="samples in a step")
     train.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
     train.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default cpu")
@@ -78,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
         images=options.images,
         batch_size=options.batch_size,
         seed=options.seed,
+        size=options.size,
+        channels=options.channels,
         device=options.device,
         precision=options.precision,
         overrides=dict(options.set),
@@ -102,7 +108,7 @@ def run_resume(options: argparse.Namespace) -> int:
 
     require("tomli_w", "matplotlib", "sklearn")
     run, checkpoint = reopen(options.folder, options.epochs)
-    experiment = Experiment.build(run.config)
+    experiment = Experiment.of(run)
     trainer = experiment.trainer([_plates(experiment)])
     trainer.write_to(run)
     trainer.resume(checkpoint)
