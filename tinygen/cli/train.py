@@ -9,7 +9,7 @@ from typing import Any
 
 from ..backend import PRECISIONS
 from ..system import require
-from ._parts import add_command, assignment, positive, usage
+from ._parts import UsageError, add_command, assignment, positive, seed, usage
 
 EXAMPLE = """examples:
   tinygen train stacked-ae --data faces                    built-in data, no network
@@ -36,7 +36,7 @@ def add_to(commands: Any) -> None:
         "--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB (default the recipe's)"
     )
     train.add_argument("--batch-size", type=positive, metavar="B", help="samples in a step")
-    train.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
+    train.add_argument("--seed", type=seed, default=0, metavar="S", help="default 0")
     train.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default cpu")
     train.add_argument(
         "--precision",
@@ -92,11 +92,15 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _show(wanted)
     from ..training import Run
+    from ..training.settings import SettingsError
 
     require("tomli_w", "matplotlib", "sklearn")  # not only when the figures are drawn
     folder = Path(options.out) if options.out else _free(Path("runs") / options.name)
     Run.check_free(folder)  # before the data is loaded, which may take a while
-    experiment = Experiment.build(wanted)
+    try:
+        experiment = Experiment.build(wanted)
+    except SettingsError as error:  # as --dry-run says, if the shape of the data is known
+        raise UsageError(str(error)) from error
     trainer = experiment.trainer([_plates(experiment)])
     trainer.write_to(Run.create(folder, experiment.settings))
     return _train(experiment, trainer)
@@ -124,13 +128,15 @@ def _show(wanted: dict[str, Any]) -> int:
     require("tomli_w")
     import tomli_w
 
-    from .. import models
     from ..training.run import without_none
+    from ..training.settings import build_model
 
-    print(tomli_w.dumps(without_none(wanted)))
     shape = wanted["config"]["image_shape"]
-    if shape is not None:  # else it is up to the data
-        models.create(wanted["model"], **wanted["config"]).summary(tuple(shape))
+    # without a shape it is up to the data
+    model = None if shape is None else usage(build_model, wanted["config"], wanted)
+    print(tomli_w.dumps(without_none(wanted)))
+    if model is not None:
+        model.summary(tuple(shape))
     return 0
 
 
@@ -157,6 +163,9 @@ def _train(experiment: Any, trainer: Any) -> int:
     from ..view import Subject, draw_figures
 
     folder = trainer.run.folder
+    told = experiment.brought()
+    if told and not trainer.step:
+        trainer.progress.say(f"{told}; --size and --channels choose another format")
     if not trainer.done:
         model, data = experiment.model, experiment.settings["data"]["source"]
         parameters = sum(p.size for p in model.parameters())

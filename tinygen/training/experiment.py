@@ -10,6 +10,7 @@ from typing import Any
 from ..backend import Array
 from ..data import Dataset
 from ..data import load as load_data
+from ..data.images import in_words
 from ..data.plane import noisy_plane
 from ..models import Model, TrainingOptions
 from .callbacks import Callback, EarlyStopping
@@ -25,6 +26,7 @@ from .loop import Trainer
 from .progress import Progress
 from .run import Run, RunError
 from .settings import PLANE, SettingsError, build_model, check_tables, read_settings
+from .state import check as check_state
 
 
 @dataclass
@@ -85,6 +87,13 @@ class Experiment:
     def samples(self) -> Array:
         """What to show: the samples to validate with, if there are any."""
         return (self.valid or self.train)[0]
+
+    def brought(self) -> str:
+        """In words, what became of images that a folder or file has in another format; or ""."""
+        if self.dataset is None or not self.dataset.found:
+            return ""
+        now = in_words(*self.dataset.images.shape[1:])
+        return "" if now == self.dataset.found else f"images of {self.dataset.found} become {now}"
 
     @property
     def test(self) -> Sequence[Array]:
@@ -148,6 +157,8 @@ def _lengthen(run: Run, epochs: int, checkpoint: Path | None) -> None:
     if run.config["training"].get("greedy"):
         raise RunError(f"{run.folder} has several stages; their epochs cannot be changed now")
     meta = load_arrays(checkpoint)[1] if checkpoint else {}
+    if checkpoint and is_state(meta):
+        check_state(meta, checkpoint)
     if is_state(meta) and epochs < meta["epoch"] + bool(meta["batch"]):
         raise RunError(
             f"{checkpoint} is in epoch {meta['epoch'] + bool(meta['batch'])} already; "

@@ -390,6 +390,7 @@ class Trainer:
                 raise CheckpointError(
                     f"{path}: a trained model, not a state to go on from; give the run's folder"
                 )
+            state.check(meta, path)
             self.load_state(arrays, meta)
         if self.run:
             self.run.keep_rows(self.rows)

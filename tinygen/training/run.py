@@ -30,6 +30,7 @@ from ..models.stages import LONGEST
 from ..system import require
 from .checkpoint import checkpoints, save_arrays, write_atomically
 
+ROW = {"epoch": int, "step": int, "stage": str}  # of metrics, beside its figures
 KEEP = 2  # checkpoints; an older one is removed when a newer one is safe on the disk
 
 
@@ -117,7 +118,7 @@ class Run:
 
         Raises RunError, with the number of the line, for one that is no row of metrics.
         """
-        return self._read("metrics.jsonl", {"epoch": int, "step": int, "stage": str})
+        return self._read("metrics.jsonl", ROW)
 
     def seconds(self) -> float:
         """The time spent in training steps, those that a resumed run repeated included.
@@ -140,7 +141,7 @@ class Run:
                     break  # nothing, or cut off
                 row, wrong = None, str(error)
             else:
-                wrong = _lacking(row, needed)
+                wrong = lacking(row, needed)
             if wrong:
                 raise RunError(
                     f"{path}, line {number} cannot be read: {wrong}; remove the line, or put back "
@@ -173,7 +174,7 @@ class Run:
         return f"fit(..., out={str(self.folder)!r}, resume=True)"
 
 
-def _lacking(row: Any, needed: Mapping[str, type]) -> str:
+def lacking(row: Any, needed: Mapping[str, type]) -> str:
     """What is wrong with a line, in words; an empty text if nothing is."""
     if not isinstance(row, dict):
         return f"it holds {row!r:.80} instead of figures by name"
