@@ -15,7 +15,7 @@ import pytest
 import tomli_w
 
 import tinygen
-from tests.cli.data import small
+from tests.cli.data import called, small
 from tinygen import models
 from tinygen.cli import main
 from tinygen.training import Run, Trainer
@@ -23,7 +23,6 @@ from tinygen.training.checkpoint import CheckpointError, checkpoints, load_array
 from tinygen.training.run import without_none
 from tinygen.training.settings import settings
 
-CODES = {0, 1, 2, 130, 143}
 HUGE = 10**30
 VALUES: list[Any] = [
     *(True, False, 0, -1, 1, 2, 3, 6, 2.5, 28.0, -0.5, HUGE, -HUGE, 2**63, 2**64, 10**400),
@@ -50,24 +49,6 @@ def settings_only(monkeypatch):
     monkeypatch.setattr(Trainer, "train", lambda self: self.rows)
     monkeypatch.setattr("tinygen.view.draw_figures", lambda subject: [])
     monkeypatch.setattr("tinygen.view.report.draw_figures", lambda subject: [])
-
-
-def called(capsys, *arguments: str) -> tuple[int, str]:
-    """The exit code, and the one line of a command that fails; argparse puts its usage before."""
-    capsys.readouterr()
-    try:
-        code = main(arguments)
-        usage = False
-    except SystemExit as left:
-        code, usage = left.code, True
-    out, err = capsys.readouterr()
-    assert code in CODES, arguments
-    assert "Traceback" not in out + err
-    lines = err.splitlines()
-    if code and not usage:
-        assert len(lines) == 1, (arguments, err)
-        assert len(lines[0]) < 1200
-    return code, lines[-1] if lines else ""
 
 
 def edited(config: dict[str, Any], rng: random.Random) -> tuple[dict[str, Any], str]:
@@ -238,96 +219,18 @@ def test_forged_checkpoints(capsys, trained, tmp_path, name):
 # Command lines
 
 
-WORDS = [
-    "train",
-    "resume",
-    "sample",
-    "interpolate",
-    "explore",
-    "report",
-    "evaluate",
-    "pretrain",
-    "sweep",
-    "data",
-    "info",
-    "gradcheck",
-    "list",
-    "show",
-    "fetch",
-    "stacked-ae",
-    "vae",
-    "linear-ae",
-    "faces",
-    "plane",
-    "mnsit",
-    "RUN",
-    "nowhere",
-    ".",
-    "/",
-    "tsne",
-    "outliers",
-    "traverse",
-    "arithmetic",
-    "look-alikes",
-    "--dry-run",
-    "--quick",
-    "--json",
-    "--data",
-    "--epochs",
-    "--images",
-    "--steps",
-    "--batch-size",
-    "--seed",
-    "--size",
-    "--channels",
-    "--preset",
-    "--precision",
-    "--device",
-    "--out",
-    "--set",
-    "--samples",
-    "--mixture",
-    "--labels",
-    "--seeds",
-    "--hidden",
-    "--learning-rate",
-    "--by",
-    "--image",
-    "--threads",
-    "-n",
-    "-k",
-]
-GIVEN = [
-    "0",
-    "-1",
-    "1",
-    "2",
-    "nan",
-    "inf",
-    "1e18",
-    "2.5",
-    "x",
-    "é",
-    "99999999999999999999",
-    "codings=3",
-    "codings=many",
-    "count=2.5",
-    "size=0",
-    "count=-1",
-    "learning_rate=-1",
-    "learning_rate=NaN",
-    "training.optimizer=adam",
-    "activation=[[1]]",
-    "data.source=[]",
-    "optimizer=3",
-    "optimizer=[]",
-    "seed=3",
-    "data.seed=1.5",
-    "=3",
-    "a=",
-    "greedy=1",
-    "codings=null",
-]
+WORDS = """
+train resume sample interpolate explore report evaluate pretrain sweep data info gradcheck list
+show fetch stacked-ae vae linear-ae faces plane mnsit RUN nowhere . / tsne outliers traverse
+arithmetic look-alikes --dry-run --quick --json --data --epochs --images --steps --batch-size
+--seed --size --channels --preset --precision --device --out --set --samples --mixture --labels
+--seeds --hidden --learning-rate --by --image --threads -n -k
+"""
+GIVEN = """
+0 -1 1 2 nan inf 1e18 2.5 x é 99999999999999999999 codings=3 codings=many count=2.5 size=0
+count=-1 learning_rate=-1 learning_rate=NaN training.optimizer=adam activation=[[1]]
+data.source=[] optimizer=3 optimizer=[] seed=3 data.seed=1.5 =3 a= greedy=1 codings=null
+"""
 LONG = ["9" * 400, "[" * 5000, "codings=" + "[" * 5000, "codings=" + "9" * 5000, ""]
 
 
@@ -335,17 +238,18 @@ def check_command_lines(capsys, monkeypatch, trained: Path, number: int, seed: i
     def nothing(*arguments, **keywords):
         raise RuntimeError("work")
 
-    rng, dry = random.Random(seed), ("tinygen.view.write_report", "tinygen.data.load")
+    words, rng = WORDS.split(), random.Random(seed)
+    dry = ("tinygen.view.write_report", "tinygen.data.load")
     for name in (*dry, "tinygen.training.experiment.load_data", "tinygen.system.info"):
         monkeypatch.setattr(name, nothing)
     monkeypatch.setattr(Trainer, "train", nothing)
     monkeypatch.setattr("tinygen.ops.examples.EXAMPLES", {})
     for _ in range(number):
-        first = rng.choice(WORDS[:12])
-        rest = rng.choices(WORDS + GIVEN + LONG, k=rng.randrange(5))
+        first = rng.choice(words[:12])
+        rest = rng.choices([*words, *GIVEN.split(), *LONG], k=rng.randrange(5))
         usual = {"train": ["vae"], "sweep": ["vae"], "data": [], "info": [], "gradcheck": []}
-        words = [first, *(usual.get(first, ["RUN"]) if rng.random() < 0.7 else []), *rest]
-        called(capsys, *(str(trained) if word == "RUN" else word for word in words))
+        line = [first, *(usual.get(first, ["RUN"]) if rng.random() < 0.7 else []), *rest]
+        called(capsys, *(str(trained) if word == "RUN" else word for word in line))
 
 
 def test_command_lines(capsys, monkeypatch, trained, tmp_path):
@@ -413,6 +317,32 @@ def test_the_optimizer_by_table_and_name_has_its_own_options():
     assert alike[0] == alike[1]
     assert "beta1" in alike[0]["options"]
     assert "rho" not in alike[0]["options"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"rows": 3, "settings": {}}', "\xff"])
+def test_results_that_cannot_be_read(capsys, tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    Path("out/sweep.json").write_text(text, "latin-1")
+    call = ["sweep", "vae", *small(tmp_path)[:2], "--set", "codings=2,3", "--out", "out"]
+    code, line = called(capsys, *call)
+    assert code == 1
+    assert "out/sweep.json cannot be read" in line
+
+
+@pytest.mark.parametrize("row", [3, [], {}, {"loss": "x"}, {"loss": []}])
+def test_results_that_are_none(capsys, tmp_path, monkeypatch, row):
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    rows = dict.fromkeys([f"codings={n}/seed-0" for n in (2, 3)], row) | {
+        f"pca/{n}": {"mse": 1.0} for n in (2, 3)
+    }
+    whole = {"settings": {"model": "vae", "setting": "codings"}, "rows": rows}
+    Path("out/sweep.json").write_text(json.dumps(whole))
+    call = ["sweep", "vae", *small(tmp_path)[:2], "--set", "codings=2,3", "--out", "out"]
+    code, line = called(capsys, *call)
+    assert code == 1
+    assert "out/sweep.json cannot be read" in line
 
 
 # Interrupted

@@ -91,7 +91,10 @@ def run(options: argparse.Namespace) -> int:
         kept = f"{len(results.rows)} seeds are kept in {results.path}"
         print(f"\n{kept}; the same command goes on from there", file=sys.stderr)
         raise
-    outcomes = [Outcome(**results.rows[str(seed)]) for seed in range(options.seeds)]
+    outcomes = [
+        Outcome(*(results.figure(str(seed), name) for name in Outcome._fields))
+        for seed in range(options.seeds)
+    ]
     summary = summarize(outcomes)
     results.write(summary={name: value._asdict() for name, value in summary._asdict().items()})
     print(f"\n{figure} from {plan.labels} labels, {len(outcomes)} seeds, mean and 95 % interval")

@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
             errors = pca_reference(members[0].settings, values)
             for name, error in zip(wanted, errors, strict=True):
                 results.add(name, {"mse": error})
-        errors = [results.rows[name]["mse"] for name in wanted]
+        errors = [results.figure(name, "mse") for name in wanted]
         references["mse"] = ("PCA of the same width", errors)
     if key.split(".")[-1] == "target":
         references["activation"] = ("the target", values)
@@ -137,7 +137,7 @@ def _show(
     names = [name for name in names if name in known][:PANELS]
     figures = {
         name: [
-            [results.rows[m.name][name] for m in members if m.value == value] for value in values
+            [results.figure(m.name, name) for m in members if m.value == value] for value in values
         ]
         for name in names
     }

@@ -391,7 +391,10 @@ class Trainer:
                     f"{path}: a trained model, not a state to go on from; give the run's folder"
                 )
             state.check(meta, path)
-            self.load_state(arrays, meta)
+            try:
+                self.load_state(arrays, meta)
+            except (KeyError, ValueError) as error:
+                raise CheckpointError(f"{path}: {error}") from error
         if self.run:
             self.run.keep_rows(self.rows)
 
