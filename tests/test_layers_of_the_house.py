@@ -19,6 +19,7 @@ KERNELS = Path(tinygen_kernels.__file__).parent
 
 # From the top down, as in the tour of the house. Files of one line may import each other.
 HOUSE = [
+    "interruption",
     "config",
     "backend",
     "system",

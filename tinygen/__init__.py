@@ -10,6 +10,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import interruption  # noqa: F401  # first, since the other imports take a while
+
+# isort: split
 from . import nn, ops, optim
 from .backend import using_precision
 from .config import debug_level, no_grad

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinygen.latent import Mixture, fit_mixture
+from tinygen.latent.mixture import AXES, CODINGS
 from tinygen.ops.random import Random
 
 KNOWN = Mixture(
@@ -58,6 +59,20 @@ def test_samples_repeat_and_more_begin_with_the_same():
     np.testing.assert_array_equal(first, again.sample(10, rng=Random(5)))
     np.testing.assert_array_equal(first, found.sample(25, rng=Random(5))[:10])
     assert not np.array_equal(first, found.sample(10, rng=Random(6)))
+
+
+def test_many_wide_codings_keep_mean_and_covariance():
+    width = AXES + 20
+    turn = np.linalg.qr(Random(1).normal((width, width), dtype=np.float64))[0]
+    spread = np.linspace(3, 0.1, width)
+    points = Random(2).normal((CODINGS + 500, width), dtype=np.float64) * spread @ turn + 5
+    reports: list[int] = []
+    found = fit_mixture(points, 2, seed=2**40, progress=reports.append)
+    assert found.means.shape == (2, AXES)
+    assert reports == sorted(reports) != []
+    mean, covariance = moments(found.sample(40_000, rng=Random(3)))
+    np.testing.assert_allclose(mean, points.mean(axis=0), atol=0.15)
+    np.testing.assert_allclose(covariance, turn.T * spread**2 @ turn, atol=0.3)
 
 
 @pytest.mark.parametrize(

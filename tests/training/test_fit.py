@@ -335,3 +335,9 @@ def test_in_another_thread_signals_are_left_alone():
     thread.start()
     thread.join()
     assert len(found[0]) == 1
+
+
+def test_fit_refuses_what_is_no_whole_number():
+    for name, value in (("accumulate", 1.5), ("seed", 1.5), ("seed", True), ("epochs", "2")):
+        with pytest.raises(ValueError, match=f"fit: {name} "):
+            fit(tiny(), images(), verbose=False, **{name: value})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,12 +57,40 @@ def usage(check: Callable[..., Result], *arguments: Any, **keywords: Any) -> Res
         raise UsageError(str(error)) from error
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    value = int(text.replace("_", "").replace(",", ""))
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
-    return value
+def at_most(most: int, least: int = 1) -> Callable[[str], int]:
+    """The type of an argument that is a whole number from `least` to `most`, such as 1_000."""
+
+    def whole(text: str) -> int:
+        value = int(text.replace("_", "").replace(",", ""))
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, not {value!s:.40}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most:,}, not {value!s:.40}")
+        return value
+
+    whole.__name__ = "positive" if least == 1 else "int"  # as argparse calls it in messages
+    return whole
+
+
+positive = at_most(2**63 - 1)
+seed = at_most(2**64 - 1, least=0)
+
+
+@contextmanager
+def progress_bar(title: str, total: float) -> Iterator[Callable[[float], None]]:
+    """What takes the amount that is done so far, and shows it on a terminal; a bar needs tqdm."""
+    bar: Any = None
+    if sys.stderr.isatty():
+        with suppress(ModuleNotFoundError):
+            from tqdm import tqdm
+
+            shape = "{desc} {percentage:3.0f} % |{bar}| {remaining}"
+            bar = tqdm(total=total, desc=title, leave=False, delay=0.3, bar_format=shape)
+    try:
+        yield (lambda done: None) if bar is None else (lambda done: bar.update(done - bar.n))
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def picture(text: str) -> Path:
@@ -77,5 +107,5 @@ def assignment(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
     try:
         return key, json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or numbers and brackets without end
         return key, value

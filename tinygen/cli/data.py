@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ._parts import add_command, picture, positive, usage
+from ._parts import add_command, at_most, picture, positive, usage
 
 EXAMPLE = """examples:
   tinygen data list
@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
     example = "examples:\n  tinygen data show faces --size 64\n  tinygen data show photos -n 9"
     show = add_command(parts, "show", what, example, run_show, computes=False)
     show.add_argument("name", metavar="NAME", help="a data set, a folder, an .npz or a .txt file")
-    show.add_argument("-n", type=positive, default=64, help="how many (default 64)")
+    show.add_argument("-n", type=at_most(10_000), default=64, help="how many (default 64)")
     show.add_argument("--size", type=positive, help="height and width in pixels")
     show.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB")
     show.add_argument("--out", type=picture, metavar="FILE", help="default NAME.png")

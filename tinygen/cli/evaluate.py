@@ -6,8 +6,9 @@ import argparse
 import json
 from typing import Any
 
-from ._parts import add_command, positive
+from ._parts import add_command, at_most, progress_bar, seed
 
+MOST_SAMPLES = 10_000
 EXAMPLE = """examples:
   tinygen evaluate runs/stacked-ae
   tinygen evaluate runs/vae --samples 500 --json
@@ -21,12 +22,12 @@ def add_to(commands: Any) -> None:
     command.add_argument("run_folder", metavar="RUN", help="a run's folder, or a checkpoint in it")
     command.add_argument(
         "--samples",
-        type=positive,
+        type=at_most(MOST_SAMPLES),
         default=100,
         metavar="N",
-        help="importance samples an image, for the likelihood of a VAE (default 100)",
+        help=f"importance samples an image for the likelihood of a VAE, up to {MOST_SAMPLES:,}",
     )
-    command.add_argument("--seed", type=int, default=0, metavar="S", help="of noise (default 0)")
+    command.add_argument("--seed", type=seed, default=0, metavar="S", help="of noise (default 0)")
     command.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -44,7 +45,10 @@ def run(options: argparse.Namespace) -> int:
     }
     if has_likelihood(model):
         for name, arrays in parts.items():
-            found = negative_log_likelihood(model, arrays[0], options.samples, seed=options.seed)
+            with progress_bar(f"likelihood of {name} data", 1.0) as show:
+                found = negative_log_likelihood(
+                    model, arrays[0], options.samples, seed=options.seed, progress=show
+                )
             figures[name]["negative_log_likelihood"] = found.mean
             figures[name]["standard_error"] = found.standard_error
     if options.json:

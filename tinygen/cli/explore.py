@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ._parts import UsageError, add_command, picture, positive, usage
+from ._parts import UsageError, add_command, at_most, picture, seed, usage
 from ._trained import restored
 
 EXAMPLE = """examples:
@@ -33,7 +33,7 @@ def add_to(commands: Any) -> None:
 
     tsne = _part(parts, "tsne", "A map of the codings by t-SNE, with thumbnails.", run_tsne, 3000)
     tsne.add_argument("--perplexity", type=float, metavar="P", help="neighbours (default 30)")
-    tsne.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
+    tsne.add_argument("--seed", type=seed, default=0, metavar="S", help="default 0")
     _add_by(tsne)
 
     _part(parts, "activations", "Histograms of the codings, and of their means.", run_activations)
@@ -45,7 +45,7 @@ def add_to(commands: Any) -> None:
         run_look_alikes,
         8,
     )
-    alike.add_argument("-k", type=positive, default=9, help="look-alikes of each (default 9)")
+    alike.add_argument("-k", type=at_most(100), default=9, help="look-alikes of each (default 9)")
     _add_by(alike)
 
     outliers = _part(
@@ -80,7 +80,7 @@ def add_to(commands: Any) -> None:
         "--image", type=int, metavar="I", help="around its codings (default: the prior's mean)"
     )
     traverse.add_argument(
-        "--steps", type=positive, default=7, metavar="N", help="images of each (default 7)"
+        "--steps", type=at_most(100), default=7, metavar="N", help="images of each (default 7)"
     )
 
 
@@ -95,7 +95,9 @@ def _part(
     example = f"example:\n  {EXAMPLES[name]}\n"
     part = add_command(parts, name, description, example, run)
     if count is not None:
-        part.add_argument("-n", type=positive, default=count, help=f"how many (default {count})")
+        part.add_argument(
+            "-n", type=at_most(100_000), default=count, help=f"how many (default {count})"
+        )
     part.add_argument(
         "--out", type=picture, metavar="FILE", help=f"a .png (default RUN/{name}.png)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._parts import UsageError, add_command, picture, positive
+from ._parts import UsageError, add_command, at_most, picture, seed
 from ._trained import restored
 
 EXAMPLE = """examples:
@@ -26,7 +26,9 @@ def add_to(commands: Any) -> None:
         choices=["linear", "spherical", "bilinear"],
         help="along a line, an arc, or on a grid between four (default linear)",
     )
-    command.add_argument("--steps", type=positive, default=8, metavar="N", help="default 8")
+    command.add_argument(
+        "--steps", type=at_most(100), default=8, metavar="N", help="up to 100 (default 8)"
+    )
     command.add_argument(
         "--images",
         type=int,
@@ -34,7 +36,9 @@ def add_to(commands: Any) -> None:
         metavar="I",
         help="numbers of validation images: pairs, or four for bilinear (default: by chance)",
     )
-    command.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice of images")
+    command.add_argument(
+        "--seed", type=seed, default=0, metavar="S", help="of the choice of images"
+    )
     command.add_argument(
         "--out", type=picture, metavar="FILE", help="a .png (default RUN/interpolation-KIND.png)"
     )

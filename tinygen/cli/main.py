@@ -49,10 +49,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = parser().parse_args(arguments)
+    command = "tinygen"
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path may hold what the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        options = parser().parse_args(arguments)
+        command = f"tinygen {options.command}"
         if "threads" in options:
             usage(use_threads, options.threads, "--threads")
         elif os.environ.get("TINYGEN_THREADS"):
@@ -70,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (error.name or "").split(".")[0] in ("tinygen", "tinygen_kernels"):
             raise
         advice = "" if "pip install" in str(error) else ': pip install "tinygen[app]"'
-        return _failed(f"tinygen {options.command}: {error}{advice}", 1)
+        return _failed(f"{command}: {error}{advice}", 1)
     except UsageError as error:
-        return _failed(f"tinygen {options.command}: {error}", 2)
-    except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
-        return _failed(f"tinygen {options.command}: {error}", 1)
+        return _failed(f"{command}: {error}", 2)
+    except (ValueError, OSError, RuntimeError, ArithmeticError, MemoryError) as error:
+        return _failed(f"{command}: {error}", 1)
 
 
 def _failed(message: str, code: int) -> int:

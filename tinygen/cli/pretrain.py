@@ -8,9 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ..system import require
-from ._parts import UsageError, add_command, picture, positive, usage
+from ._parts import UsageError, add_command, at_most, picture, positive, usage
 from ._trained import restored
 
+MOST_SEEDS = 10_000
 EXAMPLE = """examples:
   tinygen pretrain runs/stacked-ae                    a classifier from 500 labels, 10 seeds
   tinygen pretrain runs/stacked-ae --labels 100 --seeds 20
@@ -50,7 +51,7 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument(
         "--hidden",
-        type=int,
+        type=at_most(100_000, least=0),
         default=plan.hidden,
         metavar="N",
         help=f"units of the head's hidden layer, 0 for none (default {plan.hidden})",
@@ -67,8 +68,10 @@ def run(options: argparse.Namespace) -> int:
     from ..view.compared import draw_pretraining
 
     require("matplotlib", "scipy")
-    if options.seeds < 2:
-        raise UsageError("--seeds must be at least 2: one tells nothing of the spread")
+    if not 2 <= options.seeds <= MOST_SEEDS:
+        raise UsageError(
+            f"--seeds must be from 2, as one tells nothing of the spread, to {MOST_SEEDS:,}"
+        )
     names = ("labels", "frozen_epochs", "epochs", "batch_size", "optimizer", "learning_rate")
     plan = usage(Plan, **{name: getattr(options, name) for name in (*names, "hidden")})
     subject = restored(options.run_folder, "images")
@@ -88,7 +91,10 @@ def run(options: argparse.Namespace) -> int:
         kept = f"{len(results.rows)} seeds are kept in {results.path}"
         print(f"\n{kept}; the same command goes on from there", file=sys.stderr)
         raise
-    outcomes = [Outcome(**results.rows[str(seed)]) for seed in range(options.seeds)]
+    outcomes = [
+        Outcome(*(results.figure(str(seed), name) for name in Outcome._fields))
+        for seed in range(options.seeds)
+    ]
     summary = summarize(outcomes)
     results.write(summary={name: value._asdict() for name, value in summary._asdict().items()})
     print(f"\n{figure} from {plan.labels} labels, {len(outcomes)} seeds, mean and 95 % interval")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ._parts import UsageError, add_command, picture, positive
+from ._parts import UsageError, add_command, at_most, picture, progress_bar, seed
 
 EXAMPLE = """examples:
   tinygen sample runs/vae -n 40 --seed 1          new images, from the prior
@@ -25,14 +25,16 @@ def add_to(commands: Any) -> None:
         run,
     )
     command.add_argument("run_folder", metavar="RUN", help="a run's folder, or a checkpoint in it")
-    command.add_argument("-n", type=positive, default=20, help="how many (default 20)")
+    command.add_argument(
+        "-n", type=at_most(10_000), default=20, help="how many, up to 10,000 (default 20)"
+    )
     command.add_argument(
         "--mixture",
-        type=positive,
+        type=at_most(100),
         metavar="K",
         help="decode draws from a mixture of K Gaussians, fitted to codings of training images",
     )
-    command.add_argument("--seed", type=int, metavar="S", help="of new images (default 0)")
+    command.add_argument("--seed", type=seed, metavar="S", help="of new images (default 0)")
     command.add_argument(
         "--out", type=picture, metavar="FILE", help="a .png (default RUN/sample.png)"
     )
@@ -65,11 +67,20 @@ def _new_images(experiment: Any, components: int | None, n: int, seed: int) -> A
     """Images from codings of a fitted mixture, or else of the prior."""
     from ..config import no_grad
     from ..latent import decode, encode, fit_mixture
+    from ..latent.mixture import AXES, CODINGS, ITERATIONS
     from ..ops.random import Random
 
     model, rng = experiment.model.eval(), Random(seed, "sample")
     if components:
-        mixture = fit_mixture(encode(model, experiment.train[0]), components, seed=seed)
+        codings = encode(model, experiment.train[0])
+        n_fitted, width = min(len(codings), CODINGS), codings.shape[1]
+        first = f", in the first {AXES} of {width} principal components" if width > AXES else ""
+        print(
+            f"a mixture of {components} Gaussians is fitted to {n_fitted:,} codings{first}",
+            flush=True,
+        )
+        with progress_bar("EM", ITERATIONS) as show:
+            mixture = fit_mixture(codings, components, seed=seed, progress=show)
         return decode(model, mixture.sample(n, rng=rng))
     with no_grad():
         return model.sample(n, rng=rng).numpy()

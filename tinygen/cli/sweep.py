@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..system import require
-from ._parts import UsageError, add_command, assignment, positive, usage
+from ._parts import UsageError, add_command, assignment, at_most, positive, usage
 
 EXAMPLE = """examples:
   tinygen sweep stacked-ae --set codings=2,5,10,20,30,50   against PCA of the same width
@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
         metavar="KEY=V1,V2,...",
         help="the setting and its values; with one value, a setting that stays",
     )
-    command.add_argument("--seeds", type=positive, default=1, metavar="N", help="default 1")
+    command.add_argument("--seeds", type=at_most(1000), default=1, metavar="N", help="default 1")
     command.add_argument("--preset", help="one of the model's recipes (default: the chapter's)")
     command.add_argument("--data", help="a data set, a folder of images or an .npz file")
     command.add_argument("--epochs", type=positive, metavar="N", help="passes over the data")
@@ -55,7 +55,7 @@ def choices(text: str) -> tuple[str, list[Any]]:
         return key, [value]
     try:
         return key, list(json.loads(f"[{value}]"))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return key, [assignment(f"{key}={part}")[1] for part in value.split(",")]
 
 
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
             errors = pca_reference(members[0].settings, values)
             for name, error in zip(wanted, errors, strict=True):
                 results.add(name, {"mse": error})
-        errors = [results.rows[name]["mse"] for name in wanted]
+        errors = [results.figure(name, "mse") for name in wanted]
         references["mse"] = ("PCA of the same width", errors)
     if key.split(".")[-1] == "target":
         references["activation"] = ("the target", values)
@@ -137,7 +137,7 @@ def _show(
     names = [name for name in names if name in known][:PANELS]
     figures = {
         name: [
-            [results.rows[m.name][name] for m in members if m.value == value] for value in values
+            [results.figure(m.name, name) for m in members if m.value == value] for value in values
         ]
         for name in names
     }

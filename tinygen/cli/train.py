@@ -12,7 +12,7 @@ from typing import Any
 
 from ..backend import PRECISIONS
 from ..system import require
-from ._parts import add_command, assignment, positive, usage
+from ._parts import UsageError, add_command, assignment, positive, seed, usage
 
 EXAMPLE = """examples:
   tinygen train stacked-ae --data faces                    built-in data, no network
@@ -34,8 +34,12 @@ def add_to(commands: Any) -> None:
     length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data")
     length.add_argument("--images", type=positive, metavar="N", help="or samples seen in all")
     length.add_argument("--steps", type=positive, metavar="N", help="or training steps in all")
+    train.add_argument("--size", type=positive, metavar="P", help="images' height and width")
+    train.add_argument(
+        "--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB (default the recipe's)"
+    )
     train.add_argument("--batch-size", type=positive, metavar="B", help="samples in a step")
-    train.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
+    train.add_argument("--seed", type=seed, default=0, metavar="S", help="default 0")
     train.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default cpu")
     train.add_argument(
         "--precision",
@@ -81,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
         images=options.images,
         batch_size=options.batch_size,
         seed=options.seed,
+        size=options.size,
+        channels=options.channels,
         device=options.device,
         precision=options.precision,
         overrides=dict(options.set),
@@ -89,11 +95,15 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _show(wanted)
     from ..training import Run
+    from ..training.settings import SettingsError
 
     require("tomli_w", "matplotlib", "sklearn")  # not only when the figures are drawn
     folder = Path(options.out) if options.out else _free(Path("runs") / options.name)
     Run.check_free(folder)  # before the data is loaded, which may take a while
-    experiment = Experiment.build(wanted)
+    try:
+        experiment = Experiment.build(wanted)
+    except SettingsError as error:  # as --dry-run says, if the shape of the data is known
+        raise UsageError(str(error)) from error
     trainer = experiment.trainer([_plates(experiment)])
     created = Run.create(folder, experiment.settings)
     trainer.write_to(created)
@@ -107,7 +117,7 @@ def run_resume(options: argparse.Namespace) -> int:
 
     require("tomli_w", "matplotlib", "sklearn")
     with reopen(options.folder, options.epochs) as (run, checkpoint):
-        experiment = Experiment.build(run.config)
+        experiment = Experiment.of(run)
         trainer = experiment.trainer([_plates(experiment)])
         trainer.write_to(run)
         trainer.resume(checkpoint)
@@ -124,13 +134,15 @@ def _show(wanted: dict[str, Any]) -> int:
     require("tomli_w")
     import tomli_w
 
-    from .. import models
     from ..training.run import without_none
+    from ..training.settings import build_model
 
-    print(tomli_w.dumps(without_none(wanted)))
     shape = wanted["config"]["image_shape"]
-    if shape is not None:  # else it is up to the data
-        models.create(wanted["model"], **wanted["config"]).summary(tuple(shape))
+    # without a shape it is up to the data
+    model = None if shape is None else usage(build_model, wanted["config"], wanted)
+    print(tomli_w.dumps(without_none(wanted)))
+    if model is not None:
+        model.summary(tuple(shape))
     return 0
 
 
@@ -156,6 +168,9 @@ def _train(experiment: Any, trainer: Any) -> int:
     from ..training.checkpoint import trained
     from ..view import Subject, draw_figures
 
+    told = experiment.brought()
+    if told and not trainer.step:
+        trainer.progress.say(f"{told}; --size and --channels choose another format")
     if not trainer.done:
         model, data = experiment.model, experiment.settings["data"]["source"]
         parameters = sum(p.size for p in model.parameters())

@@ -12,9 +12,18 @@ import numpy as np
 
 from ..backend import Array
 from ..ops.random import Random
-from .errors import DataError, check_name
+from .errors import MAX_BYTES, DataError, check_name
 from .idx import read_idx
-from .images import as_floats, conform, list_folder, read_images, read_npz
+from .images import (
+    as_floats,
+    check_total,
+    conform,
+    format_of,
+    in_words,
+    list_folder,
+    read_images,
+    read_npz,
+)
 from .registry import (
     FACES,
     SERIES,
@@ -30,6 +39,7 @@ from .registry import (
 from .series import draw_series
 from .text import STEPS, alphabet_of, one_hot, read_lines
 
+MAX_NUMBERS = 2**26  # of series that are drawn
 TEXT = ".txt"  # the suffix of text files
 
 
@@ -81,9 +91,12 @@ class Dataset(Samples):
 
     Attributes:
         splits: the slices "train", "valid" and "test", which do not overlap.
+        found: the format of the images of a folder (of its first) or file before they were brought
+            to this one, such as "32 x 32 RGB"; empty if they were made in this one.
     """
 
     splits: Mapping[str, slice] = field(default_factory=dict)
+    found: str = ""
 
     @property
     def train(self) -> Samples:
@@ -179,6 +192,7 @@ def _load_faces(size: int | None, channels: int | None, count: int | None, seed:
 
     count = count or sum(FACES.splits.values())
     side, _, depth = FACES.shape
+    check_total((count, size or side, size or side, channels or depth), MAX_BYTES)
     folder = cache_folder() / FACES.name
     drawn = cached_faces(
         count, size=size or side, channels=channels or depth, seed=seed, cache_dir=folder
@@ -190,7 +204,13 @@ def _load_series(size: int | None, channels: int | None, count: int | None, seed
     if channels not in (None, 1):
         raise DataError(f"{SERIES.name} have 1 channel, not {channels}")
     count = count or sum(SERIES.splits.values())
-    drawn = draw_series(count, steps=size or SERIES.shape[0], seed=seed)
+    steps = size or SERIES.shape[0]
+    if count * steps > MAX_NUMBERS:
+        raise DataError(
+            f"{count:,} series of up to {steps:,} steps are {count * steps:,} numbers; at most "
+            f"{MAX_NUMBERS:,} are drawn. Give a smaller size= or count=."
+        )
+    drawn = draw_series(count, steps=steps, seed=seed)
     return Dataset(
         SERIES.name,
         drawn.values,
@@ -265,17 +285,24 @@ def _load_folder(
     images = read_images([folder.paths[i] for i in order], size=size, channels=channels)
     labels = None if folder.labels is None else folder.labels[order]
     splits = _tenths(len(order))
-    return Dataset(path.name, images, labels, class_names=folder.class_names, splits=splits)
+    return Dataset(
+        path.name,
+        images,
+        labels,
+        class_names=folder.class_names,
+        splits=splits,
+        found=format_of(folder.paths[order[0]]),
+    )
 
 
 def _load_npz(
     path: Path, size: int | None, channels: int | None, count: int | None, seed: int
 ) -> Dataset:
     images, labels = read_npz(path)
-    order = _order(path, len(images), count, seed)
+    order, found = _order(path, len(images), count, seed), in_words(*images.shape[1:])
     images = conform(images[order], size, channels)
     labels = None if labels is None else labels[order]
-    return Dataset(path.stem, images, labels, splits=_tenths(len(order)))
+    return Dataset(path.stem, images, labels, splits=_tenths(len(order)), found=found)
 
 
 def _order(path: Path, n: int, count: int | None, seed: int, what: str = "images") -> Array:

@@ -117,8 +117,10 @@ def read_images(
         raise DataError("read_images: no files were given")
     if channels is None:
         channels = 1 if all(_is_grey(path) for path in paths) else 3
+    if size is not None:  # before any image is enlarged
+        check_total((len(paths), size, size, channels), max_bytes)
     first = _read(paths[0], size, channels)
-    _check_total((len(paths), *first.shape), max_bytes)
+    check_total((len(paths), *first.shape), max_bytes)
     images: Array = np.empty((len(paths), *first.shape), np.uint8)
     for i, path in enumerate(paths):
         image = _read(path, size, channels) if i else first
@@ -132,13 +134,28 @@ def read_images(
     return images
 
 
+def in_words(height: int, width: int, channels: int) -> str:
+    """The format of an image as a person would say it.
+
+    >>> in_words(32, 48, 3)
+    '48 x 32 RGB'
+    """
+    return f"{width} x {height} {'grey' if channels == 1 else 'RGB'}"
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """The format of one image file, in words."""
+    with _opened(path) as image:
+        return in_words(image.height, image.width, 1 if _has_grey(image) else 3)
+
+
 def conform(images: Array, size: int | None = None, channels: int | None = None) -> Array:
     """Bring uint8 images (n, h, w, c) to `size` x `size` and `channels`, as `read_images` does."""
     n, height, width, depth = images.shape
     wanted = (n, size or height, size or width, channels or depth)
     if wanted == images.shape:
         return images
-    _check_total(wanted, MAX_BYTES)
+    check_total(wanted, MAX_BYTES)
     from PIL import Image
 
     flat = images[..., 0] if depth == 1 else images
@@ -189,7 +206,11 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image]:
 
 def _is_grey(path: str | os.PathLike[str]) -> bool:
     with _opened(path) as image:
-        return image.mode in ("1", "L", "LA", "La") or _has_16_bits(image)
+        return _has_grey(image)
+
+
+def _has_grey(image: Image) -> bool:
+    return image.mode in ("1", "L", "LA", "La") or _has_16_bits(image)
 
 
 def _read(path: str | os.PathLike[str], size: int | None, channels: int) -> Array:
@@ -233,7 +254,7 @@ def _pixels(image: Image, size: int | None, channels: int) -> Array:
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
-def _check_total(shape: tuple[int, ...], max_bytes: int) -> None:
+def check_total(shape: tuple[int, ...], max_bytes: int) -> None:
     """Raise if images (n, h, w, c) would take more than `max_bytes`."""
     n, height, width, _ = shape
     total = math.prod(shape)

@@ -41,5 +41,7 @@ def tsne(codings: Array, *, perplexity: float | None = None, seed: int = 0) -> A
     )  # no principal axes to start from
     start = "random" if flat else "pca"
     with threadpool_limits(1):  # its threads spin: two on busy cores are ten times slower than one
-        fitted = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(codings)
+        fitted = TSNE(perplexity=perplexity, init=start, random_state=seed % 2**32).fit_transform(
+            codings
+        )
     return cast(Array, fitted.astype(np.float32))

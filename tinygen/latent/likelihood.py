@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,14 @@ def has_likelihood(model: Any) -> bool:
     return binary and hasattr(model, "log_likelihood")
 
 
-def negative_log_likelihood(model: Any, x: Array, samples: int = 100, *, seed: int = 0) -> Estimate:
+def negative_log_likelihood(
+    model: Any,
+    x: Array,
+    samples: int = 100,
+    *,
+    seed: int = 0,
+    progress: Callable[[float], object] | None = None,
+) -> Estimate:
     """-log p(x) in nats, mean over the samples of x: (n, ...) -> mean and standard error.
 
     p(x) is estimated with importance samples from the encoder's posterior, so the result is an
@@ -36,6 +44,7 @@ def negative_log_likelihood(model: Any, x: Array, samples: int = 100, *, seed: i
         x: at least 2 samples.
         samples: importance samples for each.
         seed: of the importance samples.
+        progress: called now and then with the share that is done, from 0 to 1.
     """
     if not has_likelihood(model):
         raise ValueError(
@@ -46,7 +55,8 @@ def negative_log_likelihood(model: Any, x: Array, samples: int = 100, *, seed: i
     was_training = model.training
     model.eval()
     try:
-        found = model.log_likelihood(x, samples=samples, rng=Random(seed, device=model.device))
+        rng = Random(seed, device=model.device)
+        found = model.log_likelihood(x, samples=samples, rng=rng, progress=progress)
     finally:
         model.train(was_training)
     values = -np.asarray(found, np.float64)

@@ -12,13 +12,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from ..names import nearest
+from ..ops.random import Random
 from .base import Autoencoder, Model
 from .convolutional import ConvAutoencoder
 from .denoising import DenoisingAutoencoder
 from .hashing import HashingAutoencoder
+from .kinds import check_kind, check_known, check_units, kinds_of
 from .linear import LinearAutoencoder
 from .published import PUBLISHED, Published
 from .recurrent import GRUAutoencoder, RecurrentAutoencoder
@@ -47,6 +50,7 @@ __all__ = [
     "TiedAutoencoder",
     "TrainingOptions",
     "VariationalAutoencoder",
+    "check_config",
     "create",
     "find",
     "names",
@@ -78,7 +82,7 @@ def names() -> tuple[str, ...]:
 
 def find(name: str) -> type[Model]:
     """The class behind a name."""
-    if name not in REGISTRY:
+    if not isinstance(name, str) or name not in REGISTRY:
         raise ValueError(f"unknown model {name!r}{nearest(name, REGISTRY)}")
     return REGISTRY[name]
 
@@ -89,6 +93,17 @@ def options(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in parameters}
 
 
+def check_config(name: str, config: Mapping[str, Any]) -> None:
+    """Raise ValueError for a setting that the model does not have, or of another kind or range."""
+    known, kinds = options(name), kinds_of(find(name))
+    check_known(f"{name} has no setting", config, known)
+    for key, value in config.items():
+        check_kind(key, value, kinds[key], known[key])
+        if key != "seed":
+            check_units(key, value, kinds[key])
+    Random(config.get("seed", 0))  # which knows what a seed may be
+
+
 def create(name: str, *, preset: str | None = None, **config: Any) -> Model:
     """The model of that name, with the chapter's settings where `config` gives no others.
 
@@ -97,12 +112,11 @@ def create(name: str, *, preset: str | None = None, **config: Any) -> Model:
         preset: one of the model's recipes, whose settings count instead of the defaults.
         config: settings, see `options(name)`.
 
-    Raises ValueError for an unknown name or setting, naming the nearest known one.
+    Raises ValueError for an unknown name or setting, naming the nearest known one, and for a value
+    of another kind or range.
     """
     known = options(name)
-    for key in config:
-        if key not in known:
-            raise ValueError(f"{name} has no setting {key!r}{nearest(key, known)}")
+    check_config(name, config)
     # as a checkpoint will give them back: in JSON a tuple is a list
     given = {**known, **find(name).recipe(preset).config, **config}
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}

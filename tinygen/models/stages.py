@@ -20,6 +20,9 @@ from ..names import nearest
 from ..nn import Module
 from ..ops.random import Random
 from ..optim import BY_NAME, EMA, create
+from .kinds import check_kind, check_known, kinds_of
+
+LONGEST = 2**63 - 1  # of what is counted: epochs, steps, samples
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None or name not in ("patience", "max_steps"):
                 object.__setattr__(self, name, whole_number(name, value))
+        kinds = kinds_of(TrainingOptions)
+        for name in ("seed", "device", "precision", "optimizer", "options", "optimizers"):
+            check_kind(name, getattr(self, name), kinds[name])
         for name in ("capture", "greedy"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
@@ -76,15 +82,19 @@ class TrainingOptions:
             raise ValueError(f"device must be 'cpu' or 'cuda', not {self.device!r}")
         check_precision(self.precision, self.device)
         for name in ("", *self.optimizers):
-            kind, options = self.optimizer_of(name)
-            create(kind, (), **options)  # which knows what its options may be
+            of = f" of {name}" if name else ""
+            try:
+                kind, options = self.optimizer_of(name)
+                check_known(f"the optimizer{of} has no option", options, option_kinds(kind))
+                create(kind, (), **options)  # which knows what its options may be
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name}: {error}" if name else str(error)) from error
 
     def optimizer_of(self, name: str) -> tuple[str, dict[str, Any]]:
         """The kind and the options of the optimiser of that name."""
         own = dict(self.optimizers.get(name, {}))
         kind = own.pop("optimizer", self.optimizer)
-        if kind not in BY_NAME:
-            raise ValueError(f"unknown optimizer {kind!r}{nearest(kind, BY_NAME)}")
+        option_kinds(kind)
         return kind, {**(self.options if kind == self.optimizer else {}), **own}
 
     def tables(self) -> dict[str, Any]:
@@ -100,11 +110,11 @@ class TrainingOptions:
     @classmethod
     def from_tables(cls, config: Mapping[str, Any]) -> Self:
         """The options in the settings of a run; what older runs lack has its default."""
-        training = config["training"]
+        training = config.get("training")
+        if not isinstance(training, Mapping):
+            raise ValueError(f"training must be a table, not {training!r:.80}")
         known = {f.name for f in dataclasses.fields(cls)} - {"options", "optimizers"}
-        for name in training:
-            if name not in known:
-                raise ValueError(f"training has no option {name!r}{nearest(name, known)}")
+        check_known("training has no option", training, known)
         return cls(
             **training,
             options=config.get("options", {}),
@@ -230,7 +240,19 @@ class Stage:
 
 
 def whole_number(name: str, value: Any) -> int:
-    """The value as an int; raises ValueError if it is no whole number of at least 1."""
+    """The value as an int; raises ValueError if it is no whole number from 1 to 2^63 - 1."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r:.80}")
+    if value > LONGEST:
+        raise ValueError(f"{name} must be at most 2^63 - 1, not {value!r:.80}")
     return int(value)
+
+
+def option_kinds(optimizer: Any) -> dict[str, Any]:
+    """The options of an optimiser with their annotations; raises ValueError for unknown names."""
+    if not isinstance(optimizer, str) or optimizer not in BY_NAME:
+        raise ValueError(f"unknown optimizer {optimizer!r:.80}{nearest(optimizer, BY_NAME)}")
+    kinds = kinds_of(BY_NAME[optimizer])
+    clip = kinds.pop("clip")
+    del kinds["parameters"]
+    return {**kinds, "clip_norm": clip, "clip_value": clip}

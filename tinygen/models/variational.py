@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -127,7 +127,14 @@ class VariationalAutoencoder(Autoencoder):
         latent = ops.mean(ops.gaussian_kl(mean, log_var)) * (self.beta / self.values)
         return self.decode(z), latent
 
-    def log_likelihood(self, x: TensorLike, *, samples: int = 100, rng: Random) -> Array:
+    def log_likelihood(
+        self,
+        x: TensorLike,
+        *,
+        samples: int = 100,
+        rng: Random,
+        progress: Callable[[float], object] | None = None,
+    ) -> Array:
         """log p(x) of every image in nats, estimated from below: (n, ...) -> float64 (n,).
 
         log 1/k sum_j w_j,  w_j = p(x|z_j) p(z_j) / q(z_j|x),  with k = `samples` draws of z_j from
@@ -139,6 +146,7 @@ class VariationalAutoencoder(Autoencoder):
             x: images.
             samples: draws of z an image.
             rng: where they are drawn. Draw j of an image does not depend on how many there are.
+            progress: called after each draw of a block of images with the share that is done.
 
         Raises ValueError for a model that was not made for the loss "binary_cross_entropy".
 
@@ -157,12 +165,12 @@ class VariationalAutoencoder(Autoencoder):
             block = slice(first, first + BLOCK)
             with no_grad():
                 mean, log_var = self.posterior(images[block])
-                weights = [
-                    self._log_weight(
-                        images[block], mean, log_var, draws.at(j).normal(mean.shape, first=first)
-                    )
-                    for j in range(samples)
-                ]
+                weights = []
+                for j in range(samples):
+                    eps = draws.at(j).normal(mean.shape, first=first)
+                    weights.append(self._log_weight(images[block], mean, log_var, eps))
+                    if progress is not None:
+                        progress((first + len(mean.data) * (j + 1) / samples) / len(images))
             most = np.max(weights, axis=0)
             result[block] = most + np.log(np.mean(np.exp(weights - most), axis=0))
         return result

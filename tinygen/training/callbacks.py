@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..backend import Array
+from ..models.kinds import check_kind
 
 if TYPE_CHECKING:
     from .loop import Trainer
@@ -98,6 +99,8 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, arrays: dict[str, Array], values: dict[str, Any]) -> None:
         """Go on from there."""
+        best, waited = values["best"], values["waited"]
+        check_kind("best", best, float | None)
+        check_kind("waited", waited, int)
         self.weights = arrays
-        self.best = math.inf if values["best"] is None else values["best"]
-        self.waited = values["waited"]
+        self.best, self.waited = math.inf if best is None else best, waited

@@ -127,7 +127,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise CheckpointError(
             f"{path}: damaged or cut short ({error}); use an older checkpoint"
         ) from error
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a file that tinygen wrote") from error
 
 
@@ -191,7 +193,7 @@ def build(arrays: Mapping[str, Array], meta: Any, path: Path) -> models.Model:
     try:
         model = models.create(meta["model"], **meta["config"])
         model.load_state_dict(model_state(arrays, meta), check_finite=False)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise CheckpointError(f"{path}: no model that this tinygen knows: {error}") from None
     return model.eval()
 
@@ -204,7 +206,7 @@ def model_state(arrays: Mapping[str, Array], meta: Any) -> dict[str, Array]:
 
 def is_state(meta: Any) -> bool:
     """Whether a file holds the state of a run to go on from, or else a model alone."""
-    return "step" in meta
+    return isinstance(meta, Mapping) and "step" in meta
 
 
 def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:

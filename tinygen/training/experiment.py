@@ -9,19 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import models
 from ..backend import Array
 from ..data import Dataset
 from ..data import load as load_data
+from ..data.images import in_words
 from ..data.plane import noisy_plane
 from ..models import Model, TrainingOptions
 from .callbacks import Callback, EarlyStopping
-from .checkpoint import checkpoints, is_state, load_arrays, model_state, trained
+from .checkpoint import (
+    CheckpointError,
+    checkpoints,
+    is_state,
+    load_arrays,
+    model_state,
+    trained,
+)
 from .fingerprint import data_differs, fingerprints, model_differs
 from .loop import Trainer
 from .progress import Progress
 from .run import Run, RunError
-from .settings import PLANE, TABLES
+from .settings import PLANE, SettingsError, build_model, check_tables, read_settings
+from .state import check as check_state
 
 
 @dataclass
@@ -44,7 +52,11 @@ class Experiment:
 
     @classmethod
     def build(cls, settings: Mapping[str, Any]) -> Experiment:
-        """Load the data and make the model for it, which notes what the samples are."""
+        """Load the data and make the model for it, which notes what the samples are.
+
+        Raises SettingsError if no such model can be made, or trained as the settings say; RunError
+        if the data is not what it was when the run began.
+        """
         train, valid, dataset = _data(settings["data"])
         config, source = dict(settings["config"]), settings["data"]["source"]
         if dataset is not None and dataset.kind == "characters":
@@ -61,13 +73,30 @@ class Experiment:
                 f"{tuple(config['image_shape'])}: the data is not what it was when the run began"
             )
         config["image_shape"] = shape
-        model = models.create(settings["model"], **config)
+        model = build_model(config, settings)
         return cls({**settings, "config": config}, model, train, valid, dataset)
+
+    @classmethod
+    def of(cls, run: Run) -> Experiment:
+        """The experiment of a run's folder; raises RunError for damaged settings, naming them."""
+        path = run.folder / "config.toml"
+        settings = read_settings(run.config, path)
+        try:
+            return cls.build(settings)
+        except SettingsError as error:
+            raise RunError(f"{path}: {error}; put back what it was") from error
 
     @property
     def samples(self) -> Array:
         """What to show: the samples to validate with, if there are any."""
         return (self.valid or self.train)[0]
+
+    def brought(self) -> str:
+        """In words, what became of images that a folder or file has in another format; or ""."""
+        if self.dataset is None or not self.dataset.found:
+            return ""
+        now = in_words(*self.dataset.images.shape[1:])
+        return "" if now == self.dataset.found else f"images of {self.dataset.found} become {now}"
 
     @property
     def test(self) -> Sequence[Array]:
@@ -138,9 +167,11 @@ def reopen(source: str | Path, epochs: int | None = None) -> Iterator[tuple[Run,
 
 def _lengthen(run: Run, epochs: int, checkpoint: Path | None) -> None:
     """Give the run another total of epochs, if it has not done more already."""
-    if run.config["training"]["greedy"]:
+    if run.config["training"].get("greedy"):
         raise RunError(f"{run.folder} has several stages; their epochs cannot be changed now")
     meta = load_arrays(checkpoint)[1] if checkpoint else {}
+    if checkpoint and is_state(meta):
+        check_state(meta, checkpoint)
     if is_state(meta) and epochs < meta["epoch"] + bool(meta["batch"]):
         raise RunError(
             f"{checkpoint} is in epoch {meta['epoch'] + bool(meta['batch'])} already; "
@@ -158,9 +189,14 @@ def restore(source: str | Path) -> tuple[Experiment, Path]:
     run = _run_of(Path(source))
     path = trained(source)
     arrays, meta = load_arrays(path)
-    experiment = Experiment.build(run.config)
+    experiment = Experiment.of(run)
     _check_model(run.folder / "config.toml", experiment.model, path, meta)
-    experiment.model.load_state_dict(model_state(arrays, meta))
+    try:
+        experiment.model.load_state_dict(model_state(arrays, meta))
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not fit the model in {run.folder / 'config.toml'}: {error}"
+        ) from error
     if "data" in meta:
         differs = data_differs(meta["data"], fingerprints(experiment.train, experiment.valid))
         if differs:
@@ -192,9 +228,9 @@ def _run_of(path: Path) -> Run:
     """The run that a folder, or a file in it, belongs to."""
     folder = folder_of(path)
     run = Run.open(folder)
-    missing = [table for table in ("model", *TABLES) if table not in run.config]
-    if "data" in missing:
+    path = folder / "config.toml"
+    check_tables(run.config, path)
+    if "model" in run.config and not {"data", "config", "preset"} & {*run.config}:
         raise RunError(f"{folder} was made in a script, which has its data: {run.to_go_on()}")
-    if missing:
-        raise RunError(f"{folder / 'config.toml'} has no {' and no '.join(missing)}")
+    read_settings(run.config, path)
     return run

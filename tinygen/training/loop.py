@@ -370,7 +370,11 @@ class Trainer(Position):
                 raise CheckpointError(
                     f"{path}: a trained model, not a state to go on from; give the run's folder"
                 )
-            self.load_state(arrays, meta)
+            state.check(meta, path)
+            try:
+                self.load_state(arrays, meta)
+            except (KeyError, ValueError) as error:
+                raise CheckpointError(f"{path}: {error}") from error
         if self.run:
             self.run.write_config()
 

@@ -27,6 +27,7 @@ from ..names import nearest
 from ..nn import Dense, Flatten, Module, Sequential
 from ..ops.random import Random
 from ..optim import BY_NAME
+from ..ranges import positive
 from .callbacks import Callback
 from .experiment import Experiment
 from .loop import Trainer
@@ -150,8 +151,7 @@ class Plan:
         if self.optimizer not in BY_NAME:
             known = nearest(self.optimizer, BY_NAME)
             raise ValueError(f"unknown optimizer {self.optimizer!r}{known}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, not {self.learning_rate}")
+        positive("learning_rate", self.learning_rate)
 
 
 class Data(NamedTuple):

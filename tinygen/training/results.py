@@ -32,7 +32,10 @@ class Results:
         try:
             kept = json.loads(path.read_text("utf-8"))
             self.rows, before = dict(kept["rows"]), dict(kept["settings"])
-        except (ValueError, KeyError, TypeError) as error:
+            for name, row in self.rows.items():
+                if not isinstance(row, dict) or not row or not all(map(_is_figure, row.values())):
+                    raise ValueError(f"{name} is {row!r:.80}, not figures by name")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(f"{path} cannot be read ({error}); choose another --out") from error
         for name in {**before, **self.settings}:
             if before.get(name) != self.settings.get(name):
@@ -40,6 +43,12 @@ class Results:
                     f"{path} holds results with {name} {before.get(name)!r}, not "
                     f"{self.settings.get(name)!r}; choose another --out"
                 )
+
+    def figure(self, row: str, name: str) -> Any:
+        """A figure of a row; raises RunError, naming the file, for one that the row lacks."""
+        if name not in self.rows[row]:
+            raise RunError(f"{self.path} cannot be read: {row} has no {name}; choose another --out")
+        return self.rows[row][name]
 
     def add(self, name: str, row: Any) -> None:
         """Keep one more row."""
@@ -51,3 +60,9 @@ class Results:
         text = json.dumps({"settings": self.settings, **more, "rows": self.rows}, indent=1)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path, text.encode() + b"\n")
+
+
+def _is_figure(value: Any) -> bool:
+    """Whether a value is a number, or several, as JSON gives them; NaN is one, too."""
+    values = value if isinstance(value, list) and value else [value]
+    return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)

@@ -17,6 +17,7 @@ model.safetensors  the trained model, once training is over
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shlex
@@ -29,11 +30,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..models.kinds import fits
+from ..models.stages import LONGEST
 from ..system import require
 from .checkpoint import MODEL, checkpoints, save_arrays, write_atomically
 from .lock import LOCK, Lock
 from .lock import RunError as RunError  # part of what this module offers
 
+ROW = {"epoch": int, "step": int, "stage": str}  # of metrics, beside its figures
 KEEP = 2  # checkpoints; an older one is removed when a newer one is safe on the disk
 T = TypeVar("T")
 
@@ -135,8 +139,8 @@ class Run:
             raise RunError(f"{folder} is not the folder of a run: there is no config.toml in it")
         try:
             return cls(folder, tomllib.loads(path.read_text("utf-8")))
-        except tomllib.TOMLDecodeError as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
+        except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, numbers without end
+            raise RunError(f"{path} cannot be read: {error}; put back what it was") from error
 
     def metrics(self, row: Mapping[str, Any]) -> None:
         """Add a line to metrics.jsonl."""
@@ -168,22 +172,40 @@ class Run:
             return write(self.folder)
 
     def rows(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line that was cut off is left out."""
-        return self._read("metrics.jsonl")
+        """The lines of metrics.jsonl; a last line that was cut off is left out.
+
+        Raises RunError, with the number of the line, for one that is no row of metrics.
+        """
+        return self._read("metrics.jsonl", ROW)
 
     def seconds(self) -> float:
-        """The time spent in training steps, those that a resumed run repeated included."""
-        return float(sum(row["seconds"] for row in self._read("timing.jsonl")))
+        """The time spent in training steps, those that a resumed run repeated included.
 
-    def _read(self, name: str) -> list[dict[str, Any]]:
+        Raises RunError, with the number of the line, for one that holds no such time.
+        """
+        return math.fsum(row["seconds"] for row in self._read("timing.jsonl", {"seconds": float}))
+
+    def _read(self, name: str, needed: Mapping[str, type]) -> list[dict[str, Any]]:
+        """The objects in the lines of a file, each with fields of these names and kinds."""
         path = self.folder / name
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
-        rows = []
-        for line in lines:
+        data = path.read_bytes() if path.exists() else b""
+        lines, rows = data.split(b"\n"), []
+        for number, line in enumerate(lines, 1):
+            last = number == len(lines)  # what follows the last end of a line
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if last:
+                    break  # nothing, or cut off
+                row, wrong = None, str(error)
+            else:
+                wrong = lacking(row, needed)
+            if wrong:
+                raise RunError(
+                    f"{path}, line {number} cannot be read: {wrong}; remove the line, or put back "
+                    "what it was"
+                )
+            rows.append(row)
         return rows
 
     def keep_rows(self, rows: list[dict[str, Any]]) -> None:
@@ -247,6 +269,20 @@ def _is_beginning(path: Path) -> bool:
 def _lines(rows: list[dict[str, Any]]) -> bytes:
     """The text of metrics.jsonl."""
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def lacking(row: Any, needed: Mapping[str, type]) -> str:
+    """What is wrong with a line, in words; an empty text if nothing is."""
+    if not isinstance(row, dict):
+        return f"it holds {row!r:.80} instead of figures by name"
+    missing = [name for name in needed if name not in row]
+    if missing:
+        return f"there is no {missing[0]}"
+    for name, value in row.items():
+        kind = needed.get(name, float)
+        if not fits(value, kind) or (kind is int and not 0 <= value <= LONGEST):
+            return f"{name} is {value!r:.80}"
+    return ""
 
 
 def without_none(config: Any) -> Any:

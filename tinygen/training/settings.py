@@ -2,14 +2,17 @@
 
 They are a plain dict, as config.toml holds it: `model`, `preset`, and the tables `config` (of the
 model), `data`, `training`, `options` (of the optimisers) and `optimizers` (what differs for one of
-several). The last three are a TrainingOptions. A run is a pure function of them.
+several). The last three are a TrainingOptions, the data table is a DataOptions. A run is a pure
+function of them.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +22,68 @@ from ..backend import check_device
 from ..data.dataset import TEXT
 from ..data.registry import SERIES, unknown
 from ..data.text import STEPS, read_lines
-from ..models import TrainingOptions
+from ..models import Model, TrainingOptions
+from ..models.kinds import check_kind, check_known, kinds_of
+from ..models.stages import option_kinds, whole_number
 from ..names import nearest
 from ..ops.random import Random
 from ..optim import BY_NAME
+from .run import RunError
 
 QUICK_SAMPLES, QUICK_EPOCHS = 2000, 2
 PLANE = "plane"  # the data of the linear autoencoder, which is no set of images
 TABLES = ("config", "data", "training", "options")
 FROM_DATA = ("image_shape", "kind", "alphabet")  # settings of a model that nobody chooses
 FOREVER = 10**6  # epochs, where the number of steps is the limit
-OPTIONAL = ("size", "channels", "count", "max_steps", "patience", "clip_norm", "clip_value")
+TOP = ("model", "preset", *TABLES, "optimizers")
+
+
+class SettingsError(ValueError):
+    """Settings of which no model, or no plan to train it, can be made."""
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What a model is trained on.
+
+    Attributes:
+        source: a data set's name, a folder of images, an .npz or a .txt file, or "plane".
+        size: height and width to bring images to; None as they are.
+        channels: 1 for grey, 3 for RGB; None as they are.
+        count: how many samples in all; None for all.
+        seed: of data that is drawn, and of the order of folders and files.
+
+    Raises ValueError for values of another kind, or that make no sense, with the name of the
+    option.
+    """
+
+    source: str
+    size: int | None = None
+    channels: int | None = None
+    count: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        kinds = kinds_of(DataOptions)
+        for field in fields(self):
+            check_kind(field.name, getattr(self, field.name), kinds[field.name])
+        if not self.source or "\0" in self.source:
+            raise ValueError("source must be a data set's name, a folder or a file, not empty")
+        for name in ("size", "count"):
+            if getattr(self, name) is not None:
+                whole_number(name, getattr(self, name))
+        if self.channels not in (None, 1, 3):
+            raise ValueError(f"channels must be 1 (grey) or 3 (RGB), not {self.channels!s:.80}")
+        Random(self.seed)  # which knows what a seed may be
+
+    @classmethod
+    def from_table(cls, table: Any) -> DataOptions:
+        """The options in the table `data` of the settings of a run."""
+        check_kind("data", table, Mapping[str, Any])
+        check_known("data has no setting", table, kinds_of(cls))
+        if "source" not in table:
+            raise ValueError("source is missing")
+        return cls(**table)
 
 
 def settings(
@@ -42,6 +96,8 @@ def settings(
     images: int | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    size: int | None = None,
+    channels: int | None = None,
     device: str = "cpu",
     precision: str = "float32",
     overrides: Mapping[str, Any] | None = None,
@@ -60,6 +116,8 @@ def settings(
         images: or samples seen in all.
         batch_size: samples in a step.
         seed: of weights, order and noise.
+        size: height and width to bring images to; by default the recipe's.
+        channels: 1 for grey, 3 for RGB; by default the recipe's.
         device: "cpu" or "cuda".
         precision: of products: "float32" or "exact" (convolutions without Winograd's way); on a
             card also "3xtf32", "tf32" or "bf16".
@@ -70,10 +128,11 @@ def settings(
     """
     preset = preset or _preset(name, data)
     overrides = dict(overrides or {})
-    result = recipe_settings(name, preset, overrides.get("optimizer"))
-    if data is not None:
-        result["data"]["source"] = data
-    _check_kind(name, preset, result["data"]["source"])
+    optimizer = overrides.get("training.optimizer", overrides.get("optimizer"))
+    result = recipe_settings(name, preset, optimizer)
+    for key, value in (("source", data), ("size", size), ("channels", channels)):
+        if value is not None:
+            result["data"][key] = value
     training = result["training"]
     training["device"], training["precision"] = device, precision
     result["config"]["seed"] = training["seed"] = seed
@@ -86,8 +145,9 @@ def settings(
         training["batch_size"] = batch_size
     _budget(training, epochs, steps, images)
     TrainingOptions.from_tables(result)  # which knows what the values may be
-    for table in ("config", "data"):
-        Random(result[table]["seed"])  # which knows what a seed may be
+    DataOptions.from_table(result["data"])
+    models.check_config(name, {k: v for k, v in result["config"].items() if k not in FROM_DATA})
+    _check_kind(name, preset, result["data"]["source"])
     _settle(result["data"], quick)
     result["config"]["image_shape"] = _image_shape(result["data"])
     if models.find(name).padded:
@@ -140,8 +200,7 @@ def _check_kind(name: str, preset: str, source: str) -> None:
 
 def _options(optimizer: str) -> dict[str, Any]:
     """The options of an optimiser with their defaults."""
-    if optimizer not in BY_NAME:
-        raise ValueError(f"unknown optimizer {optimizer!r}{nearest(optimizer, BY_NAME)}")
+    option_kinds(optimizer)  # which knows the names
     own = inspect.signature(BY_NAME[optimizer]).parameters.values()
     defaults = {p.name: p.default for p in own if p.default is not p.empty}
     return {**defaults, "clip_norm": None, "clip_value": None}
@@ -161,9 +220,14 @@ def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
         raise ValueError(f"there is more than one {key}: say {choice}")
     if key in FROM_DATA:
         raise ValueError(f"{key} comes from the data: set size and channels")
-    old = result[found[0]][key]
-    if not (_fits(value, old) or (value is None and key in OPTIONAL)):
-        raise ValueError(f"{key} cannot be {value!r}; an example is {old!r}")
+    kinds = {
+        "config": kinds_of(models.find(name)),
+        "data": kinds_of(DataOptions),
+        "training": kinds_of(TrainingOptions),
+        "options": option_kinds(result["training"]["optimizer"]),
+    }[found[0]]
+    if key != "optimizer":  # whose name was looked up
+        check_kind(key, value, kinds[key], result[found[0]][key])
     result[found[0]][key] = value
 
 
@@ -173,25 +237,11 @@ def _override_optimizer(result: dict[str, Any], network: str, key: str, value: A
     if key == "optimizer":
         result["optimizers"][network] = {key: value, **_options(value)}
         return
-    known = {**_options(own.get("optimizer", result["training"]["optimizer"])), **own}
-    if key not in known:
-        raise ValueError(f"the optimizer of {network} has no option {key!r}{nearest(key, known)}")
-    if not (_fits(value, known[key]) or (value is None and key in OPTIONAL)):
-        raise ValueError(f"{network}.{key} cannot be {value!r}; an example is {known[key]!r}")
+    kind = own.get("optimizer", result["training"]["optimizer"])
+    kinds, known = option_kinds(kind), {**_options(kind), **own}
+    check_known(f"the optimizer of {network} has no option", [key], kinds)
+    check_kind(f"{network}.{key}", value, kinds[key], known[key])
     own[key] = value
-
-
-def _fits(value: Any, old: Any) -> bool:
-    """Whether a value is of the kind of the one it replaces; what is None may be a number."""
-    if isinstance(old, str):  # an activation may be a name or a pair
-        return isinstance(value, (str, list))
-    if isinstance(old, (list, tuple)):
-        return isinstance(value, list) and all(_fits(v, o) for v in value for o in old[:1])
-    if isinstance(value, bool) or isinstance(old, bool):
-        return isinstance(value, bool) and isinstance(old, bool)
-    if isinstance(old, int):
-        return isinstance(value, int)
-    return isinstance(value, (int, float))
 
 
 def _budget(
@@ -201,7 +251,11 @@ def _budget(
     if sum(x is not None for x in (epochs, steps, images)) > 1:
         raise ValueError("give only one of epochs, steps and images")
     if images is not None:
-        steps = math.ceil(images / (training["batch_size"] * training["accumulate"]))
+        whole_number("images", images)
+        a_step = whole_number("batch_size", training["batch_size"]) * whole_number(
+            "accumulate", training["accumulate"]
+        )
+        steps = -(-images // a_step)  # rounded up
     if epochs is not None:
         training["epochs"] = epochs
     if steps is not None:
@@ -231,7 +285,7 @@ def _settle(data: dict[str, Any], quick: bool) -> None:
 
 def check_source(source: str) -> None:
     """Raise DataError if there is neither a data set nor a file or folder of that name."""
-    if source not in datasets.names() and not Path(source).exists():
+    if source not in datasets.names() and not os.path.exists(source):
         raise unknown(source, also=", and there is no such file or folder")
 
 
@@ -251,3 +305,83 @@ def _image_shape(data: Mapping[str, Any]) -> list[int] | None:
     if size is None or channels is None:
         return None
     return [size, size] if channels == 1 else [size, size, channels]
+
+
+def read_settings(config: Any, path: Path) -> dict[str, Any]:
+    """The settings of a run as its config.toml holds them, checked, defaults written out.
+
+    Args:
+        config: what the file holds.
+        path: of the file, for messages.
+
+    Raises RunError that names the file, the table and the setting, for what `settings` would
+    refuse too: names that are unknown, values of another kind or range.
+    """
+    check_tables(config, path)
+    missing = [name for name in ("model", *TABLES, "preset") if name not in config]
+    if missing:
+        raise RunError(f"{path} has no {' and no '.join(missing)}; put back what it was")
+    name = config["model"]
+    with _told(path):
+        check_known("there is no setting", config, TOP)
+        models.find(name).recipe(config["preset"])
+    with _told(path, "training"):
+        tables = TrainingOptions.from_tables(config).tables()
+    with _told(path, "data"):
+        data = DataOptions.from_table(config["data"])
+    with _told(path, "config"):
+        models.check_config(name, config["config"])
+    own = {"image_shape": None, **models.find(name).recipe(config["preset"]).config}
+    defaults = {**models.options(name), **own}
+    return {
+        "model": name,
+        "preset": config["preset"],
+        "config": {**defaults, **config["config"]},
+        "data": asdict(data),
+        **tables,
+    }
+
+
+def check_tables(config: Any, path: Path) -> None:
+    """Raise RunError, naming the file, if what any run has is missing or of another kind.
+
+    Runs that were made in a script have no more than this: a model's name and tables.
+    """
+    with _told(path):
+        for name in ("model", "preset"):
+            if name in config:
+                check_kind(name, config[name], str)
+        for name in (*TABLES, "optimizers", "script"):
+            if name in config:
+                check_kind(name, config[name], Mapping[str, Any])
+    kinds = kinds_of(TrainingOptions)
+    with _told(path, "training"):
+        for name, value in config.get("training", {}).items():
+            if name in kinds:
+                check_kind(name, value, kinds[name])
+
+
+def build_model(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Model:
+    """The model of a run, with `config`; raises SettingsError if there can be none, or no stages.
+
+    What its layers cannot do with a shape of samples, and how it can be trained, only the model
+    itself knows: it is asked before any data is fitted.
+    """
+    name = settings["model"]
+    try:
+        model = models.create(name, **config)
+        model.stages(TrainingOptions.from_tables(settings))
+    except (TypeError, ValueError, OverflowError) as error:
+        told = str(error)
+        raise SettingsError(told if name in told else f"{name}: {told}") from error
+    return model
+
+
+@contextmanager
+def _told(path: Path, table: str = "") -> Iterator[None]:
+    """Errors become RunErrors that name the file and the table."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        where = f"{path}, [{table}]" if table else str(path)
+        raise RunError(f"{where}: {error}; put back what it was") from error

@@ -6,14 +6,17 @@ order of samples from (seed, epoch), so neither needs any state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..backend import Array
+from ..models.kinds import fits
+from ..models.stages import LONGEST
 from .callbacks import Callback
 from .checkpoint import CheckpointError, describe
 from .fingerprint import data_differs, model_differs, plain, setting_differs
-from .run import RunError
+from .run import ROW, RunError, lacking
 
 if TYPE_CHECKING:
     from .loop import Trainer
@@ -67,6 +70,39 @@ COUNTERS = (
 )
 
 
+# What `meta` of this version holds.
+KINDS: dict[str, Any] = {
+    "model": str,
+    "config": Mapping[str, Any] | None,
+    "options": Mapping[str, Any],
+    "data": Mapping[str, Sequence[Mapping[str, Any]]],
+    **dict.fromkeys(COUNTERS, int),
+    "ended": str | None,
+    "stop": str | None,
+    "sums": Mapping[str, tuple[float, int]],
+    "rows": Sequence[Mapping[str, Any]],
+    "optimizers": Mapping[str, Mapping[str, Any]],
+    "callbacks": Mapping[str, Mapping[str, Any]],
+}
+
+
+def check(meta: Mapping[str, Any], path: Path) -> None:
+    """Raise CheckpointError, naming the file, for values of another kind than `collect` gave."""
+    if meta.get("version") != VERSION:
+        return  # which `restore` tells
+    for name, kind in KINDS.items():
+        value: Any = meta.get(name)
+        wrong = not fits(value, kind) or name not in meta
+        if wrong or (kind is int and not 0 <= value <= LONGEST):
+            raise CheckpointError(
+                f"{path}: {name} is {value!r:.80}, which no run writes; use an older checkpoint"
+            )
+    if any(lacking(row, ROW) for row in meta["rows"]):
+        raise CheckpointError(
+            f"{path}: its rows of metrics are none that a run writes; use an older checkpoint"
+        )
+
+
 def restore(trainer: Trainer, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
     """Bring a trainer that has not begun to a state that `collect` gave.
 
@@ -80,6 +116,10 @@ def restore(trainer: Trainer, arrays: Mapping[str, Array], meta: Mapping[str, An
             "cannot go on from it; train anew"
         )
     _check_same(trainer, meta)
+    if meta["stage"] >= len(trainer.stages):
+        raise CheckpointError(
+            f"the state is one of stage {meta['stage'] + 1}, the run has {len(trainer.stages)}"
+        )
     if trainer.stage > meta["stage"]:
         raise ValueError("a trainer cannot go back to an earlier stage; make a new one")
     while trainer.stage < meta["stage"]:  # networks grow again as they did
@@ -93,10 +133,16 @@ def restore(trainer: Trainer, arrays: Mapping[str, Array], meta: Mapping[str, An
         average.load_state_dict(_part(arrays, f"average.{i}."))
     for name, optimizer in trainer.optimizers.items():
         own = _part(arrays, f"optimizer.{name}.")
+        if name not in meta["optimizers"]:
+            raise CheckpointError(f"the state has no optimizer {name!r}")
         optimizer.load_state_dict({**own, **meta["optimizers"][name]})
     for name, callback in _named(trainer.callbacks):
         if name in meta["callbacks"]:
-            callback.load_state_dict(_part(arrays, f"callback.{name}."), meta["callbacks"][name])
+            own, values = _part(arrays, f"callback.{name}."), meta["callbacks"][name]
+            try:
+                callback.load_state_dict(own, values)
+            except (KeyError, TypeError) as error:
+                raise CheckpointError(f"the state of {name} cannot be used: {error}") from error
 
 
 def _check_same(trainer: Trainer, meta: Mapping[str, Any]) -> None:

@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 
 from ..data.dataset import TEXT
 from ..models import PUBLISHED, Model, Published
+from ..models.kinds import check_kind
 from ..nn.module import summary_rows
 from ..system import require
 from ..training import Run, load
 from ..training.checkpoint import MODEL, checkpoints, finished, write_atomically
 from ..training.experiment import Experiment, folder_of, restore
 from ..training.progress import short
-from ..training.settings import FROM_DATA, TABLES, recipe_settings
+from ..training.run import RunError
+from ..training.settings import FROM_DATA, TABLES, check_tables, read_settings, recipe_settings
 from .chart import line_chart
 from .curves import Curve, grouped, stage_starts
 from .figures import FIGURES, draw_figures
@@ -76,6 +78,7 @@ def write_report(source: str | Path, out: str | Path | None = None) -> Path:
     import jinja2
 
     run = Run.open(folder_of(source))
+    check_tables(run.config, run.folder / "config.toml")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -90,8 +93,8 @@ def write_report(source: str | Path, out: str | Path | None = None) -> Path:
 def contents(run: Run, source: str | Path) -> dict[str, Any]:
     """What the page shows, by the names in the template."""
     experiment, model = _restored(run, source)
-    rows, tables, environment = run.rows(), setting_tables(run.config), _environment(run.folder)
-    name, preset = run.config["model"], run.config.get("preset", "")
+    rows, tables, environment = run.rows(), setting_tables(run), _environment(run.folder)
+    name, preset = run.config.get("model", ""), run.config.get("preset", "")
     whole = experiment is not None and experiment.settings["data"]["source"] == "fashion-mnist"
     expected = PUBLISHED.get((name, preset)) if whole else None
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -131,7 +134,7 @@ def _restored(run: Run, source: str | Path) -> tuple[Experiment | None, Model | 
     """The experiment with its trained model; a run from a script may have a model at least."""
     if not (Path(source).is_file() or (run.folder / MODEL).is_file() or checkpoints(run.folder)):
         return None, None
-    if all(table in run.config for table in TABLES):
+    if _from_shell(run):
         experiment, _ = restore(source)
         return experiment, experiment.model
     return None, load(source) if (run.folder / MODEL).is_file() else None
@@ -223,18 +226,19 @@ def _readable(value: Any) -> str:
     return short(value) if isinstance(value, float) else str(value)
 
 
-def setting_tables(config: Mapping[str, Any]) -> dict[str, list[Setting]]:
+def setting_tables(run: Run) -> dict[str, list[Setting]]:
     """The settings of a run by table, beside those of its recipe; what was not set is a dash.
 
     Of a run from a script only what it wrote is known.
     """
-    if any(table not in config for table in TABLES):
-        groups = {k: v if isinstance(v, dict) else {k: v} for k, v in config.items()}
+    if not _from_shell(run):
+        groups = {k: v if isinstance(v, dict) else {k: v} for k, v in run.config.items()}
         return {
             table: [Setting(k, _shown(v), _shown(v)) for k, v in group.items()]
             for table, group in groups.items()
             if group
         }
+    config = read_settings(run.config, run.folder / "config.toml")
     optimizer = config["training"]["optimizer"]
     default = recipe_settings(config["model"], config["preset"], optimizer)
     default["config"].update({k: v for k, v in config["config"].items() if k in FROM_DATA})
@@ -249,11 +253,16 @@ def setting_tables(config: Mapping[str, Any]) -> dict[str, list[Setting]]:
     }
 
 
+def _from_shell(run: Run) -> bool:
+    """Whether the run has all settings, or was made in a script, which has its data."""
+    return "script" not in run.config and any(t in run.config for t in ("data", "config"))
+
+
 def _shown(value: Any) -> str:
     """A setting as it would be typed."""
     if isinstance(value, str):
         return value
-    return UNSET if value is None else json.dumps(value)
+    return UNSET if value is None else json.dumps(value, default=str)
 
 
 def _differing(tables: Mapping[str, Sequence[Setting]]) -> list[str]:
@@ -282,8 +291,11 @@ def _picture(path: Path) -> Picture:
     from PIL import Image
 
     data = path.read_bytes()
-    with Image.open(io.BytesIO(data)) as picture:
-        width, height = picture.size
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            width, height = picture.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise RunError(f"{path} is no picture that can be read; remove it") from error
     caption = (inspect.getdoc(FIGURES[path.stem]) or "").split("\n\n")[0].replace("\n", " ")
     title = HEADINGS.get(path.stem, path.stem.capitalize())
     return Picture(title, caption, base64.b64encode(data).decode(), width, height)
@@ -297,8 +309,20 @@ def _command(environment: Mapping[str, Any]) -> str:
 
 def _environment(folder: Path) -> dict[str, Any]:
     """What environment.json holds, if it is there."""
-    found: dict[str, Any] = json.loads(_text(folder / "environment.json") or "{}")
-    return found
+    path = folder / "environment.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        for name, value, kind in (
+            ("it", found, Mapping[str, Any]),
+            ("versions", found.get("versions", {}), Mapping[str, Any]),
+            ("command", found.get("command", []), Sequence[str]),
+        ):
+            check_kind(name, value, kind)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise RunError(f"{path} cannot be read: {error}; remove it, or put it back") from error
+    return dict(found)
 
 
 def _text(path: Path) -> str:
