@@ -31,7 +31,7 @@ NVRTC = [
 setup(
     name="tinygen",
     version=VERSION,
-    description="Autoencoders, GANs and StyleGAN from scratch in NumPy, with kernels that are fast",
+    description="Autoencoders from scratch in NumPy, with kernels that are fast; GANs are to come",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",

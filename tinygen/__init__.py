@@ -1,7 +1,7 @@
-"""tinygen: autoencoders, GANs and StyleGAN from scratch in NumPy, with kernels that are fast.
+"""tinygen: autoencoders from scratch in NumPy, with kernels that are fast; GANs are to come.
 
-`ops` are differentiable operations, `nn` layers, `optim` optimisers; `models` has every model of
-the chapter, `data` what to train them on, `training` the loop, `latent` what to do with codings.
+`ops` are differentiable operations, `nn` layers, `optim` optimisers; `models` has every autoencoder
+of the chapter, `data` what to train them on, `training` the loop, `latent` what to do with codings.
 The last four are imported when they are first used.
 """
 

@@ -1,4 +1,8 @@
-"""The switches of the process: gradient recording, debug level, hooks. There are no others."""
+"""The engine's switches: gradient recording, debug level, hooks.
+
+Others stand beside what they change: precision, threads and the choice of kernels in the package
+`tinygen_kernels`, the stream of random numbers that layers draw from in `ops.random`.
+"""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def test_validation_data_that_has_changed_is_refused():
     ("change", "message"),
     [
         (edit('activation = "selu"', 'activation = "relu"'), "activation 'selu', not 'relu'"),
-        (edit('model = "stacked-ae"', 'model = "denoising-ae"'), "model|no setting"),
+        (edit('model = "stacked-ae"', 'model = "denoising-ae"'), "model|no setting|no preset"),
     ],
 )
 @pytest.mark.parametrize("file", ["", "model.safetensors", "checkpoints/00000004.safetensors"])

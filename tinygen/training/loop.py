@@ -28,7 +28,7 @@ from .losses import Losses
 from .measure import TrainingError, check_data, check_finite, evaluate
 from .position import Position
 from .progress import Progress
-from .run import Run
+from .run import Run, RunError
 from .signals import Interrupted, Signals
 from .step import Step, make_optimizers
 
@@ -373,6 +373,8 @@ class Trainer(Position):
             state.check(meta, path)
             try:
                 self.load_state(arrays, meta)
+            except (RunError, CheckpointError):
+                raise
             except (KeyError, ValueError) as error:
                 raise CheckpointError(f"{path}: {error}") from error
         if self.run:
