@@ -338,7 +338,7 @@ def test_in_another_thread_signals_are_left_alone():
 
 
 def test_fit_refuses_what_is_no_whole_number():
-    model = models.create("stacked-ae", image_shape=(3, 3), codings=2)
+    model = tinygen.models.create("stacked-ae", image_shape=(3, 3), codings=2)
     x = np.zeros((8, 3, 3), np.float32)
     for name, value in (("accumulate", 1.5), ("seed", 1.5), ("seed", True), ("epochs", "2")):
         with pytest.raises(ValueError, match=f"fit: {name} "):

@@ -89,7 +89,7 @@ def check(meta: Mapping[str, Any], path: Path) -> None:
     if meta.get("version") != VERSION:
         return  # which `restore` tells
     for name, kind in KINDS.items():
-        value = meta.get(name)
+        value: Any = meta.get(name)
         wrong = not fits(value, kind) or name not in meta
         if wrong or (kind is int and not 0 <= value <= LONGEST):
             raise CheckpointError(
