@@ -80,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
     path = options.out or subject.folder / f"pretrain-{options.task}-{plan.labels}.png"
     common = {"model": model.name, "weights": digest(model), "task": options.task, **asdict(plan)}
     results = Results(path.with_suffix(".json"), common)
+    results.check_figures()
     missing = [seed for seed in range(options.seeds) if str(seed) not in results.rows]
     figure = "accuracy" if train.y.dtype.kind in "iu" else f"mean absolute error of {options.task}"
     try:

@@ -82,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
     members = usage(plan_sweep, key, values, range(options.seeds), settings_of)
     folder = options.out or Path("runs") / f"sweep-{options.name}-{key}"
     results = Results(folder / "sweep.json", {"model": options.name, "setting": key})
+    results.check_figures()
     for member in members:
         check_same(member, folder / member.name)  # before hours are spent on the others
     for number, member in enumerate(members, 1):

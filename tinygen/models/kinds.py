@@ -8,7 +8,7 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,10 @@ WORDS = {
 }
 
 
-def kinds_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of the parameters of a class or function, or of the fields of a dataclass."""
-    of: Any = function
-    hints = typing.get_type_hints(of.__init__ if isinstance(function, type) else function)
-    return {name: hints.get(name, Any) for name in inspect.signature(function).parameters}
+def kinds_of(owner: type) -> dict[str, Any]:
+    """The annotations of the parameters of a class, which are the fields of a dataclass."""
+    hints = typing.get_type_hints(owner.__init__)  # type: ignore[misc]  # of this very class
+    return {name: hints.get(name, Any) for name in inspect.signature(owner).parameters}
 
 
 def fits(value: Any, kind: Any) -> bool:

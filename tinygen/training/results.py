@@ -32,9 +32,6 @@ class Results:
         try:
             kept = json.loads(path.read_text("utf-8"))
             self.rows, before = dict(kept["rows"]), dict(kept["settings"])
-            for name, row in self.rows.items():
-                if not isinstance(row, dict) or not row or not all(map(_is_figure, row.values())):
-                    raise ValueError(f"{name} is {row!r:.80}, not figures by name")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(f"{path} cannot be read ({error}); choose another --out") from error
         for name in {**before, **self.settings}:
@@ -42,6 +39,15 @@ class Results:
                 raise RunError(
                     f"{path} holds results with {name} {before.get(name)!r}, not "
                     f"{self.settings.get(name)!r}; choose another --out"
+                )
+
+    def check_figures(self) -> None:
+        """Raise RunError, naming the file, for rows that hold other things than figures by name."""
+        for name, row in self.rows.items():
+            if not isinstance(row, dict) or not row or not all(map(_is_figure, row.values())):
+                raise RunError(
+                    f"{self.path} cannot be read: {name} is {row!r:.80}, not figures by name; "
+                    "choose another --out"
                 )
 
     def figure(self, row: str, name: str) -> Any:
