@@ -300,6 +300,7 @@ def test_a_dry_run_refuses_what_the_run_refuses(capsys, tmp_path, monkeypatch, a
         ("sample run --seed -1", "argument --seed: must be at least 0"),
         ("evaluate run --samples 1" + "0" * 18, "argument --samples: must be at most 10,000"),
         ("train vae --images " + "9" * 400, "argument --images: must be at most 9,223,372"),
+        ("pretrain run --hidden -1", "argument --hidden: must be at least 0, not -1"),
         ("interpolate run --steps 100000", "argument --steps: must be at most 100"),
         ("sweep vae --seeds 100000000", "argument --seeds: must be at most 1,000"),
     ],
