@@ -111,11 +111,10 @@ def test_pretrain_for_the_age_of_faces(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
-        (["--seeds", "1"], 2, "--seeds must be at least 2"),
+        (["--seeds", "1"], 2, "--seeds must be from 2, as one tells nothing of the spread"),
         (["--labels", "49"], 1, "49 labels are asked for, the training data has 48 samples"),
         (["--optimizer", "nadma"], 2, "unknown optimizer 'nadma', did you mean 'nadam'"),
         (["--learning-rate", "0"], 2, "learning_rate must be positive"),
-        (["--hidden", "-1"], 2, "hidden must not be negative"),
     ],
 )
 def test_pretrain_says_what_is_wrong(capsys, run, more, code, message):

@@ -25,6 +25,7 @@ from . import (
 )
 from ._parts import UsageError, usage
 
+LONGEST = 1000  # characters of a message
 EPILOG = """start here:
   tinygen train stacked-ae --data faces    train an autoencoder on built-in data, see its pictures
   tinygen info                             what is installed, and how fast it can be
@@ -80,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    """Say why, and give the exit code."""
-    print(message, file=sys.stderr)
+    """Say why, in one line without what is too long to read, and give the exit code."""
+    line = "  ".join(message.splitlines())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+    print(line, file=sys.stderr)
     return code

@@ -30,6 +30,7 @@ from ..ops.random import Random
 from ..optim import BY_NAME
 from .run import RunError
 
+LONGEST_PATH = 4095  # bytes that Linux takes
 QUICK_SAMPLES, QUICK_EPOCHS = 2000, 2
 PLANE = "plane"  # the data of the linear autoencoder, which is no set of images
 TABLES = ("config", "data", "training", "options")
@@ -67,8 +68,10 @@ class DataOptions:
         kinds = kinds_of(DataOptions)
         for field in fields(self):
             check_kind(field.name, getattr(self, field.name), kinds[field.name])
-        if not self.source or "\0" in self.source:
-            raise ValueError("source must be a data set's name, a folder or a file, not empty")
+        if not 0 < len(self.source) <= LONGEST_PATH or "\0" in self.source:
+            raise ValueError(
+                f"source must be a data set's name, a folder or a file, not {self.source!r:.80}"
+            )
         for name in ("size", "count"):
             if getattr(self, name) is not None:
                 whole_number(name, getattr(self, name))
@@ -370,7 +373,9 @@ def build_model(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Model
     name = settings["model"]
     try:
         model = models.create(name, **config)
-        model.stages(TrainingOptions.from_tables(settings))
+        options = TrainingOptions.from_tables(settings)
+        phases = [phase.name for stage in model.stages(options) for phase in stage.phases]
+        check_known("there is no optimizer", options.optimizers, phases)
     except (TypeError, ValueError, OverflowError) as error:
         told = str(error)
         raise SettingsError(told if name in told else f"{name}: {told}") from error
