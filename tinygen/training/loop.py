@@ -390,11 +390,7 @@ class Trainer:
                 raise CheckpointError(
                     f"{path}: a trained model, not a state to go on from; give the run's folder"
                 )
-            state.check(meta, path)
-            try:
-                self.load_state(arrays, meta)
-            except (KeyError, ValueError) as error:
-                raise CheckpointError(f"{path}: {error}") from error
+            state.restore_file(self, path, arrays, meta)
         if self.run:
             self.run.keep_rows(self.rows)
 
