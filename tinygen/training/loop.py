@@ -28,7 +28,7 @@ from .losses import Losses
 from .measure import TrainingError, check_data, check_finite, evaluate
 from .position import Position
 from .progress import Progress
-from .run import Run, RunError
+from .run import Run
 from .signals import Interrupted, Signals
 from .step import Step, make_optimizers
 
@@ -370,13 +370,7 @@ class Trainer(Position):
                 raise CheckpointError(
                     f"{path}: a trained model, not a state to go on from; give the run's folder"
                 )
-            state.check(meta, path)
-            try:
-                self.load_state(arrays, meta)
-            except (RunError, CheckpointError):
-                raise
-            except (KeyError, ValueError) as error:
-                raise CheckpointError(f"{path}: {error}") from error
+            state.restore_file(self, path, arrays, meta)
         if self.run:
             self.run.write_config()
 

@@ -168,6 +168,19 @@ def _lasting(trainer: Trainer) -> Any:
     return plain({**tables, "training": kept})
 
 
+def restore_file(
+    trainer: Trainer, path: Path, arrays: Mapping[str, Array], meta: Mapping[str, Any]
+) -> None:
+    """Bring a trainer to the state that a file holds; raises CheckpointError that names it."""
+    check(meta, path)
+    try:
+        trainer.load_state(arrays, meta)
+    except (RunError, CheckpointError):
+        raise
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
 def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     """The arrays whose names begin so, without that."""
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
