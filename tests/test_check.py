@@ -6,13 +6,10 @@ import re
 import numpy as np
 import pytest
 
+from tests.leaves import normal_leaf
 from tinygen import Function, Random, Tensor, ops
 from tinygen.ops.check import ELEMENTS, GradientError, gradcheck, gradgradcheck
 from tinygen.ops.examples import EXAMPLES
-
-
-def leaf(*shape):
-    return Tensor(np.random.default_rng(0).normal(size=shape), requires_grad=True)
 
 
 class Cube(Function):
@@ -45,14 +42,14 @@ def test_every_op_has_an_example():
 
 
 def test_what_is_right_passes():
-    assert gradcheck(cube(), leaf(2, 3)) is True
-    assert gradgradcheck(cube(), leaf(2, 3)) is True
+    assert gradcheck(cube(), normal_leaf(2, 3)) is True
+    assert gradgradcheck(cube(), normal_leaf(2, 3)) is True
 
 
 @pytest.mark.parametrize("shape", [(), (2, 3), (ELEMENTS + 1,), (30, 50)], ids=str)
 def test_one_wrong_element_is_found(shape):
     with pytest.raises(GradientError):
-        gradcheck(cube(off_in_one_element), leaf(*shape))
+        gradcheck(cube(off_in_one_element), normal_leaf(*shape))
 
 
 def test_the_message_names_the_input_the_place_and_both_numbers():
@@ -76,7 +73,7 @@ def test_the_message_names_the_input_the_place_and_both_numbers():
 )
 def test_wrong_gradients_are_found(spoil):
     with pytest.raises(GradientError, match="input 0"):
-        gradcheck(cube(spoil), leaf(2, 3))
+        gradcheck(cube(spoil), normal_leaf(2, 3))
 
 
 def test_a_backward_that_writes_into_its_inputs_is_found():
@@ -90,25 +87,25 @@ def test_a_backward_that_writes_into_its_inputs_is_found():
 
     for spoil in (spoil_saved, spoil_incoming):
         with pytest.raises(GradientError, match="backward wrote into a tensor of shape"):
-            gradcheck(cube(spoil), leaf(3))
+            gradcheck(cube(spoil), normal_leaf(3))
 
 
 def test_second_order_finds_what_first_order_cannot():
     detached = cube(lambda x, gy, gx: Tensor((3.0 * x * x).data) * gy)  # right, but not in x
-    assert gradcheck(detached, leaf(3))
+    assert gradcheck(detached, normal_leaf(3))
     with pytest.raises(GradientError, match=r"gradgradcheck: input 0 .* backward gives 0,"):
-        gradgradcheck(detached, leaf(3))
+        gradgradcheck(detached, normal_leaf(3))
     constant = cube(lambda x, gy, gx: 3.0 * x * x * Tensor(gy.data))  # right, but not in gy
-    assert gradcheck(constant, leaf(3))
+    assert gradcheck(constant, normal_leaf(3))
     with pytest.raises(GradientError, match="the cotangent of output 0"):
-        gradgradcheck(constant, leaf(3))
+        gradgradcheck(constant, normal_leaf(3))
 
 
 def test_recording_must_not_change_a_gradient():
     other = cube(lambda x, gy, gx: gx + gy if gx.requires_grad else gx)
-    assert gradcheck(other, leaf(3))
+    assert gradcheck(other, normal_leaf(3))
     with pytest.raises(GradientError, match="create_graph=True changes gradient 0"):
-        gradgradcheck(other, leaf(3))
+        gradgradcheck(other, normal_leaf(3))
 
 
 def test_several_inputs_and_outputs_and_constants():
@@ -116,21 +113,21 @@ def test_several_inputs_and_outputs_and_constants():
         return x[indices] * c, ops.exp(y), ops.sum(x) * y, indices
 
     c, indices = Tensor(np.array([2.0, 3.0])), Tensor(np.array([1, 1]))
-    x, y = leaf(2), leaf(2)
+    x, y = normal_leaf(2), normal_leaf(2)
     assert gradcheck(fn, [x, indices, c, y])
     assert gradgradcheck(fn, [x, indices, c, y])
     assert c.grad is x.grad is None
 
 
 def test_a_function_may_reach_its_inputs_by_another_way():
-    w = leaf(3, 2)
-    assert gradcheck(lambda _: ops.tanh(leaf(4, 3) @ w), w)
+    w = normal_leaf(3, 2)
+    assert gradcheck(lambda _: ops.tanh(normal_leaf(4, 3) @ w), w)
     with pytest.raises(GradientError, match="input 0"):
         gradcheck(lambda _: cube(off_in_one_element)(w), w)
 
 
 def test_inputs_are_put_back():
-    x = leaf(3)
+    x = normal_leaf(3)
     array, values = x.data, x.data.copy()
     calls = []
 
@@ -149,9 +146,9 @@ def test_inputs_are_put_back():
 
 def test_what_cannot_be_checked_is_an_error():
     with pytest.raises(TypeError, match=r"input 1 is float32.*float64"):
-        gradcheck(ops.add, [leaf(2), Tensor(np.ones(2, "float32"), requires_grad=True)])
+        gradcheck(ops.add, [normal_leaf(2), Tensor(np.ones(2, "float32"), requires_grad=True)])
     with pytest.raises(ValueError, match="none of the inputs requires a gradient"):
         gradgradcheck(ops.exp, [Tensor(np.ones(2))])
     rng = Random(0)
     with pytest.raises(ValueError, match="start its stream anew"):
-        gradcheck(lambda x: ops.dropout(x, rng=rng), leaf(20))
+        gradcheck(lambda x: ops.dropout(x, rng=rng), normal_leaf(20))

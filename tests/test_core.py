@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 
 import tinygen
+from tests.leaves import leaf
 from tinygen import Buffer, Parameter, Tensor, tensor
-
-
-def leaf(*data, dtype="float64"):
-    return Tensor(np.array(data, dtype), requires_grad=True)
-
 
 # --- Tensors -------------------------------------------------------------------------------------
 

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 
 import tinygen
+from tests.leaves import leaf
 from tinygen import Function, Parameter, Tensor, ops
-
-
-def leaf(*data, dtype="float64"):
-    return Tensor(np.array(data, dtype), requires_grad=True)
 
 
 class Scale(Function):

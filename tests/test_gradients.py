@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 
 import tinygen
+from tests.leaves import leaf
 from tinygen import Function, Parameter, Tensor, ops
 from tinygen.hooks import Hook
-
-
-def leaf(*data, dtype="float64"):
-    return Tensor(np.array(data, dtype), requires_grad=True)
 
 
 def check(tensor, expected, **bounds):

@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 import tinygen
+from tests.leaves import leaf
 from tinygen import Function, Parameter, Tensor, ops
-
-
-def leaf(*data):
-    return Tensor(np.array(data, "float64"), requires_grad=True)
 
 
 def check(tensor, expected):

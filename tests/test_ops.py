@@ -5,7 +5,7 @@ import pytest
 from tinygen_kernels import using
 
 import tinygen
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import every_backend
 from tests.op_cases import (
     activation,
     conv,
@@ -46,9 +46,6 @@ OPTIONS = [v for v in VARIANTS if v.shapes == tuple(s.shape for s in v.case.inpu
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 every_option = pytest.mark.parametrize("variant", OPTIONS, ids=str)
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
-every_backend = pytest.mark.parametrize(
-    "backend", ["auto", "reference", pytest.param("shim", marks=needs_compiler)]
-)
 
 
 def tensors(arrays):

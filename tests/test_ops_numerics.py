@@ -7,6 +7,7 @@ import pytest
 from tinygen_kernels import using
 
 import tinygen
+from tests.leaves import leaf
 from tinygen import Random, Tensor, ops
 
 FAR = [-1e4, 0.0, 1e4]
@@ -21,10 +22,6 @@ every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 def backend(request):
     with using(request.param):
         yield
-
-
-def leaf(data, dtype="float64"):
-    return Tensor(np.array(data, dtype), requires_grad=True)
 
 
 def derivative(y, x, order):
@@ -49,7 +46,7 @@ def derivative(y, x, order):
     ids=["sigmoid", "tanh", "softplus", "gelu", "erf", "elu", "selu"],
 )  # fmt: skip
 def test_activations_far_out(fn, value, slope, dtype):
-    x = leaf(FAR, dtype)
+    x = leaf(*FAR, dtype=dtype)
     y = fn(x)
     np.testing.assert_allclose(y.data, value, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(derivative(y, x, 1), slope, rtol=1e-6, atol=1e-6)
@@ -70,13 +67,13 @@ def test_activations_far_out(fn, value, slope, dtype):
     ],
 )
 def test_activations_at_infinity(fn, ends, dtype):
-    y = fn(leaf([-np.inf, np.inf], dtype))
+    y = fn(leaf(-np.inf, np.inf, dtype=dtype))
     np.testing.assert_allclose(y.data, ends, rtol=1e-6, atol=1e-37)
 
 
 @every_dtype
 def test_softmax_and_its_kin_far_out(dtype):
-    x = leaf([FAR, [1e4, 1e4, -1e4]], dtype)
+    x = leaf(FAR, [1e4, 1e4, -1e4], dtype=dtype)
     np.testing.assert_array_equal(ops.softmax(x).data, [[0, 0, 1], [0.5, 0.5, 0]])
     log_half = np.array(-LOG_2, dtype)
     expected = [[-2e4, -1e4, 0], [log_half, log_half, -2e4 - LOG_2]]
@@ -103,7 +100,7 @@ def test_large_logits_keep_their_digits():
 
 @every_dtype
 def test_cross_entropy_from_logits_far_out(dtype):
-    x, t = leaf([-1e4, -1e4, 1e4, 1e4, 0], dtype), np.array([0, 1, 0, 1, 1], dtype)
+    x, t = leaf(-1e4, -1e4, 1e4, 1e4, 0, dtype=dtype), np.array([0, 1, 0, 1, 1], dtype)
     loss = ops.binary_cross_entropy_with_logits(x, t, "none")
     np.testing.assert_allclose(loss.data, [0, 1e4, 1e4, 0, LOG_2], rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(derivative(loss, x, 1), [0, -1, 1, 0, -0.5], atol=1e-7)
@@ -112,7 +109,7 @@ def test_cross_entropy_from_logits_far_out(dtype):
 @every_dtype
 def test_cross_entropy_of_certainties_is_finite(dtype):
     """Keras's rule: probabilities are clipped to [1e-7, 1 - 1e-7], with no gradient beyond."""
-    p, t = leaf([0, 0, 1, 1], dtype), np.array([0, 1, 0, 1], dtype)
+    p, t = leaf(0, 0, 1, 1, dtype=dtype), np.array([0, 1, 0, 1], dtype)
     loss = ops.binary_cross_entropy(p, t, "none")
     worst = -math.log(1e-7)
     rtol = 0.02 if dtype == "float32" else 1e-8  # 1 - 1e-7 is 1 - 1.19e-7 in float32
@@ -132,12 +129,12 @@ def test_the_mean_of_nothing_is_nan_and_its_sum_is_zero():
 
 
 def test_ties_share_the_gradient():
-    x, y = leaf([1, 2, 3]), leaf([2, 2, 2])
+    x, y = leaf(1, 2, 3), leaf(2, 2, 2)
     for fn, shares in ((ops.maximum, [0, 0.5, 1]), (ops.minimum, [1, 0.5, 0])):
         gx, gy = tinygen.grad(fn(x, y).sum(), [x, y])
         np.testing.assert_array_equal(gx.data, shares)
         np.testing.assert_array_equal(gy.data, 1 - np.array(shares))
-    x = leaf([[3, 1, 3], [1, 1, 1]])
+    x = leaf([3, 1, 3], [1, 1, 1])
     np.testing.assert_array_equal(derivative(ops.max(x, 1), x, 1), [[1 / 2, 0, 1 / 2], [1 / 3] * 3])
     np.testing.assert_array_equal(derivative(ops.min(x), x, 1), [[0, 1 / 4, 0], [1 / 4] * 3])
 
@@ -148,12 +145,12 @@ def test_ties_share_the_gradient():
     ids=["abs", "relu", "norm", "power 2", "power 1"],
 )
 def test_gradients_at_zero(fn, slope):
-    x = leaf([0.0])
+    x = leaf(0.0)
     np.testing.assert_array_equal(derivative(fn(x), x, 1), [slope])
 
 
 def test_a_norm_of_zero_is_constant_in_any_order():
-    x = leaf([[0.0, 0.0], [3.0, 4.0]])
+    x = leaf([0.0, 0.0], [3.0, 4.0])
     y = ops.norm(x, 1)
     np.testing.assert_array_equal(derivative(y, x, 1)[0], [0, 0])
     second = derivative(ops.norm(x, 1), x, 2)
@@ -162,11 +159,11 @@ def test_a_norm_of_zero_is_constant_in_any_order():
 
 
 def test_powers_of_zero_to_any_order():
-    x = leaf([0.0, 2.0])
+    x = leaf(0.0, 2.0)
     for order, expected in enumerate([[0, 8], [0, 12], [0, 12], [6, 6], [0, 0], [0, 0]]):
         np.testing.assert_array_equal(derivative(x**3, x, order), expected)
     np.testing.assert_array_equal(derivative(x**0, x, 1), [0, 0])
-    y = leaf([0.5, 3.0])
+    y = leaf(0.5, 3.0)
     np.testing.assert_array_equal(derivative(ops.power(0.0, y), y, 1), [0, 0])
     for exponent in (0.0, 1.0, 2.0, 3.0):  # as a tensor: the same as the number
         for order in range(4):
@@ -180,7 +177,7 @@ def test_the_variance_of_large_numbers_keeps_its_digits():
 
 
 def test_python_numbers_and_targets_of_other_types_keep_float32():
-    x = leaf([[0.5, 2.0]], "float32")
+    x = leaf([0.5, 2.0], dtype="float32")
     ones = np.ones((1, 2))
     for y in (
         x + 1, 2.0 * x, x / 3, 1 - x, x**2, x**0.5, 2**x, ops.maximum(x, 0.0),
@@ -195,7 +192,7 @@ def test_python_numbers_and_targets_of_other_types_keep_float32():
 
 
 def test_other_types_have_no_gradient():
-    x = leaf([1.5, 2.5])
+    x = leaf(1.5, 2.5)
     assert not x.astype("int64").requires_grad
     assert x.astype("int64").data.tolist() == [1, 2]
     (g,) = tinygen.grad(ops.sum(x.astype("float32") * 2), x)

@@ -1,7 +1,5 @@
 """Broadcasting, reducing and indexing at shapes that nobody thought of."""
 
-import math
-
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
@@ -9,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygen
+from tests.leaves import distinct_leaf
 from tinygen import Tensor, ops
 from tinygen.ops.check import gradcheck, gradgradcheck
 
@@ -21,13 +20,6 @@ products = hnp.mutually_broadcastable_shapes(
 )
 
 
-def leaf(shape):
-    """Random numbers, no two of them near each other."""
-    rng = np.random.default_rng(math.prod(shape) + len(shape))
-    data = (rng.permutation(math.prod(shape)) + rng.uniform(0.2, 0.4)) / 8
-    return Tensor(data.reshape(shape), requires_grad=True)
-
-
 @st.composite
 def reductions(draw):
     shape = draw(shapes)
@@ -38,7 +30,7 @@ def reductions(draw):
 @quick
 @given(pairs)
 def test_broadcasting(pair):
-    x, y = map(leaf, pair.input_shapes)
+    x, y = map(distinct_leaf, pair.input_shapes)
     for fn in (np.add, np.multiply, np.maximum):
         op = getattr(ops, fn.__name__)
         np.testing.assert_array_equal(op(x, y + 0.5).data, fn(x.data, y.data + 0.5))
@@ -49,8 +41,8 @@ def test_broadcasting(pair):
 @quick
 @given(pairs)
 def test_sum_to_is_the_adjoint_of_broadcast_to(pair):
-    x, shape = leaf(pair.input_shapes[0]), pair.result_shape
-    y = leaf(shape)
+    x, shape = distinct_leaf(pair.input_shapes[0]), pair.result_shape
+    y = distinct_leaf(shape)
     left = (ops.broadcast_to(x, shape) * y).sum().item()
     right = (x * ops.sum_to(y, x.shape)).sum().item()
     np.testing.assert_allclose(left, right, rtol=1e-12)
@@ -60,7 +52,7 @@ def test_sum_to_is_the_adjoint_of_broadcast_to(pair):
 @given(reductions())
 def test_reductions(reduction):
     shape, axis, keepdims = reduction
-    x = leaf(shape)
+    x = distinct_leaf(shape)
     kept = np.sum(x.data, axis=axis, keepdims=keepdims)
     assert ops.sum(x, axis, keepdims).shape == kept.shape
     np.testing.assert_allclose(ops.sum(x, axis, keepdims).data, kept)
@@ -77,7 +69,7 @@ def test_reductions(reduction):
 @quick
 @given(products)
 def test_matrix_products(pair):
-    x, y = map(leaf, pair.input_shapes)
+    x, y = map(distinct_leaf, pair.input_shapes)
     np.testing.assert_allclose(ops.matmul(x, y).data, np.matmul(x.data, y.data), rtol=1e-12)
     assert gradcheck(ops.matmul, [x, y])
     assert gradgradcheck(ops.matmul, [x, y])
@@ -86,7 +78,7 @@ def test_matrix_products(pair):
 @quick
 @given(st.data())
 def test_indexing(data):
-    x = leaf(data.draw(shapes))
+    x = distinct_leaf(data.draw(shapes))
     index = data.draw(hnp.basic_indices(x.shape, allow_newaxis=True))
     y = ops.getitem(x, index)
     np.testing.assert_array_equal(y.data, x.data[index])

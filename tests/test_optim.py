@@ -17,16 +17,12 @@ import pytest
 from tinygen_kernels import using
 
 import tinygen
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import every_backend
 from tinygen import Parameter, Random, Tensor, optim
 from tinygen.nn import Dense
 
 STEPS = 50
 SHAPES = [(3, 4), (4,), (), (2, 1, 5)]
-
-every_backend = pytest.mark.parametrize(
-    "backend", ["auto", "reference", pytest.param("shim", marks=needs_compiler)]
-)
 
 
 def problem() -> tuple[list[np.ndarray], list[list[np.ndarray]]]:

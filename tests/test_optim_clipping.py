@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 from tinygen_kernels import using
 
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import every_backend
 from tinygen import Parameter, Tensor, optim
 
-every_backend = pytest.mark.parametrize(
-    "backend", ["auto", "reference", pytest.param("shim", marks=needs_compiler)]
-)
 CLIPS = [{"clip_norm": 1.0}, {"clip_value": 1.0}, {"clip_norm": 1.0, "clip_value": 1e3}]
 
 

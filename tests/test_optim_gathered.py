@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tinygen_kernels import using
 
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import fast_backends
 from tinygen import Parameter, Random, Tensor, optim
 from tinygen.backend import LINE
 from tinygen.nn import Dense, Flatten, Module, Sequential
@@ -30,7 +30,7 @@ MAKERS = {
 DUPLICATES = [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 
 
-@pytest.fixture(autouse=True, params=["auto", pytest.param("shim", marks=needs_compiler)])
+@pytest.fixture(autouse=True, params=fast_backends)
 def backend(request: pytest.FixtureRequest) -> Iterator[None]:
     """All of it, with kernels for the CPU and with CUDA's."""
     with using(request.param):

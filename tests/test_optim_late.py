@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tinygen_kernels import using
 
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import fast_backends
 from tinygen import Parameter, Tensor, optim
 
 RATE, STEPS = 0.1, 30
@@ -23,7 +23,7 @@ every_kind = pytest.mark.parametrize(("make", "options", "theirs"), KINDS.values
 TURNS = [lambda t: True, lambda t: t >= 11, lambda t: not 4 <= t < 9, lambda t: t % 2 == 1]
 
 
-@pytest.fixture(autouse=True, params=["auto", pytest.param("shim", marks=needs_compiler)])
+@pytest.fixture(autouse=True, params=fast_backends)
 def backend(request: pytest.FixtureRequest) -> Iterator[None]:
     with using(request.param):
         yield

@@ -11,13 +11,9 @@ import pytest
 from tinygen_kernels import using
 
 import tinygen
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import every_backend
 from tinygen import Random, optim
 from tinygen.nn import BatchNorm, Dense, Flatten, Sequential
-
-every_backend = pytest.mark.parametrize(
-    "backend", ["auto", "reference", pytest.param("shim", marks=needs_compiler)]
-)
 
 
 def test_schedules_at_their_corners():

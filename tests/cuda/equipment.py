@@ -7,10 +7,22 @@ from tinygen_kernels import Kernels
 from tinygen_kernels.cuda.launch import register_shim
 from tinygen_kernels.cuda.launch import shim as registered
 
-CUDA, REFERENCE = Kernels("cuda"), Kernels("reference")
+CPU, CUDA, REFERENCE = Kernels("cpu"), Kernels("cuda"), Kernels("reference")
 
 needs_compiler = pytest.mark.skipif(
     shim.compiler() is None, reason="CUDA kernels are tested on the CPU with g++, which is missing"
+)
+
+
+# Kernels for NumPy's arrays, as `tinygen_kernels.using` names them, and as objects.
+shim_backend = pytest.param("shim", marks=needs_compiler)
+fast_backends = ["auto", shim_backend]
+every_backend = pytest.mark.parametrize("backend", ["auto", "reference", shim_backend])
+_cpu = pytest.param(CPU, id="cpu")
+_cuda = pytest.param(CUDA, marks=needs_compiler, id="cuda")
+compiled_kernels = pytest.mark.parametrize("kernels", [_cpu, _cuda])
+every_kernels = pytest.mark.parametrize(
+    "kernels", [_cpu, pytest.param(REFERENCE, id="reference"), _cuda]
 )
 
 

@@ -8,6 +8,8 @@ from tinygen_kernels.cuda.conv_ways import LARGE, MEDIUM, TALL, TASKS, WIDE, exp
 from tinygen_kernels.geometry import Geometry
 from tinygen_kernels.reference.activation import ACTIVATIONS
 
+from tests.kernels.convolutions import all_three, operands
+
 from .equipment import CUDA, REFERENCE, distance, in_every_order, needs_compiler
 
 pytestmark = needs_compiler
@@ -26,27 +28,6 @@ GEOMETRIES = {
     "groups": Geometry((6, 5), (3, 3), (1, 2), AROUND, groups=3),
 }
 CHANNELS = [(8, 12), (5, 7), (20, 33), (1, 9), (9, 2), (4, 4), (3, 1), (64, 3)]  # of a group
-
-
-def operands(geometry, n, inputs, outputs, dtype="float32", seed=0):
-    """x, w, gy and a bias for either side; groups have `inputs` and `outputs` channels each."""
-    rng = np.random.default_rng(seed)
-    i, o = inputs * geometry.groups, outputs * geometry.groups
-    shapes = [
-        (n, *geometry.size, i), (*geometry.kernel, inputs, o), (n, *geometry.output_size, o),
-        (o,), (i,),
-    ]  # fmt: skip
-    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
-
-
-def all_three(kernels, geometry, arrays, name="identity", parameter=0.0):
-    """A convolution and its transpose, both with bias and activation, and the weight gradient."""
-    x, w, gy, b, c = arrays
-    return (
-        kernels.conv2d(x, w, b, geometry, name, parameter),
-        kernels.conv2d_transpose(gy, w, c, geometry, name, parameter),
-        kernels.conv2d_weight_grad(x, gy, geometry),
-    )
 
 
 def check(geometry, arrays, name="identity", parameter=0.0):
@@ -118,10 +99,10 @@ def test_all_kernels_are_among_those_that_are_tested(tiles, launched):
         check(large, operands(large, 2, 128, 128, dtype))
     for tile in (LARGE, MEDIUM, TALL, WIDE):
         tiles(tile)
-        x, w, gy, b, c = operands(large, 1, 8, 8)
+        x, w, b, gy, c = operands(large, 1, 8, 8)
         CUDA.conv2d_weight_grad(x, gy, large)
         if tile is not WIDE:
-            all_three(CUDA, large, (x, w, gy, b, c))
+            all_three(CUDA, large, (x, w, b, gy, c))
     sources = conv.PRODUCTS, conv.SMALL, conv_shares.SOURCE
     assert set(launched) == {name for source in sources for name in source.instances}
 
@@ -132,8 +113,8 @@ def test_all_kernels_are_among_those_that_are_tested(tiles, launched):
 def test_bias_and_activation(name, channels, dtype):
     """In the tile's registers, in the loop after it, with few channels, after adding shares."""
     geometry = Geometry((4, 5), (3, 3), pads=AROUND)
-    x, w, gy, b, c = operands(geometry, 2, *channels, dtype)
-    arrays = x, w / np.sqrt(9 * channels[0]).astype(dtype), gy, b, c
+    x, w, b, gy, c = operands(geometry, 2, *channels, dtype)
+    arrays = x, w / np.sqrt(9 * channels[0]).astype(dtype), b, gy, c
     shares = way("forward", 2, geometry, *channels, dtype == "float64").shares
     assert (shares > 1) == (channels[0] == 300)
     for found, expected in zip(
@@ -147,7 +128,7 @@ def test_bias_and_activation(name, channels, dtype):
 @pytest.mark.parametrize("channels", [(8, 12), (8, 3), (300, 8)], ids=str)
 def test_numbers_that_are_not_finite_stay_where_they_belong(channels):
     geometry = Geometry((5, 5), (3, 3), pads=AROUND)
-    x, w, _, b, _ = operands(geometry, 1, *channels)
+    x, w, b, *_ = operands(geometry, 1, *channels)
     x[0, 4, 4, 0] = np.nan
     seen = np.zeros((5, 5), bool)
     seen[3:, 3:] = True
@@ -167,16 +148,15 @@ def test_arrays_may_have_any_layout_type_and_place():
     for others in (columns, wide, shifted):
         for found, e in zip(all_three(CUDA, geometry, others), expected, strict=True):
             assert distance(found, e) < BOUNDS["float64"]
-    x, w, gy, b, c = arrays
-    single = w.astype("f"), gy.astype("f")
-    y, gx, gw = all_three(CUDA, geometry, (x, *single, b, c))
+    x, w, b, gy, c = arrays
+    y, gx, gw = all_three(CUDA, geometry, (x, w.astype("f"), b, gy.astype("f"), c))
     assert (y.dtype, gx.dtype, gw.dtype) == ("float64", "float32", "float64")
 
 
 @pytest.mark.parametrize("channels", [(8, 12), (1, 3)], ids=str)
 def test_a_batch_of_none(channels):
     geometry = Geometry((9, 8), (3, 3), pads=AROUND)
-    arrays = x, w, gy, _, _ = operands(geometry, 0, *channels)
+    arrays = x, w, _, gy, _ = operands(geometry, 0, *channels)
     y, gx, gw = all_three(CUDA, geometry, arrays)
     assert (y.shape, gx.shape) == (gy.shape, x.shape)
     np.testing.assert_array_equal(gw, np.zeros_like(w))
@@ -186,7 +166,7 @@ def test_no_channels_to_read():
     geometry = Geometry((4, 4), (3, 3), pads=AROUND)
     arrays = operands(geometry, 2, 0, 5)
     y, gx, gw = all_three(CUDA, geometry, arrays, "relu")
-    np.testing.assert_array_equal(y, np.broadcast_to(np.maximum(arrays[3], 0), y.shape))
+    np.testing.assert_array_equal(y, np.broadcast_to(np.maximum(arrays[2], 0), y.shape))
     assert (gx.shape, gw.shape) == ((2, 4, 4, 0), (3, 3, 0, 5))
 
 

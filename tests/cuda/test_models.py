@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.models.cases import CASES, each
-from tests.training.toys import whole_state
+from tests.training.toys import States, whole_state
 from tinygen import Random, backend, models, optim
 from tinygen.backend import to_device
 from tinygen.cli import main
-from tinygen.training import Callback, Trainer, evaluate, fit, load
+from tinygen.training import Trainer, evaluate, fit, load
 
 from .conftest import forget
 from .equipment import distance
@@ -78,17 +78,6 @@ def test_figures_and_uses(case):
     for name, array in on_card.state_dict().items():
         assert type(array) is np.ndarray
         np.testing.assert_array_equal(array, model.state_dict()[name])
-
-
-class States(Callback):
-    """Everything that a checkpoint would hold, after every step."""
-
-    def __init__(self):
-        self.taken = []
-
-    def on_step(self, trainer, losses):
-        arrays, meta = trainer.state()
-        self.taken.append((arrays, json.dumps(meta)))
 
 
 @each(*BY_NAME)

@@ -5,9 +5,11 @@ from tinygen_kernels.cuda import conv_mma
 from tinygen_kernels.cuda.conv_tiles import Plan
 from tinygen_kernels.precision import using_precision
 
+from tests.kernels.convolutions import all_three, operands
+
 from . import test_conv_mma
 from .equipment import CUDA
-from .test_conv import GEOMETRIES, all_three, operands
+from .test_conv import GEOMETRIES
 from .test_rnn import problem, run
 
 

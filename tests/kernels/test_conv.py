@@ -12,13 +12,11 @@ from tinygen_kernels.cpu.ways import TASKS, explain, way
 from tinygen_kernels.geometry import Geometry
 from tinygen_kernels.precision import using_precision
 
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import compiled_kernels
+from tests.kernels.convolutions import all_three, operands
 from tests.op_cases.case import torch
 
 FAST, SLOW, CUDA = Kernels("cpu"), Kernels("reference"), Kernels("cuda")
-fast_ones = pytest.mark.parametrize(
-    "kernels", [FAST, pytest.param(CUDA, marks=needs_compiler)], ids=["cpu", "shim"]
-)
 PLAIN = "identity", 0.0
 
 
@@ -46,32 +44,13 @@ def geometries(draw):
     )
 
 
-def operands(geometry, n, inputs, outputs, dtype, seed=0):
-    """x, w, b and a gradient of y; groups have `inputs` and `outputs` channels each."""
-    rng = np.random.default_rng(seed)
-    i, o = inputs * geometry.groups, outputs * geometry.groups
-    shapes = [
-        (n, *geometry.size, i), (*geometry.kernel, inputs, o), (o,), (n, *geometry.output_size, o)
-    ]  # fmt: skip
-    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-
-
-def all_three(kernels, geometry, x, w, b, gy, name="identity", parameter=0.0):
-    """A convolution with bias and activation, and the two gradients."""
-    return (
-        kernels.conv2d(x, w, b, geometry, name, parameter),
-        kernels.conv2d_transpose(gy, w, None, geometry, *PLAIN),
-        kernels.conv2d_weight_grad(x, gy, geometry),
-    )
-
-
 def error(found, exact):
     """The norm of the difference, relative to the norm."""
     assert found.shape == exact.shape
     return np.linalg.norm(found - exact) / max(np.linalg.norm(exact), 1e-30)
 
 
-@fast_ones
+@compiled_kernels
 @settings(max_examples=150, deadline=None)
 @given(
     geometries(),
@@ -81,10 +60,10 @@ def error(found, exact):
     st.sampled_from(["float32", "float64"]),
 )
 def test_reference_and_kernel_agree(kernels, geometry, n, inputs, outputs, dtype):
-    arrays = operands(geometry, n, inputs, outputs, dtype)
-    exact = all_three(SLOW, geometry, *(a.astype(float) for a in arrays), "selu")
+    arrays = operands(geometry, n, inputs, outputs, dtype)[:4]
+    exact = all_three(SLOW, geometry, [a.astype(float) for a in arrays], "selu")
     bound = 2e-5 if dtype == "float32" else 1e-13
-    for found, expected in zip(all_three(kernels, geometry, *arrays, "selu"), exact, strict=True):
+    for found, expected in zip(all_three(kernels, geometry, arrays, "selu"), exact, strict=True):
         assert found.dtype == dtype
         assert error(found, expected) < bound
 
@@ -93,7 +72,9 @@ def test_reference_and_kernel_agree(kernels, geometry, n, inputs, outputs, dtype
 @settings(max_examples=60, deadline=None)
 @given(geometries(), st.integers(1, 2), st.sampled_from([1, 16]), st.sampled_from([2, 16]))
 def test_reference_and_pytorch_agree(geometry, n, inputs, outputs):
-    x, w, b, gy = (torch.from_numpy(a) for a in operands(geometry, n, inputs, outputs, "float64"))
+    x, w, b, gy = (
+        torch.from_numpy(a) for a in operands(geometry, n, inputs, outputs, "float64")[:4]
+    )
     x.requires_grad_()
     w.requires_grad_()
     (top, bottom), (left, right) = geometry.pads
@@ -102,16 +83,16 @@ def test_reference_and_pytorch_agree(geometry, n, inputs, outputs):
     options = geometry.stride, 0, geometry.dilation, geometry.groups
     y = torch.nn.functional.conv2d(padded, kernel, b, *options).permute(0, 2, 3, 1)
     expected = y, *torch.autograd.grad(y, (x, w), gy)
-    found = all_three(SLOW, geometry, *(t.detach().numpy() for t in (x, w, b, gy)))
+    found = all_three(SLOW, geometry, [t.detach().numpy() for t in (x, w, b, gy)])
     for a, e in zip(found, expected, strict=True):
         assert error(a, e.detach().numpy()) < 1e-12
 
 
-@fast_ones
+@compiled_kernels
 @settings(max_examples=40, deadline=None)
 @given(geometries(), st.sampled_from([2, 16]), st.sampled_from([1, 20]))
 def test_a_transposed_convolution_has_its_bias_and_activation(kernels, geometry, inputs, outputs):
-    _, w, _, y = operands(geometry, 2, inputs, outputs, "float64")
+    _, w, _, y = operands(geometry, 2, inputs, outputs, "float64")[:4]
     b = np.arange(inputs * geometry.groups) - 2.0
     found, expected = (
         each.conv2d_transpose(y, w, b, geometry, "elu", 0.5) for each in (kernels, SLOW)
@@ -136,10 +117,10 @@ def test_accuracy(shape):
     pixels, inputs, outputs, size, stride = shape
     around = ((size // 2,) * 2,) * 2
     geometry = Geometry((pixels, pixels), (size, size), (stride, stride), around)
-    arrays = operands(geometry, 9, inputs, outputs, "float32")
-    exact = all_three(SLOW, geometry, *(a.astype(float) for a in arrays))
+    arrays = operands(geometry, 9, inputs, outputs, "float32")[:4]
+    exact = all_three(SLOW, geometry, [a.astype(float) for a in arrays])
     bound = 2e-5 if way("forward", 9, geometry, inputs, outputs).plan else 2e-6
-    for found, expected in zip(all_three(FAST, geometry, *arrays), exact, strict=True):
+    for found, expected in zip(all_three(FAST, geometry, arrays), exact, strict=True):
         assert error(found, expected) < bound
 
 
@@ -151,12 +132,12 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(shape):
     pixels, inputs, outputs, size, stride = shape
     around = ((size // 2,) * 2,) * 2
     geometry = Geometry((pixels, pixels), (size, size), (stride, stride), around)
-    arrays = operands(geometry, 9, inputs, outputs, "float32")
+    arrays = operands(geometry, 9, inputs, outputs, "float32")[:4]
     threads = numba.get_num_threads()
     results = []
     for n in {1, threads}:
         numba.set_num_threads(n)
-        results.append(all_three(FAST, geometry, *arrays, "tanh"))
+        results.append(all_three(FAST, geometry, arrays, "tanh"))
     numba.set_num_threads(threads)
     for found, expected in zip(results[-1], results[0], strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -165,12 +146,12 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(shape):
 @pytest.mark.parametrize("kernels", [FAST, SLOW], ids=["cpu", "reference"])
 def test_inputs_may_have_any_layout(kernels):
     geometry = Geometry((9, 8), (3, 3), pads=((1, 1), (1, 1)))
-    x, w, b, gy = operands(geometry, 2, 16, 17, "float64")
-    expected = all_three(SLOW, geometry, x, w, b, gy)
+    x, w, b, gy = operands(geometry, 2, 16, 17, "float64")[:4]
+    expected = all_three(SLOW, geometry, (x, w, b, gy))
     others = [np.asfortranarray(a) for a in (x, w, b, gy)]
     wide = [np.repeat(a, 2, axis=-1)[..., ::2] for a in (x, w, b, gy)]
     for arrays in (others, wide):
-        for found, e in zip(all_three(kernels, geometry, *arrays), expected, strict=True):
+        for found, e in zip(all_three(kernels, geometry, arrays), expected, strict=True):
             assert error(found, e) < 1e-13
 
 
@@ -213,18 +194,18 @@ def test_winograd_s_way(shape, dtype):
     n, pixels, kernel, stride, pads, inputs, outputs = shape
     geometry = Geometry((pixels, pixels), kernel, stride, pads)
     assert {way(task, n, geometry, inputs, outputs).kernel for task in TASKS} == {"winograd"}
-    x, w, b, gy = operands(geometry, n, inputs, outputs, dtype)
-    exact = all_three(SLOW, geometry, *(a.astype(float) for a in (x, w, b, gy)), "elu", 0.7)
+    x, w, b, gy = operands(geometry, n, inputs, outputs, dtype)[:4]
+    exact = all_three(SLOW, geometry, [a.astype(float) for a in (x, w, b, gy)], "elu", 0.7)
     bound = 2e-5 if dtype == "float32" else 1e-13
     for found, expected in zip(
-        all_three(FAST, geometry, x, w, b, gy, "elu", 0.7), exact, strict=True
+        all_three(FAST, geometry, (x, w, b, gy), "elu", 0.7), exact, strict=True
     ):
         assert error(found, expected) < bound
     other = "float64" if dtype == "float32" else "float32"
     mixed = x, w.astype(other), b.astype(other), gy.astype(other)
-    y, gx, gw = all_three(FAST, geometry, *mixed)
+    y, gx, gw = all_three(FAST, geometry, mixed)
     assert (y.dtype, gx.dtype, gw.dtype) == (dtype, other, dtype)
-    for found, expected in zip((y, gx, gw), all_three(SLOW, geometry, *mixed), strict=True):
+    for found, expected in zip((y, gx, gw), all_three(SLOW, geometry, mixed), strict=True):
         assert error(found, expected.astype(float)) < 2e-5
 
 
@@ -237,17 +218,17 @@ def test_an_outlier_and_the_results_that_it_is_no_part_of(precision, kernel, str
     rng = np.random.default_rng(0)
     x, w, b, gy = (
         rng.integers(1, 3, a.shape).astype("float32")
-        for a in operands(geometry, 2, 16, 16, "float32")
+        for a in operands(geometry, 2, 16, 16, "float32")[:4]
     )
     place = 0, 3, 2, 5
     mark_x, mark_gy = np.zeros_like(x), np.zeros_like(gy)
     mark_x[place] = mark_gy[place] = 1
-    y, gx, _ = all_three(SLOW, geometry, mark_x, w, b * 0, mark_gy)
+    y, gx, _ = all_three(SLOW, geometry, (mark_x, w, b * 0, mark_gy))
     apart = y == 0, gx == 0, np.broadcast_to(np.arange(16)[:, None] != place[3], w.shape)
-    clean = all_three(SLOW, geometry, x, w, b, gy)
+    clean = all_three(SLOW, geometry, (x, w, b, gy))
     with using_precision(precision), np.errstate(all="ignore"):
         winograd = explain(2, geometry, 16, 16).count("winograd")
-        y, _, gw = all_three(FAST, geometry, np.where(mark_x, np.float32(huge), x), w, b, gy)
+        y, _, gw = all_three(FAST, geometry, (np.where(mark_x, np.float32(huge), x), w, b, gy))
         gx = FAST.conv2d_transpose(
             np.where(mark_gy, np.float32(huge), gy), w, None, geometry, *PLAIN
         )
@@ -273,8 +254,8 @@ def test_a_few_shapes_and_their_ways():
 def test_a_batch_of_none():
     geometry = Geometry((9, 8), (3, 3), pads=((1, 1), (1, 1)))
     for inputs, outputs in ((16, 16), (1, 3)):
-        x, w, b, gy = operands(geometry, 0, inputs, outputs, "float32")
-        y, gx, gw = all_three(FAST, geometry, x, w, b, gy)
+        x, w, b, gy = operands(geometry, 0, inputs, outputs, "float32")[:4]
+        y, gx, gw = all_three(FAST, geometry, (x, w, b, gy))
         assert y.shape == gy.shape
         assert gx.shape == x.shape
         np.testing.assert_array_equal(gw, np.zeros_like(w))

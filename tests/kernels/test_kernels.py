@@ -10,7 +10,7 @@ from tinygen_kernels import FAMILIES, Kernels
 from tinygen_kernels.reference.activation import ACTIVATIONS
 from tinygen_kernels.reference.loss import LOSSES
 
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import compiled_kernels, every_kernels
 
 FAST, SLOW, CUDA = Kernels("cpu"), Kernels("reference"), Kernels("cuda")
 INF, NAN = math.inf, math.nan
@@ -20,11 +20,6 @@ every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 every_size = pytest.mark.parametrize("size", [0, 1, 7, 16, 1000, 2500])
 every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
 every_loss = pytest.mark.parametrize("name", LOSSES)
-cuda = pytest.param(CUDA, marks=needs_compiler, id="cuda")
-compiled = pytest.mark.parametrize("kernels", [pytest.param(FAST, id="cpu"), cuda])
-every_backend = pytest.mark.parametrize(
-    "kernels", [pytest.param(FAST, id="cpu"), pytest.param(SLOW, id="reference"), cuda]
-)
 
 
 def normal(shape, dtype, seed=0):
@@ -47,7 +42,7 @@ def test_every_kernel_is_there_twice():
         FAST.conv9d  # noqa: B018  (it must fail)
 
 
-@compiled
+@compiled_kernels
 @every_activation
 @every_dtype
 @every_size
@@ -59,7 +54,7 @@ def test_activations(name, dtype, size, kernels):
     assert_same(kernels.activation_grad(y, gy, name, 0.3), expected, times=10)
 
 
-@compiled
+@compiled_kernels
 @every_activation
 @every_dtype
 @pytest.mark.parametrize("shape", [(0, 3), (1, 1), (7, 16), (100, 13)], ids=str)
@@ -72,7 +67,7 @@ def test_bias_and_activation_in_place(name, dtype, shape, kernels):
         assert_same(z, expected)
 
 
-@every_backend
+@every_kernels
 def test_bias_and_activation_in_place_in_a_part_of_an_array(kernels):
     for bias in (np.zeros(2), None):
         whole = np.full((3, 4), -1.0)
@@ -80,7 +75,7 @@ def test_bias_and_activation_in_place_in_a_part_of_an_array(kernels):
         np.testing.assert_array_equal(whole, [[0, -1, 0, -1]] * 3)
 
 
-@every_backend
+@every_kernels
 def test_kernels_take_arrays_of_any_layout(kernels):
     x, gy = normal((4, 6), "float64"), normal((4, 6), "float64", seed=1)
     expected = SLOW.activation_grad(x, gy, "tanh", 0.0)
@@ -126,7 +121,7 @@ def whole_range(low, high):
     return x[(x >= low) & (x <= high)]
 
 
-@every_backend
+@every_kernels
 @pytest.mark.parametrize("name", EXACT)
 def test_activations_are_accurate_to_a_millionth(name, kernels):
     """Relative to the exact value, wherever that is a normal number.
@@ -141,7 +136,7 @@ def test_activations_are_accurate_to_a_millionth(name, kernels):
     np.testing.assert_allclose(y[~normal], exact[~normal], rtol=0, atol=2e-38)
 
 
-@every_backend
+@every_kernels
 def test_cross_entropy_is_accurate_to_a_millionth(kernels):
     """Relative to the loss where it is above 1, else absolute."""
     p = np.concatenate([np.logspace(-6.99, 0, 50_001), np.linspace(0.5, 1, 50_001)])
@@ -150,7 +145,7 @@ def test_cross_entropy_is_accurate_to_a_millionth(kernels):
     np.testing.assert_allclose(found, -np.log(p.astype(float)), rtol=1e-6, atol=1e-6)
 
 
-@every_backend
+@every_kernels
 @every_dtype
 def test_the_error_function(kernels, dtype):
     x = np.linspace(-6, 6, 1001).astype(dtype)
@@ -161,7 +156,7 @@ def test_the_error_function(kernels, dtype):
 # --- Losses --------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_kernels
 @every_loss
 @every_dtype
 @every_size
@@ -179,7 +174,7 @@ def test_losses(name, dtype, size, kernels):
         assert_same(kernels.loss_grad(p, t, seed, name, a, 0.5), expected, times=20)
 
 
-@every_backend
+@every_kernels
 @every_dtype
 @pytest.mark.parametrize(
     ("name", "rows"),
@@ -208,7 +203,7 @@ def test_cross_entropy_of_certainties_and_of_no_probabilities(name, rows, dtype,
             np.testing.assert_allclose(total, 5 * loss, rtol=1e-5, atol=1e-5)
 
 
-@every_backend
+@every_kernels
 def test_long_sums_do_not_drift(kernels):
     p, t = np.full(10**6, 0.1, "float32"), np.zeros(10**6, "float32")
     exact = 10**6 * float(np.float32(0.1)) ** 2
@@ -228,7 +223,7 @@ def layouts(x):
     return x, x.copy("F"), np.repeat(x, 2, 1)[:, ::2], x[::-1].copy()[::-1]
 
 
-@compiled
+@compiled_kernels
 @every_product
 @every_dtype
 def test_matrix_products(sizes, dtype, kernels):
@@ -241,21 +236,21 @@ def test_matrix_products(sizes, dtype, kernels):
         assert_same(SLOW.matmul(a, b), exact, times=20 * math.sqrt(k + 1))
 
 
-@every_backend
+@every_kernels
 def test_matrix_products_broadcast(kernels):
     x, y = normal((5, 1, 2, 3), "float64"), normal((4, 3, 6), "float64", seed=1)
     expected = np.einsum("aij,bjk->abik", x[:, 0], y)
     np.testing.assert_allclose(kernels.matmul(x, y), expected, rtol=1e-12)
 
 
-@every_backend
+@every_kernels
 def test_a_product_that_does_not_fit_is_an_error(kernels):
     for shape in ((3, 4), (30, 40)):
         with pytest.raises(ValueError, match="mismatch"):
             kernels.matmul(np.ones((shape[0], 50)), np.ones(shape))
 
 
-@compiled
+@compiled_kernels
 @pytest.mark.parametrize("sizes", SIZES + SHARED, ids=str)
 @every_dtype
 @pytest.mark.parametrize("name", ["identity", "selu"])
@@ -293,7 +288,7 @@ def test_the_bits_of_dense_do_not_depend_on_the_number_of_threads(sizes, monkeyp
             np.testing.assert_array_equal(found, expected)
 
 
-@compiled
+@compiled_kernels
 def test_operands_of_other_types_and_layouts_are_brought_in_line(kernels):
     """Pieces read memory as it is, so nothing may reach them in another type than the rest."""
     x, w, b = normal((8, 64), "float32"), normal((64, 48), "float32"), normal(48, "float64")
@@ -308,7 +303,7 @@ def test_operands_of_other_types_and_layouts_are_brought_in_line(kernels):
         assert_same(kernels.activation_grad(y, gy, "tanh", 0.0), expected_gx, times=10)
 
 
-@compiled
+@compiled_kernels
 @every_dtype
 @pytest.mark.parametrize(
     "shape", [(0, 3), (1, 1), (7, 1), (4096, 1), (1000, 3), (130, 70)], ids=str

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tinygen_kernels import Kernels
 
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import compiled_kernels
 
 FAST, SLOW, CUDA = Kernels("cpu"), Kernels("reference"), Kernels("cuda")
 
@@ -16,10 +16,6 @@ EMPTY = [(1, 0, 3), (0, 4, 3), (2, 4, 0)]
 
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 every_shape = pytest.mark.parametrize("shape", SHAPES + EMPTY, ids=str)
-compiled = pytest.mark.parametrize(
-    "kernels",
-    [pytest.param(FAST, id="cpu"), pytest.param(CUDA, marks=needs_compiler, id="cuda")],
-)
 ALL = (True, True, True)
 
 
@@ -42,7 +38,7 @@ def by_channels(shape, dtype):
     return x, gy, draw((groups, channels), dtype, 2), draw((1, channels), dtype, 3)
 
 
-@compiled
+@compiled_kernels
 @every_dtype
 @every_shape
 def test_by_channels(shape, dtype, kernels):
@@ -70,7 +66,7 @@ def test_by_channels(shape, dtype, kernels):
         assert each.channel_norm_grad(*arguments, (False,) * 3) == (None, None, None)
 
 
-@compiled
+@compiled_kernels
 @every_dtype
 @every_shape
 def test_by_rows(shape, dtype, kernels):
@@ -90,7 +86,7 @@ def test_by_rows(shape, dtype, kernels):
     assert_same(kernels.pixel_norm_grad(x, gy, 1e-8), SLOW.pixel_norm_grad(x, gy, 1e-8))
 
 
-@compiled
+@compiled_kernels
 @every_dtype
 @pytest.mark.parametrize("shape", [(0, 3), (5, 0), (1, 1), (1000, 16)], ids=str)
 def test_rows_that_are_added_up(shape, dtype, kernels):
@@ -123,7 +119,7 @@ def test_bits_do_not_depend_on_threads(shape):
         assert one.tobytes() == many.tobytes()
 
 
-@compiled
+@compiled_kernels
 @every_dtype
 @pytest.mark.parametrize("offset", [1e3, 1e6])
 def test_a_large_mean_costs_no_digits(dtype, offset, kernels):
@@ -140,7 +136,7 @@ def test_a_large_mean_costs_no_digits(dtype, offset, kernels):
     np.testing.assert_allclose(y, expected, rtol=error, atol=error)
 
 
-@compiled
+@compiled_kernels
 def test_a_first_row_far_from_the_others_costs_few_digits(kernels):
     x = draw((1, 10_000, 2), "float64")
     x[0, 0] = 1e4

@@ -10,7 +10,7 @@ from tinygen_kernels import kernels, using
 from tinygen_kernels.cpu.jit import SHARED_FROM
 from tinygen_kernels.cpu.optim import PLAIN
 
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import every_backend, fast_backends
 
 # 1024 elements are a block of the sum of squares; from SHARED_FROM on, threads share a loop
 SIZES = [0, 1, 7, 1000, 1025, 5000, SHARED_FROM + 3, PLAIN * SHARED_FROM + 3]
@@ -27,9 +27,7 @@ CALLS = {
 }
 
 
-shim = pytest.param("shim", marks=needs_compiler)
-compiled = pytest.mark.parametrize("backend", ["auto", shim])
-every_backend = pytest.mark.parametrize("backend", ["auto", "reference", shim])
+compiled = pytest.mark.parametrize("backend", fast_backends)
 
 
 def arrays(dtype: str) -> tuple[list[np.ndarray], list[np.ndarray], list[list[np.ndarray]]]:

@@ -9,7 +9,7 @@ from tinygen_kernels import Kernels
 from tinygen_kernels.bands import Band
 from tinygen_kernels.geometry import Geometry
 
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import compiled_kernels, every_kernels
 from tests.op_cases.resample import torch_upfirdn2d, upfirdn2d
 from tinygen import Tensor, ops
 from tinygen.ops.check import gradcheck
@@ -24,11 +24,6 @@ PLAIN = Geometry((4, 6), (2, 2), (2, 2))
 PADDED = Geometry((5, 6), (3, 2), (2, 1), ((1, 2), (1, 0)))
 
 quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
-cuda = pytest.param(CUDA, marks=needs_compiler, id="cuda")
-compiled = pytest.mark.parametrize("kernels", [pytest.param(FAST, id="cpu"), cuda])
-every_backend = pytest.mark.parametrize(
-    "kernels", [pytest.param(FAST, id="cpu"), pytest.param(SLOW, id="reference"), cuda]
-)
 side = st.integers(1, 9)
 few = st.integers(1, 4)
 
@@ -59,7 +54,7 @@ def image(size, channels, dtype="float64", n=2):
     return rng.integers(-4, 5, (n, *size, channels)).astype(dtype)
 
 
-@compiled
+@compiled_kernels
 @quick
 @given(geometries(), st.sampled_from([1, 3, 16, 35]), st.sampled_from(["float32", "float64"]))
 def test_max_pooling(kernels, geometry, channels, dtype):
@@ -120,7 +115,7 @@ def test_upfirdn2d(filtering, channels):
         assert gradcheck(lambda x: ops.upfirdn2d(x, **options), Tensor(x, requires_grad=True))
 
 
-@every_backend
+@every_kernels
 @quick
 @given(few, few, few, st.tuples(side, side), st.sampled_from(["float32", "float64"]))
 def test_resampling_by_any_two_bands(kernels, taps, period, channels, size, dtype):
@@ -145,7 +140,7 @@ def test_resampling_by_any_two_bands(kernels, taps, period, channels, size, dtyp
     assert rows.transposed.transposed is rows
 
 
-@every_backend
+@every_kernels
 @pytest.mark.parametrize("geometry", [PLAIN, PADDED], ids=["plain", "padded"])
 @pytest.mark.parametrize("value", [0.0, -np.inf, np.inf, np.nan], ids=str)
 def test_of_equal_pixels_the_first_that_is_none_of_the_padding(kernels, geometry, value):
@@ -161,7 +156,7 @@ def test_of_equal_pixels_the_first_that_is_none_of_the_padding(kernels, geometry
     np.testing.assert_array_equal(position, np.broadcast_to(first[None, ..., None], y.shape))
 
 
-@every_backend
+@every_kernels
 @pytest.mark.parametrize("channels", [1, 20])
 def test_a_nan_is_the_largest_wherever_it_is(kernels, channels):
     for place in np.ndindex(2, 2):

@@ -12,28 +12,24 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tinygen_kernels import Kernels, using
+from tinygen_kernels import using
 
 import tinygen
-from tests.cuda.equipment import needs_compiler
+from tests.cuda.equipment import REFERENCE, every_kernels
 from tinygen import Random, ops
 from tinygen.ops import random
 
 N = 100_000
 ONES = 0xFFFFFFFF
 
-BACKENDS = ["cpu", "reference", pytest.param("cuda", marks=needs_compiler)]
 
-every_backend = pytest.mark.parametrize("backend", BACKENDS)
-
-
-def words(backend, n, key, counter, first):
+def words(kernels, n, key, counter, first):
     out = np.empty(n, np.uint32)
-    Kernels(backend).random_bits(out, key, counter, first)
+    kernels.random_bits(out, key, counter, first)
     return out
 
 
-@every_backend
+@every_kernels
 @pytest.mark.parametrize(
     ("counter", "key", "answer"),
     [
@@ -47,27 +43,27 @@ def words(backend, n, key, counter, first):
     ],
     ids=["zeros", "ones", "pi"],
 )
-def test_known_answers(counter, key, answer, backend):
+def test_known_answers(counter, key, answer, kernels):
     """Those of Random123, the authors' own implementation (kat_vectors, philox4x32 10)."""
-    assert tuple(words(backend, 4, key, counter[1:], 4 * counter[0])) == answer
+    assert tuple(words(kernels, 4, key, counter[1:], 4 * counter[0])) == answer
 
 
-@every_backend
+@every_kernels
 @pytest.mark.parametrize("first", [0, 1, 6, 2**33 + 3, 2**34 - 8])
 @pytest.mark.parametrize("n", [0, 1, 7, 16, 1001])
-def test_any_slice_is_the_same_everywhere(n, first, backend):
+def test_any_slice_is_the_same_everywhere(n, first, kernels):
     """Also across the end of the counter, after which the words start again."""
     key, counter = (7, 11), (1, 2, 3)
     block = first - first % 4
-    whole = words("reference", n + 8, key, counter, block)
+    whole = words(REFERENCE, n + 8, key, counter, block)
     expected = whole[first - block :][:n]
-    np.testing.assert_array_equal(words(backend, n, key, counter, first), expected)
+    np.testing.assert_array_equal(words(kernels, n, key, counter, first), expected)
 
 
-@every_backend
-def test_the_last_word_of_a_stream_is_followed_by_the_first(backend):
-    end = words(backend, 8, (7, 11), (1, 2, 3), 2**34 - 4)
-    np.testing.assert_array_equal(end[4:], words(backend, 4, (7, 11), (1, 2, 3), 0))
+@every_kernels
+def test_the_last_word_of_a_stream_is_followed_by_the_first(kernels):
+    end = words(kernels, 8, (7, 11), (1, 2, 3), 2**34 - 4)
+    np.testing.assert_array_equal(end[4:], words(kernels, 4, (7, 11), (1, 2, 3), 0))
 
 
 DRAWS = {

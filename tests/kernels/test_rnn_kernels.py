@@ -10,10 +10,7 @@ from tinygen_kernels import Kernels, kernels
 from tinygen_kernels.cpu.matmul import matmul
 
 import tinygen
-from tests.cuda.equipment import needs_compiler
-
-FAST = [Kernels("cpu"), pytest.param(Kernels("cuda"), marks=needs_compiler)]
-every_backend = pytest.mark.parametrize("fast", FAST, ids=["cpu", "cuda"])
+from tests.cuda.equipment import compiled_kernels
 
 RNG = np.random.default_rng(0)
 SHAPES = [(1, 1, 1), (5, 0, 3), (0, 4, 2), (9, 1, 7), (1, 30, 5), (100, 300, 120), (700, 90, 50)]
@@ -39,20 +36,20 @@ def test_product(shape, turned, dtype):
         tinygen.set_threads(os.cpu_count() or 1)
 
 
-@every_backend
+@compiled_kernels
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
-def test_the_kernels_leave_their_inputs_alone(cell, fast):
+def test_the_kernels_leave_their_inputs_alone(cell, kernels):
     gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
     x, w, u = RNG.normal(size=(7, 5, 4)), RNG.normal(size=(4, 6 * gates)), np.eye(6, 6 * gates)
     b, h, c = RNG.normal(size=(sides, 6 * gates)), np.ones((5, 6)), np.ones((5, 6))
     mask = RNG.random((7, 5)) < 0.7
     inputs = x, w, u, b, h, c, mask
     copies = [a.copy() for a in inputs]
-    after = fast.recurrent(cell, *inputs)
+    after = kernels.recurrent(cell, *inputs)
     kept = [a.copy() for a in after]
     gy = RNG.normal(size=(7, 5, 6))
     for _ in range(2):
-        fast.recurrent_grad(cell, x, w, u, mask, after, gy, h, c, [True] * 6)
+        kernels.recurrent_grad(cell, x, w, u, mask, after, gy, h, c, [True] * 6)
     for a, copy in zip((*inputs, *after), (*copies, *kept), strict=True):
         np.testing.assert_array_equal(a, copy)
 
@@ -60,17 +57,17 @@ def test_the_kernels_leave_their_inputs_alone(cell, fast):
 SIZES = [(1, 1), (2, 15), (3, 16), (9, 17), (16, 47), (33, 49), (130, 33)]
 
 
-@every_backend
+@compiled_kernels
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("n", "units"), SIZES)
 @pytest.mark.parametrize("special", [False, True], ids=["", "zeros first, one input repeated"])
-def test_any_size_agrees_with_the_reference(cell, dtype, n, units, special, fast):
+def test_any_size_agrees_with_the_reference(cell, dtype, n, units, special, kernels):
     """Units around the widths of registers and tiles, batches around those of the shares.
 
     Products with a state of zeros are left out, and those with an input that stays are one.
     """
-    compare_with_the_reference(fast, cell, dtype, n, units, special)
+    compare_with_the_reference(kernels, cell, dtype, n, units, special)
 
 
 @pytest.mark.parametrize("special", [False, True], ids=["", "zeros first, one input repeated"])
@@ -78,14 +75,14 @@ def test_shares_of_so_many_rows_that_a_step_is_several_blocks(special):
     compare_with_the_reference(Kernels("cpu"), "gru", "float32", 3500, 8, special)
 
 
-@every_backend
+@compiled_kernels
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_output_gates_that_are_shut(dtype, fast):
+def test_output_gates_that_are_shut(dtype, kernels):
     """tanh of the memory cannot be told from a state of 0."""
-    compare_with_the_reference(fast, "lstm", dtype, 9, 17, False, shut=True)
+    compare_with_the_reference(kernels, "lstm", dtype, 9, 17, False, shut=True)
 
 
-def compare_with_the_reference(fast, cell, dtype, n, units, special, shut=False):
+def compare_with_the_reference(kernels, cell, dtype, n, units, special, shut=False):
     gates, sides = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[cell]
     rng = np.random.default_rng(n)
     steps, inputs, columns = int(rng.integers(1, 30)), int(rng.integers(1, 20)), gates * units
@@ -109,7 +106,7 @@ def compare_with_the_reference(fast, cell, dtype, n, units, special, shut=False)
         gradients = family.recurrent_grad(cell, x, w, u, mask, after, gy, h, c, needed)
         return [a for a in (after[0], *gradients) if a is not None]
 
-    for a, e in zip(run(fast), run(Kernels("reference")), strict=True):
+    for a, e in zip(run(kernels), run(Kernels("reference")), strict=True):
         assert (a.shape, a.dtype) == (e.shape, e.dtype)
         bound = 2e-6 if dtype == "float32" else 1e-14
         assert np.linalg.norm(a - e) <= bound * np.linalg.norm(e)

@@ -9,9 +9,9 @@ import pytest
 
 import tinygen
 from tests.models.cases import ALPHABET, CASES, each, samples
-from tests.training.toys import whole_state
+from tests.training.toys import States, whole_state
 from tinygen import Random, gradcheck, gradgradcheck, models, ops, tensor
-from tinygen.training import Callback, Trainer, evaluate, fit
+from tinygen.training import Trainer, evaluate, fit
 
 
 def test_every_model_has_a_case():
@@ -70,17 +70,6 @@ def test_noise_comes_from_the_stream_that_is_given_and_from_nowhere_else(case):
     model.eval()  # in inference codings and reconstructions are one function of the sample
     for use in (model.encode, model.reconstruct):
         np.testing.assert_array_equal(use(x, rng=Random(0)).numpy(), use(x).numpy())
-
-
-class States(Callback):
-    """Everything that a checkpoint would hold, after every step."""
-
-    def __init__(self):
-        self.taken = []
-
-    def on_step(self, trainer, losses):
-        arrays, meta = trainer.state()
-        self.taken.append((arrays, json.dumps(meta)))
 
 
 @each()

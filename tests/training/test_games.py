@@ -9,23 +9,10 @@ import numpy as np
 import pytest
 
 from tests.training.games import EPOCHS, EVERY, SAMPLES, Game, play, reals, spread, written_out
-from tests.training.toys import trainer, whole_state
+from tests.training.toys import States, trainer, whole_state
 from tinygen import hooks
 from tinygen.models import Phase, Stage
 from tinygen.training import Callback
-
-
-class States(Callback):
-    """Keeps the whole state after each step, as a checkpoint would."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[dict, str]] = []
-        self.losses: list[set[str]] = []
-
-    def on_step(self, trainer, losses):
-        arrays, meta = trainer.state()
-        self.taken.append((arrays, json.dumps(meta)))
-        self.losses.append(set(losses))
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])

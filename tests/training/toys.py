@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 from pathlib import Path
@@ -93,6 +94,19 @@ class StopAt(Callback):
         if trainer.step == self.step:
             for _ in range(self.times):
                 os.kill(os.getpid(), self.number)
+
+
+class States(Callback):
+    """Keeps the whole state after each step, as a checkpoint would, and the names of its losses."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[dict, str]] = []
+        self.losses: list[set[str]] = []
+
+    def on_step(self, trainer, losses):
+        arrays, meta = trainer.state()
+        self.taken.append((arrays, json.dumps(meta)))
+        self.losses.append(set(losses))
 
 
 def whole_state(trainer: Trainer) -> tuple[dict[str, bytes], dict]:
