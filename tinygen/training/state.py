@@ -175,7 +175,7 @@ def restore_file(
     check(meta, path)
     try:
         trainer.load_state(arrays, meta)
-    except (RunError, CheckpointError):
+    except RunError:
         raise
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
