@@ -175,8 +175,8 @@ def restore_file(
     check(meta, path)
     try:
         trainer.load_state(arrays, meta)
-    except RunError:
-        raise
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from error
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
