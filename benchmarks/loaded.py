@@ -5,7 +5,7 @@
 How threads wait for each other is little to see on a quiet machine, and a lot on one that does
 other work: a thread that waits awake may keep the one that it waits for from running. So tinygen
 takes part with several settings: as it comes, with one thread, with other numbers of turns that a
-waiting thread makes before it sleeps, and with threads that share small loops and products too;
+waiting thread makes before it sleeps;
 PyTorch is beside it. Means are shown, not medians, since waits are rare and long. Takes 5 blocks of
 1 s for each setting and number of processes, about five minutes for both models.
 """
@@ -60,11 +60,10 @@ def turns(n: int) -> Setting:
 SETTINGS = {
     "tinygen": Setting("tinygen"),
     "one thread": Setting("tinygen", threads=1),
-    "small work shared": Setting("tinygen", options={"small_work_shared": True}),
-    "500 turns": turns(500),
     "1,000 turns": turns(1_000),
-    "5,000 turns": turns(5_000),
+    "3,000 turns": turns(3_000),
     "10,000 turns": turns(10_000),
+    "100,000 turns": turns(100_000),
     "libgomp's 300,000": turns(300_000),
     "OMP_WAIT_POLICY=passive": Setting("tinygen", variables={"OMP_WAIT_POLICY": "passive"}),
     "torch eager": Setting("torch", options={"compiled": False}),

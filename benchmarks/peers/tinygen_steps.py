@@ -22,13 +22,9 @@ MODELS: dict[str, Any] = {
 }
 
 
-def load(name: str, threads: int, small_work_shared: bool = False) -> TrainingStep:
-    """The step of that model; with `small_work_shared`, threads share what one would do alone."""
+def load(name: str, threads: int) -> TrainingStep:
+    """The step of that model."""
     tinygen.set_threads(threads)
-    if small_work_shared:
-        from tinygen_kernels.cpu import dense, jit, optim  # not before they are needed
-
-        jit.SHARED_FROM, optim.PLAIN, dense.SHARED_FROM = 1 << 14, 1, 0
     if name not in MODELS:
         raise AbsentError(f"{name} is not written for tinygen yet")
     step: TrainingStep = MODELS[name](PROBLEMS[name])

@@ -50,7 +50,7 @@ def test_busy_processes_end_with_the_one_that_started_them() -> None:
 def test_steps_are_measured_beside_busy_processes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = ("tinygen", "one thread", "small work shared", "torch eager")
+    shown = ("tinygen", "one thread", "1,000 turns", "torch eager")
     monkeypatch.setattr(loaded, "SETTINGS", {k: loaded.SETTINGS[k] for k in shown})
     file = tmp_path / "out.json"
     call = ["stacked-ae", "--processes", "0", "1", "--blocks", "2", "--seconds", "0.01"]

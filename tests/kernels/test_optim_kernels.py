@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from tinygen_kernels import kernels, using
 from tinygen_kernels.cpu.jit import SHARED_FROM
-from tinygen_kernels.cpu.optim import PLAIN
 
 from tests.cuda.equipment import every_backend, fast_backends
 
 # 1024 elements are a block of the sum of squares; from SHARED_FROM on, threads share a loop
-SIZES = [0, 1, 7, 1000, 1025, 5000, SHARED_FROM + 3, PLAIN * SHARED_FROM + 3]
+SIZES = [0, 1, 7, 1000, 1025, 5000, SHARED_FROM + 3]
 
 # kernel, how many lists of state it keeps, and its numbers
 CALLS = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import importlib
 import os
 import subprocess
 import sys
@@ -16,7 +14,6 @@ from tinygen_kernels.cpu import jit, threads
 from tinygen_kernels.geometry import Geometry
 
 import tinygen
-from tinygen import Random, models, optim
 
 ROOT = Path(tinygen.__file__).parents[1]
 FAST = kernels(np.zeros(1))
@@ -66,36 +63,6 @@ def test_whether_threads_share_a_loop_changes_no_bit(name, monkeypatch):
 
 def as_tuple(result):
     return result if isinstance(result, tuple) else (result,)
-
-
-@pytest.fixture
-def shared_kernels(monkeypatch):
-    """The names of the kernels that threads share, as they are called."""
-    for family in ("activation", "conv", "dense", "direct", "loss", "matmul", "norm", "optim",
-                   "pool", "reduce", "turn", "winograd", "winograd_weights"):  # fmt: skip
-        importlib.import_module(f"tinygen_kernels.cpu.{family}")
-    called = []
-
-    def noted(kernel):
-        def call(*arguments):
-            called.append(kernel.py_func.__name__)
-            return kernel(*arguments)
-
-        return call
-
-    for loop in [each for each in gc.get_objects() if isinstance(each, jit.Loop)]:
-        monkeypatch.setattr(loop, "shared", noted(loop.shared))
-    return called
-
-
-@pytest.mark.parametrize(("name", "shares"), [("stacked-ae", False), ("conv-ae", True)])
-def test_a_step_of_a_small_network_is_work_for_one_thread(name, shares, shared_kernels):
-    model = models.create(name)
-    optimizer = optim.SGD(model, learning_rate=0.1)
-    x = np.random.default_rng(0).random((32, 28, 28), np.float32)
-    model.loss(x, rng=Random(0)).backward()
-    optimizer.step()
-    assert bool(shared_kernels) == shares, shared_kernels
 
 
 # A process that uses a parallel kernel, after which the environment is as it was before.

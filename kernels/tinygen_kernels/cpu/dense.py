@@ -35,7 +35,6 @@ from .turn import TURN, room_to_turn, turn_matrix
 
 Array = NDArray[Any]
 LARGE = 1 << 24  # multiply-adds; beyond, products of their own take their operands in better order
-SHARED_FROM = 1 << 22  # multiply-adds of a forward; below, a second thread saves next to nothing
 MANY = 100  # rows of a batch, for which weights are turned: for 32 that would take longer
 
 
@@ -116,7 +115,7 @@ def dense(x: Array, w: Array, b: Array | None, name: str, parameter: float) -> A
     y = empty((n, outputs), dtype)
     parts = empty((count - 1, n, outputs), dtype) if count > 1 else _no_parts(dtype)
     x, w, b = _ordered(dtype, x, w, np.zeros(outputs, dtype) if b is None else b)
-    loop = _dense.shared if _worth_sharing(count, x, w) else _dense.alone
+    loop = _dense.shared if count > 1 else _dense.alone
     loop(x, w, b, y, parts, PRODUCT[dtype], ACTIVATE[name][dtype], parameter)
     return y
 
@@ -139,7 +138,7 @@ def dense_grad(
     gw = empty(w.shape if needed[1] else (0, 0), dtype)
     gb = np.empty(outputs if needed[2] else 0, dtype)
     count = _shares(inputs, max(outputs, len(x)))
-    loop = _dense_grad.shared if _worth_sharing(count, x, w) else _dense_grad.alone
+    loop = _dense_grad.shared if count > 1 else _dense_grad.alone
     turning = needed[0] and len(x) >= MANY
     room = room_to_turn(w[: -(-inputs // count)], count if turning else 0, "w turned")
     loop(x, w, y, gy, gz, gx, gw, gb, room, count, PRODUCT[dtype], TURN[dtype], df, parameter)
@@ -149,11 +148,6 @@ def dense_grad(
 def _is_small(x: Array, w: Array) -> bool:
     """Whether the operands have the sizes and types that these kernels are made for."""
     return x.size * w.shape[1] < LARGE and x.dtype == w.dtype and x.dtype.char in "fd"
-
-
-def _worth_sharing(count: int, x: Array, w: Array) -> bool:
-    """Whether threads share the work; one does it in the same parts, so the result is the same."""
-    return count > 1 and x.size * w.shape[1] >= SHARED_FROM
 
 
 def _ordered(dtype: Any, *arrays: Array) -> list[Array]:

@@ -109,7 +109,7 @@ def prefer_wide_vectors(context):  # type: ignore[no-untyped-def]  # Numba reads
     return types.void(), emit
 
 
-SHARED_FROM = 1 << 15  # elements; below this a second thread costs more than it saves
+SHARED_FROM = 1 << 14  # elements; below this a second thread costs more than it saves
 
 
 class Loop:

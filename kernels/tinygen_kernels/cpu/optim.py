@@ -13,7 +13,6 @@ from .jit import Loop, jit, prefer_wide_vectors
 
 Array = NDArray[Any]
 Arrays = Sequence[Array]
-PLAIN = 8  # elements that a plain update is done with while one with a root does one
 
 
 @Loop
@@ -56,12 +55,12 @@ def sgd(
     into_velocity, from_gradient = into_velocity * scale, from_gradient * scale
     if velocities:
         for p, g, v in zip(parameters, gradients, velocities, strict=True):
-            _sgd.over(p.size // PLAIN)(
+            _sgd.over(p.size)(
                 p, g.ravel(), v, momentum, into_velocity, from_velocity, from_gradient
             )
     else:
         for p, g in zip(parameters, gradients, strict=True):
-            _sgd_plain.over(p.size // PLAIN)(p, g.ravel(), from_gradient)
+            _sgd_plain.over(p.size)(p, g.ravel(), from_gradient)
 
 
 @Loop
@@ -160,7 +159,7 @@ def _ema(a: Array, p: Array, decay: float) -> None:
 def ema(averages: Arrays, parameters: Arrays, decay: float) -> None:
     """See the reference."""
     for a, p in zip(averages, parameters, strict=True):
-        _ema.over(a.size // PLAIN)(a, p.ravel(), decay)
+        _ema.over(a.size)(a, p.ravel(), decay)
 
 
 @jit()

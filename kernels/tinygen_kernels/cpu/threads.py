@@ -4,7 +4,7 @@ Between two parallel kernels, and for each other at the end of one, threads of O
 a loop: to sleep and be woken takes longer than most kernels. GNU's OpenMP lets them do so for
 milliseconds. On a machine that does other work too, the one that is waited for may not be running
 at all, because those that wait for it have its core, and a step takes a hundred times as long. So
-they wait for SPINS turns of that loop, some fifty microseconds, and then sleep.
+they wait for SPINS turns of that loop, half a millisecond or so, and then sleep.
 
 The number is read when the library is loaded, so it is set just then. A user's own GOMP_SPINCOUNT
 or OMP_WAIT_POLICY counts instead. The library is there once in a process: where PyTorch has loaded
@@ -28,7 +28,7 @@ from typing import Any
 
 import numba
 
-SPINS = 2000
+SPINS = 30_000  # with less, steps on a quiet machine take longer: a thread that sleeps wakes late
 VARIABLE = "TINYGEN_THREADS"
 
 _chosen = (0, "")  # how many threads were asked for, and by what
