@@ -204,7 +204,7 @@ def test_classes_are_found_by_the_beginning_of_their_names():
 class Known(type(linear())):
     """log p(x) = minus the first feature."""
 
-    def log_likelihood(self, x, *, samples, rng):
+    def log_likelihood(self, x, *, samples, rng, progress=None):
         assert not self.training
         return -x[:, 0].astype(np.float64) + 0 * rng.normal((samples,)).sum()
 

@@ -66,7 +66,7 @@ def test_images_of_any_size_come_back(height):
         ({"image_shape": (2, 8, 8, 3)}, r"needs images \(height, width\)"),
         ({"widths": ()}, "at least one width"),
         ({"output": "identity"}, "output must be 'sigmoid'"),
-        ({"codings": 0}, "outputs must be at least 1"),
+        ({"codings": 0}, "codings must be from 1 to"),
     ],
 )
 def test_settings_that_make_no_sense(config, message):
