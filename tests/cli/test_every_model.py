@@ -68,7 +68,7 @@ def test_a_preset_is_found_by_the_data(capsys, preset):
     assert main(["train", "gru-ae", *given, "--dry-run"]) == 0
     assert f'preset = "{preset}"' in capsys.readouterr().out
     assert main(["train", "gru-ae", *given, "--epochs", "1", "--out", "run"]) == 0
-    tables = setting_tables(Run.open("run").config)
+    tables = setting_tables(Run.open("run"))
     changed = {row.key for table in tables.values() for row in table if row.changed}
     assert changed - {"count", "size"} == {"epochs"}  # nobody chose the kind, or the alphabet
 
@@ -97,7 +97,7 @@ def test_a_preset_is_found_by_the_data(capsys, preset):
             1,
             "60 lines; count=61 asks for more",
         ),
-        ("train conv-ae --data images.npz --set size=7", 1, "7 x 7 pixels cannot be halved 3"),
+        ("train conv-ae --data images.npz --set size=7", 2, "7 x 7 pixels cannot be halved 3"),
         ("train conv-ae --data empty", 2, "empty: no image in this folder or below"),
     ],
 )

@@ -162,9 +162,10 @@ def _check_same(trainer: Trainer, meta: Mapping[str, Any]) -> None:
 
 
 def _lasting(trainer: Trainer) -> Any:
-    """The options that a run keeps: all but its length."""
+    """The options that a run keeps: all but its length, and what changes no bit."""
     tables = trainer.options.tables()
-    kept = {k: v for k, v in tables["training"].items() if k not in ("epochs", "max_steps")}
+    other = "epochs", "max_steps", "capture"
+    kept = {k: v for k, v in tables["training"].items() if k not in other}
     return plain({**tables, "training": kept})
 
 
