@@ -87,7 +87,8 @@ def test_fit_is_kept_out_too(tmp_path):
     fit(tiny(), images(), epochs=2, out=folder, resume=True, verbose=False)
 
 
-def _sleep() -> None:
+def _sleep(started) -> None:
+    started.set()
     time.sleep(60)
 
 
@@ -96,8 +97,11 @@ def test_a_child_does_not_hold_its_parents_lock(run, method):
     """A worker that outlives the training, or its parent, keeps nobody out."""
     one = Run.open(run)
     with one.locked():
-        child = multiprocessing.get_context(method).Process(target=_sleep)
+        context = multiprocessing.get_context(method)
+        started = context.Event()
+        child = context.Process(target=_sleep, args=(started,))
         child.start()
+        assert started.wait(60)  # by then a forked child has closed what it inherited
         with pytest.raises(RunError, match="is training in it"):
             go_on(run)  # nor does it take it away
     try:
