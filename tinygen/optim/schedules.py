@@ -68,31 +68,30 @@ class piecewise_constant:
 
 
 @dataclass(frozen=True)
-class linear_decay:
-    """From initial to final in a straight line over `steps`, then final."""
+class Decay:
+    """Base of the schedules that come to their final rate after so many steps."""
 
     initial: float
     steps: int
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_decay(self)
+        kind = type(self).__name__
+        not_negative(f"{kind}: initial", self.initial)
+        positive(f"{kind}: the number of steps", self.steps)
+        not_negative(f"{kind}: final", self.final)
+
+
+class linear_decay(Decay):
+    """From initial to final in a straight line over `steps`, then final."""
 
     def __call__(self, step: int) -> float:
         """The rate after so many steps."""
         return self.initial + (self.final - self.initial) * min(step / self.steps, 1.0)
 
 
-@dataclass(frozen=True)
-class cosine_decay:
+class cosine_decay(Decay):
     """Half a cosine wave from initial to final over `steps` (Loshchilov & Hutter 2017)."""
-
-    initial: float
-    steps: int
-    final: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_decay(self)
 
     def __call__(self, step: int) -> float:
         """The rate after so many steps."""
@@ -121,10 +120,3 @@ class warmup:
     def _after(self, step: int) -> float:
         """The rate so many steps after the rise."""
         return self.schedule(step) if callable(self.schedule) else float(self.schedule)
-
-
-def _check_decay(schedule: linear_decay | cosine_decay) -> None:
-    kind = type(schedule).__name__
-    not_negative(f"{kind}: initial", schedule.initial)
-    positive(f"{kind}: the number of steps", schedule.steps)
-    not_negative(f"{kind}: final", schedule.final)
