@@ -17,21 +17,35 @@ from typing import Any
 
 from ..names import nearest
 from ..ops.random import Random
+from .adversarial import Adversarial
 from .base import Autoencoder, Model
+from .conditional import CGAN
 from .convolutional import ConvAutoencoder
+from .dcgan import DCGAN
 from .denoising import DenoisingAutoencoder
+from .gan import GAN
 from .hashing import HashingAutoencoder
 from .kinds import check_kind, check_known, check_units, kinds_of
 from .linear import LinearAutoencoder
 from .published import PUBLISHED, Published
 from .recurrent import GRUAutoencoder, RecurrentAutoencoder
+from .remedies import Remedies
 from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
+from .spectral import SNGAN
 from .stacked import StackedAutoencoder, TiedAutoencoder
 from .stages import Phase, Recipe, Stage, TrainingOptions
 from .variational import VariationalAutoencoder
+from .wasserstein import WGAN, WGANGP
 
 __all__ = [
+    "CGAN",
+    "DCGAN",
+    "GAN",
     "PUBLISHED",
+    "SNGAN",
+    "WGAN",
+    "WGANGP",
+    "Adversarial",
     "Autoencoder",
     "ConvAutoencoder",
     "DenoisingAutoencoder",
@@ -43,6 +57,7 @@ __all__ = [
     "Published",
     "Recipe",
     "RecurrentAutoencoder",
+    "Remedies",
     "SparseKLAutoencoder",
     "SparseL1Autoencoder",
     "StackedAutoencoder",
@@ -71,6 +86,12 @@ REGISTRY: dict[str, type[Model]] = {
         SparseKLAutoencoder,
         HashingAutoencoder,
         VariationalAutoencoder,
+        GAN,
+        DCGAN,
+        WGAN,
+        WGANGP,
+        SNGAN,
+        CGAN,
     )
 }
 
@@ -88,19 +109,27 @@ def find(name: str) -> type[Model]:
 
 
 def options(name: str) -> dict[str, Any]:
-    """The settings of a model with their defaults."""
-    parameters = inspect.signature(find(name)).parameters.values()
-    return {p.name: p.default for p in parameters}
+    """The settings of a model with their defaults, remedies among them."""
+    model = find(name)
+    parameters = inspect.signature(model).parameters.values()
+    own = {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
+    return {**own, **(model.remedies.settings() if issubclass(model, Adversarial) else {})}
+
+
+def kinds(name: str) -> dict[str, Any]:
+    """The settings of a model with their annotations."""
+    model = find(name)
+    return {**kinds_of(model), **(kinds_of(Remedies) if issubclass(model, Adversarial) else {})}
 
 
 def check_config(name: str, config: Mapping[str, Any]) -> None:
     """Raise ValueError for a setting that the model does not have, or of another kind or range."""
-    known, kinds = options(name), kinds_of(find(name))
+    known, wanted = options(name), kinds(name)
     check_known(f"{name} has no setting", config, known)
     for key, value in config.items():
-        check_kind(key, value, kinds[key], known[key])
+        check_kind(key, value, wanted[key], known[key])
         if key != "seed":
-            check_units(key, value, kinds[key])
+            check_units(key, value, wanted[key])
     Random(config.get("seed", 0))  # which knows what a seed may be
 
 

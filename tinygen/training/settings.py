@@ -224,7 +224,7 @@ def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
     if key in FROM_DATA:
         raise ValueError(f"{key} comes from the data: set size and channels")
     kinds = {
-        "config": kinds_of(models.find(name)),
+        "config": models.kinds(name),
         "data": kinds_of(DataOptions),
         "training": kinds_of(TrainingOptions),
         "options": option_kinds(result["training"]["optimizer"]),

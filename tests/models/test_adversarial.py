@@ -1,0 +1,210 @@
+"""What holds for every adversarial network: losses, phases, batch norm, remedies, sampling."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygen
+from tests.training.toys import States, whole_state
+from tinygen import Random, gradcheck, gradgradcheck, models, nn, ops, tensor
+from tinygen.models import Phase
+from tinygen.models.adversarial import Adversarial
+from tinygen.training import Trainer, TrainingError, evaluate, fit
+
+LABELS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """An adversarial network, and what the tests below need to know of it.
+
+    Attributes:
+        name: for `models.create`.
+        variant: what distinguishes this row from others of the model.
+        config: the settings that make the variant.
+        shape: of its samples.
+    """
+
+    name: str
+    variant: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    shape: tuple[int, ...] = (6, 5)
+
+    def create(self, **settings: Any) -> Adversarial:
+        """The model, small."""
+        labels = {"classes": LABELS, "label_units": 2} if self.name == "cgan" else {}
+        small = {"latents": 3, "widths": (4, 3)} if self.name == "gan" else {"latents": 3}
+        if self.name != "gan":
+            small |= {"widths": (3, 4), "kernel": 3}
+        given = {**small, **labels, **self.config, **settings}
+        model = models.create(self.name, image_shape=self.shape, **given)
+        assert isinstance(model, Adversarial)
+        return model
+
+    def batch(self, n: int = 8, dtype: Any = np.float32, seed: int = 0) -> list[np.ndarray]:
+        """Samples, and labels if the model takes them."""
+        x = Random(seed).uniform((n, *self.shape), dtype=dtype)
+        return [x, np.arange(n) % LABELS] if self.name == "cgan" else [x]
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.variant}" if self.variant else self.name
+
+
+SMOOTH = {"activation": "tanh", "discriminator_activation": "tanh"}  # without kinks
+RGB = (8, 6, 3)
+CASES = [
+    Case("gan"),
+    Case("gan", "points", {"output": "identity"}, (2,)),
+    Case("gan", "relativistic", {"loss": "relativistic", "r1": 0.5, "r2": 0.5, "average": 0.9}),
+    Case("gan", "minibatch", {"minibatch": "discrimination", "packing": 2}),
+    Case("gan", "replay", {"replay": 5, "instance_noise": 0.2, "label_smoothing": 0.1}),
+    Case("dcgan"),
+    Case("dcgan", "paper", models.find("dcgan").recipe("paper").config, RGB),
+    Case("dcgan", "packed", {"packing": 2, "minibatch": "stddev", "together": False}, RGB),
+    Case("dcgan", "matching", {"feature_matching": 0.5, "loss": "least_squares"}),
+    Case("wgan", shape=RGB),
+    Case("wgan-gp", config={"discriminator_norm": None, "critic_steps": 2}),
+    Case("wgan-gp", "lazy", {"discriminator_norm": None, "penalty_every": 3, "critic_steps": 2}),
+    Case("sngan", config={"generator_norm": "before"}, shape=RGB),
+    Case("cgan"),
+    Case("cgan", "projection", models.find("cgan").recipe("projection").config, RGB),
+]
+each = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def phases(model: Adversarial, batch_size: int = 8) -> dict[str, Phase]:
+    """The phases of a step by name."""
+    options = model.recipe().training(batch_size=batch_size)
+    (stage,) = model.stages(options)
+    return {phase.name: phase for phase in stage.phases}
+
+
+def loss_of(phase: Phase, batch: list[np.ndarray], seed: int = 0) -> tinygen.Tensor:
+    found = phase.loss(*batch, rng=Random(seed))
+    return found[0] if isinstance(found, tuple) else found
+
+
+def test_every_adversarial_network_has_a_case():
+    known = {n for n in models.names() if issubclass(models.find(n), Adversarial)}
+    assert {case.name for case in CASES} == known
+    assert len({str(case) for case in CASES}) == len(CASES)
+
+
+@each
+def test_gradients_of_the_whole_losses(case):
+    model = case.create(**SMOOTH, dropout=0.0) if case.name != "gan" else case.create(**SMOOTH)
+    model.to(dtype="float64")
+    batch = case.batch(4, np.float64)
+    for p in model.parameters():  # biases of 0 leave an early penalty flat
+        p.data[...] += 0.1 * Random(1).normal(p.shape, dtype=np.float64)
+    if model.switches.clip is not None:  # which changes parameters: they are inside
+        for p in model.discriminator.parameters():
+            p.data[...] *= 0.9 * model.switches.clip / abs(p.data).max()
+    buffers = {name: b.data.copy() for name, b in model.named_buffers()}
+    for phase in phases(model).values():
+
+        def whole(*parameters, phase=phase):
+            for name, b in model.named_buffers():
+                b.data[...] = buffers[name]
+            return loss_of(phase, batch)
+
+        parameters = phase.module.parameters()
+        assert gradcheck(whole, parameters)
+        assert gradgradcheck(whole, parameters)
+
+
+@each
+def test_a_run_that_goes_on_from_any_step_ends_as_if_it_had_not_stopped(case):
+    def make(*callbacks):
+        model = case.create()
+        options = model.recipe().training(epochs=2, batch_size=8, seed=3)
+        data, valid = case.batch(34), case.batch(11, seed=1)
+        stages = model.stages(options)
+        return Trainer(model, stages, data, options, valid=valid, callbacks=callbacks)
+
+    states = States()
+    whole = make(states)
+    whole.train()
+    assert len(states.taken) == whole.step == 8  # what does not fill a batch is left out
+    for arrays, meta in states.taken[::3]:
+        again = make()
+        again.load_state(arrays, json.loads(meta))
+        again.train()
+        assert whole_state(again) == whole_state(whole)
+
+
+@each
+def test_a_phase_changes_its_network_alone(case):
+    """Of the other, batch norm's running moments may move, as the model's switches say."""
+    model = case.create(critic_steps=1)
+    batch, before = case.batch(), model.state_dict()
+    switches = model.switches
+    for name, phase in phases(model).items():
+        loss_of(phase, batch).backward()
+        other = "discriminator" if name == "generator" else "generator"
+        moved = {
+            key
+            for key, array in model.state_dict().items()
+            if (array != before[key]).any() and key.startswith(other)
+        }
+        statistics = getattr(switches, f"{other}_statistics")
+        allowed = ("running_", "vector") if statistics == "batch" else ("vector",)
+        assert all(any(part in key for part in allowed) for key in moved), moved
+        norms = [m for m in getattr(model, other).modules() if isinstance(m, nn.BatchNorm)]
+        assert any("running_" in key for key in moved) == (
+            statistics == "batch" and bool(norms)
+        )
+        before = model.state_dict()
+
+
+@each
+def test_samples(case):
+    model = case.create()
+    rng = Random(5)
+    before = model.state_dict()
+    made = model.sample(7, rng=Random(5)).numpy()
+    assert made.shape == (7, *case.shape)
+    assert np.isfinite(made).all()
+    if model.signed:
+        assert made.min() >= 0
+        assert made.max() <= 1
+    np.testing.assert_array_equal(made, model.sample(7, rng=rng).numpy())
+    assert (made != model.sample(7, rng=rng).numpy()).any()
+    for key, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
+    if model.classes:
+        one = model.sample(4, rng=Random(5), label=2).numpy()
+        np.testing.assert_array_equal(
+            one, model.sample(4, rng=Random(5), label=[2, 2, 2, 2]).numpy()
+        )
+        assert (one != model.sample(4, rng=Random(5), label=1).numpy()).any()
+        for wrong, message in (
+            (3, "labels go from 0 to 2; 3 is none"),
+            (-1, "-1 is none"),
+            ([0, 1], "one number, or 4 of them"),
+            (0.5, "labels are whole numbers from 0 to 2"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                model.sample(4, rng=rng, label=wrong)
+    else:
+        with pytest.raises(ValueError, match="trained without labels"):
+            model.sample(4, rng=rng, label=0)
+    with pytest.raises(ValueError, match=r"latents are arrays \(n, 3\)"):
+        model.generate(np.zeros((2, 4), np.float32))
+
+
+@each
+def test_training_reports_both_sides(case):
+    model = case.create()
+    data, valid = case.batch(16), case.batch(9, seed=1)
+    history = fit(model, *data, epochs=1, batch_size=8, validation_data=valid, verbose=False)
+    row = dict(history)
+    for name in ("discriminator_loss", "real_score", "fake_score", "valid_discriminator_loss"):
+        assert np.isfinite(row[name]).all(), name
+    assert ("penalty" in row) == (model.switches.penalises and model.switches.penalty_every == 1)

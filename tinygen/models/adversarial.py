@@ -1,0 +1,356 @@
+"""Adversarial training: the losses of generator and discriminator, and the phases of their step."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import ops
+from ..backend import Array, array_module, beside, to_numpy
+from ..config import no_grad
+from ..core import Buffer, Tensor, TensorLike, data_of
+from ..nn import BatchNorm, Module
+from ..ops.random import Random
+from ..optim import EMA
+from . import losses
+from .base import Model
+from .discriminator import Discriminator, Generator, check_labels
+from .penalties import gamma_rule, gradient_penalty, r1, r2
+from .remedies import RULE, Remedies
+from .replay import ReplayPool
+from .stages import Phase, Stage, TrainingOptions
+
+NOISE = ("normal", "uniform")
+Figures = dict[str, Tensor]
+
+
+class Adversarial(Model):
+    """Generative adversarial network (Goodfellow et al. 2014): base of all of them.
+
+    A step has two phases. The discriminator learns to tell real samples from those that the
+    generator makes of random latents; then the generator learns to make samples that the
+    discriminator, frozen, takes for real. `remedies` are switches that change either of them.
+
+    The generator makes samples in the range of its last activation, [-1, 1] for "tanh"; data
+    in [0, 1] is brought to that range, and `sample` brings back what it draws.
+
+    Args:
+        generator: from latents, and labels if it is conditional, to samples.
+        discriminator: from samples, and labels, to scores.
+        image_shape: of a sample.
+        latents: length of z.
+        noise: the distribution of z: "normal", or "uniform" from -1 to 1.
+        output: activation of the generator's last layer.
+        remedies: see Remedies.
+    """
+
+    name = ""
+    figures = ("samples", "interpolation", "curves")
+    networks = ("discriminator", "generator")
+    remedies: ClassVar[Remedies] = Remedies()  # the defaults of the model
+    classes: int = 0  # labels that the networks know; 0 for none
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        *,
+        image_shape: Sequence[int],
+        latents: int,
+        noise: str,
+        output: ops.Activation,
+        remedies: Remedies,
+    ) -> None:
+        if noise not in NOISE:
+            raise ValueError(f"{self.name}: noise is one of {', '.join(NOISE)}, not {noise!r}")
+        if remedies.gradient_penalty and _batch_norms(discriminator):
+            raise ValueError(
+                f"{self.name}: the gradient penalty is one of each sample by itself, which batch "
+                "norm in the discriminator mixes; leave one of them out"
+            )
+        if RULE in (remedies.r1, remedies.r2) and len(image_shape) < 2:
+            raise ValueError(f"{self.name}: gamma by the rule is for images; give a number")
+        self.generator, self.discriminator = generator, discriminator
+        self.image_shape, self.latents = tuple(image_shape), latents
+        self.noise, self.signed = noise, output == "tanh"
+        self.bounded = output in ("tanh", "sigmoid")
+        self.switches, self.criterion = remedies, losses.BY_NAME[remedies.loss]
+        self.average = copy.deepcopy(generator).freeze() if remedies.average else None
+        self.pool = ReplayPool(remedies.replay, self.image_shape) if remedies.replay else None
+        self.spread = Buffer(np.zeros((), np.float32)) if remedies.instance_noise else None
+
+    def stages(self, options: TrainingOptions) -> list[Stage]:
+        """One stage: the discriminator's phase, its lazy penalty, the generator's phase."""
+        switches, k = self.switches, self.switches.penalty_every
+        if options.greedy:
+            raise ValueError(f"{self.name} cannot be trained layer by layer")
+        if options.patience is not None:
+            raise ValueError(
+                f"{self.name}: early stopping waits for a loss to fall, and the losses of a game "
+                "need not; leave patience out"
+            )
+        if options.batch_size % switches.packing:
+            raise ValueError(
+                f"{self.name}: batch_size must be a multiple of packing, {switches.packing}, "
+                f"not {options.batch_size}"
+            )
+        phases = [Phase("discriminator", self.discriminator, self.discriminator_loss)]
+        if k > 1:
+            phases.append(Phase("penalty", self.discriminator, self.lazy_penalty, every=k))
+        phases.append(
+            Phase("generator", self.generator, self.generator_loss, every=switches.critic_steps)
+        )
+        fade = {"spread": self._spread_at} if self.spread is not None else {}
+        averages = []
+        if self.average is not None:
+            averages.append(EMA(self.generator, switches.average, self.average))
+        return [
+            Stage(
+                "train",
+                phases,
+                epochs=options.epochs,
+                drop_remainder=True,
+                schedules=fade,
+                averages=averages,
+            )
+        ]
+
+    def check(self, x: TensorLike, target: TensorLike | None = None) -> None:
+        """Raise TypeError or ValueError for samples, or labels, that the model was not made for."""
+        super().check(x)
+        array = to_numpy(data_of(x))
+        low, high = (array.min(), array.max()) if array.size else (0, 0)
+        if self.bounded and not (0 <= low and high <= 1):
+            raise ValueError(
+                f"{self.name}: the generator makes values in [0, 1], the data goes from {low:.4g} "
+                f"to {high:.4g}; divide pixels by 255 (tinygen.data.as_floats), or take output "
+                "'identity'"
+            )
+        if self.classes:
+            if target is None:
+                raise ValueError(f"{self.name} needs a label for each sample")
+            check_labels(target, len(array), self.classes)
+        elif target is not None:
+            raise ValueError(f"{self.name} takes no labels; cgan does")
+
+    def discriminator_loss(
+        self, x: TensorLike, label: Any = None, *, rng: Random
+    ) -> tuple[Tensor, Figures]:
+        """The discriminator's loss on a batch of reals and as many fakes; what it scores both."""
+        if self.switches.clip is not None:
+            self._clip(self.switches.clip)
+        real = self._scaled(x)
+        with no_grad():
+            fake = self._generate(len(real), label, rng, self.switches.generator_statistics)
+        if self.pool is not None:
+            fake = self.pool(fake, rng=rng)
+        real, fake = self._disturbed(real, rng), self._disturbed(fake, rng)
+        real_score, fake_score = self._scores(real, fake, label, rng)
+        loss = self.criterion.discriminator(real_score, fake_score, self.switches.label_smoothing)
+        if self.switches.together:
+            loss = loss / 2  # the mean over both halves of the batch
+        figures = {"real_score": ops.mean(real_score), "fake_score": ops.mean(fake_score)}
+        if self.switches.penalises and self.switches.penalty_every == 1:
+            figures["penalty"] = self._penalty(real, fake, label, rng)
+            loss = loss + figures["penalty"]
+        return loss, figures
+
+    def lazy_penalty(self, x: TensorLike, label: Any = None, *, rng: Random) -> Tensor:
+        """The penalties on the discriminator's gradients, as strong as they are rare."""
+        real = self._scaled(x)
+        with no_grad():
+            fake = self._generate(len(real), label, rng, self.switches.generator_statistics)
+        penalty = self._penalty(real, fake, label, rng)
+        return penalty * float(self.switches.penalty_every)
+
+    def generator_loss(
+        self, x: TensorLike, label: Any = None, *, rng: Random
+    ) -> Tensor:
+        """The generator's loss on as many fakes as there are samples in x."""
+        share, n = self.switches.feature_matching, len(data_of(x))
+        with _statistics(self.discriminator, self.switches.discriminator_statistics):
+            fake = self._disturbed(self._generate(n, label, rng, "batch"), rng)
+            packed = self.discriminator.pack(fake)
+            if not share and not self.criterion.needs_real:
+                return self.criterion.generator(self.discriminator.score(packed, label, rng=rng))
+            real = self.discriminator.pack(self._disturbed(self._scaled(x), rng))
+            loss: Tensor | float = 0.0
+            if share:
+                apart = ops.mean(
+                    self.discriminator.features(packed, label, rng=rng), axis=0
+                ) - ops.mean(self.discriminator.features(real, label, rng=rng), axis=0)
+                loss = share * ops.sum(apart * apart)
+            if share < 1:
+                scores = (self.discriminator.score(v, label, rng=rng) for v in (packed, real))
+                loss = loss + (1.0 - share) * self.criterion.generator(*scores)
+            assert isinstance(loss, Tensor)
+            return loss
+
+    def loss(self, x: TensorLike, target: TensorLike | None = None, *, rng: Random) -> Tensor:
+        """The discriminator's loss; `stages` has both."""
+        return self.discriminator_loss(x, target, rng=rng)[0]
+
+    def measures(
+        self, x: TensorLike, target: TensorLike | None = None, *, rng: Random
+    ) -> dict[str, float]:
+        """Both losses, and the mean scores of reals and fakes, on samples that were held out."""
+        n = len(data_of(x)) // self.switches.packing * self.switches.packing
+        if not n:
+            return {}
+        x, label = data_of(x)[:n], None if target is None else data_of(target)[:n]
+        real = self._scaled(x)
+        with no_grad():
+            fake = self._generate(n, label, rng, "running")
+            scores = [
+                self.discriminator(v, label, rng=rng) for v in (real, fake)
+            ]
+            found = {
+                "discriminator_loss": self.criterion.discriminator(*scores),
+                "generator_loss": self.criterion.generator(*scores[::-1]),
+                "real_score": ops.mean(scores[0]),
+                "fake_score": ops.mean(scores[1]),
+            }
+        return {name: value.item() for name, value in found.items()}
+
+    def sample(self, n: int, *, rng: Random, label: Any = None) -> Tensor:
+        """n new samples, in the range of the data: (n, *image_shape).
+
+        They come from the average of the generator if there is one, in inference mode.
+
+        Args:
+            n: how many.
+            rng: where latents are drawn, and labels if none are given.
+            label: of a conditional model: one for all, or one for each.
+
+        Raises ValueError for a label that the model does not have.
+        """
+        with no_grad():
+            return self.generate(self.draw_latents(n, rng=rng), self._labels(label, n, rng))
+
+    def generate(self, z: TensorLike, label: Any = None) -> Tensor:
+        """The samples that latents stand for: (n, latents) -> (n, *image_shape)."""
+        network = self.generator if self.average is None else self.average
+        if data_of(z).shape[1:] != (self.latents,):
+            raise ValueError(
+                f"{self.name}: latents are arrays (n, {self.latents}), not {data_of(z).shape}"
+            )
+        with _statistics(network, "running"):
+            y: Tensor = network(beside(data_of(z), self._array) if not isinstance(z, Tensor) else z, label)
+        return (y + 1.0) / 2.0 if self.signed else y
+
+    def draw_latents(self, n: int, *, rng: Random) -> Array:
+        """n latents of the prior: (n, latents)."""
+        shape, dtype = (n, self.latents), self.dtype
+        if self.noise == "normal":
+            return rng.normal(shape, dtype=dtype)
+        return rng.uniform(shape, -1.0, 1.0, dtype=dtype)
+
+    def _labels(self, label: Any, n: int, rng: Random) -> Any:
+        """Labels for n samples: those asked for, or drawn; None where there are none."""
+        if not self.classes:
+            if label is not None:
+                raise ValueError(f"{self.name} was trained without labels; leave label out")
+            return None
+        if label is None:
+            return np.minimum(
+                rng.on("cpu").uniform((n,)) * self.classes, self.classes - 1
+            ).astype(np.int64)
+        return check_labels(label, n, self.classes)
+
+    def _generate(self, n: int, label: Any, rng: Random, statistics: str) -> Tensor:
+        """n fakes, of latents drawn anew."""
+        z = beside(self.draw_latents(n, rng=rng), self._array)
+        with _statistics(self.generator, statistics):
+            fake: Tensor = self.generator(z, label, rng=rng)
+        return fake
+
+    def _scores(
+        self, real: TensorLike, fake: TensorLike, label: Any, rng: Random
+    ) -> tuple[Tensor, Tensor]:
+        """The scores of reals and fakes, in one batch or in two."""
+        if not self.switches.together:
+            return (
+                self.discriminator(real, label, rng=rng),
+                self.discriminator(fake, label, rng=rng),
+            )
+        labels = None
+        if label is not None:
+            labels = array_module(data_of(label)).concatenate([data_of(label)] * 2)
+        both = self.discriminator(ops.concatenate([fake, real]), labels, rng=rng)
+        fake_score, real_score = ops.split(both, 2)
+        return real_score, fake_score
+
+    def _penalty(self, real: TensorLike, fake: TensorLike, label: Any, rng: Random) -> Tensor:
+        """The penalties on the gradient of the score of a pack in its samples."""
+        switches = self.switches
+        packs = [self.discriminator.pack(v).detach() for v in (real, fake)]
+        total: Tensor | float = 0.0
+
+        def critic(v: Tensor) -> Tensor:
+            return self.discriminator.score(v, label, rng=rng)
+
+        if switches.gradient_penalty:
+            weight = switches.gradient_penalty
+            total = gradient_penalty(critic, *packs, rng=rng, weight=weight)
+        for gamma, of, penalty in ((switches.r1, packs[0], r1), (switches.r2, packs[1], r2)):
+            if gamma:
+                known = gamma if gamma != RULE else gamma_rule(self.image_shape[0], len(real))
+                total = total + penalty(critic, of, gamma=float(known))
+        assert isinstance(total, Tensor)
+        return total
+
+    def _scaled(self, x: TensorLike) -> Array:
+        """Data in the range that the generator makes."""
+        array = data_of(x)
+        return array * 2.0 - 1.0 if self.signed else array
+
+    def _disturbed(self, x: Any, rng: Random) -> Any:
+        """x with the instance noise of now."""
+        if self.spread is None:
+            return x
+        noise = beside(rng.normal(x.shape, dtype=self.dtype), self._array)
+        return x + self.spread * noise
+
+    def _spread_at(self, images: int) -> float:
+        """The standard deviation of the instance noise after so many images."""
+        left = max(0.0, 1.0 - images / self.switches.noise_images)
+        return self.switches.instance_noise * left
+
+    def _clip(self, bound: float) -> None:
+        """Bring the discriminator's parameters into [-bound, bound], in place."""
+        for p in self.discriminator.parameters():
+            array_module(p.array).clip(p.array, -bound, bound, out=p.array)
+            p.version += 1
+
+    @property
+    def _array(self) -> Array:
+        """An array of the generator, which lies where the networks are."""
+        array: Array = self.generator.parameters()[0].array
+        return array
+
+
+def _batch_norms(network: Module) -> list[BatchNorm]:
+    return [m for m in network.modules() if isinstance(m, BatchNorm)]
+
+
+@contextmanager
+def _statistics(network: Module, which: str) -> Iterator[None]:
+    """Within the block batch norm uses the moments of the batch, as in training, or running ones.
+
+    In inference mode it uses the running ones anyway.
+    """
+    changed = []
+    if which == "running" and network.training:
+        changed = [m for m in _batch_norms(network) if m.training]
+    for m in changed:
+        m.training = False
+    try:
+        yield
+    finally:
+        for m in changed:
+            m.training = True
+

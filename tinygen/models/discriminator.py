@@ -1,0 +1,177 @@
+"""Generator and discriminator around the networks of a model: labels, packs, minibatch layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..backend import to_numpy
+from ..core import Tensor, TensorLike, data_of
+from ..nn import (
+    Dense,
+    Embedding,
+    Flatten,
+    MinibatchDiscrimination,
+    MinibatchStdDev,
+    Module,
+    spectral_norm,
+)
+from ..nn.initializers import Initializer
+from ..ops.random import Random
+from .remedies import Remedies
+
+CONDITIONING = ("concatenation", "projection")
+
+
+class Generator(Module):
+    """Generator: latents, and labels if there are any, to samples.
+
+    Args:
+        body: the network from (n, latents + units) to samples.
+        classes: how many labels there are; 0 for none.
+        units: length of the learned vector of a label, which follows the latents (Mirza &
+            Osindero 2014).
+        rng: where weights are drawn.
+    """
+
+    def __init__(self, body: Module, classes: int = 0, units: int = 0, *, rng: Random) -> None:
+        self.label = Embedding(classes, units, rng=rng) if classes else None
+        self.body = body
+
+    def forward(
+        self, z: TensorLike, label: Any = None, *, rng: Random | None = None
+    ) -> Tensor:
+        """(n, latents), and labels (n,) -> samples."""
+        if self.label is not None:
+            z = ops.concatenate([z, self.label(label)], axis=1)
+        y: Tensor = self.body(z, rng=rng)
+        return y
+
+
+class Discriminator(Module):
+    """Discriminator: a score, which is a logit, for each sample or each pack of samples.
+
+    s(x) = head(h),  h = body(x);  with labels either x gets one more channel, a learned map of its
+    label ("concatenation"), or s(x, y) = head(h) + <e_y, h> ("projection", Miyato & Koyama 2018).
+    With packing, m samples lie side by side in the channels and get one score.
+
+    Args:
+        build: function of (channels) that gives the body for inputs of so many channels, and the
+            shape of what it makes of a sample.
+        shape: of a sample; the last axis is that of the channels, unless there are but two.
+        remedies: of which packing, minibatch and spectral_norm are built in.
+        classes: how many labels there are; 0 for none.
+        conditioning: "concatenation" or "projection".
+        initializer: of the head's weight.
+        rng: where weights are drawn.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[int], tuple[Module, Sequence[int]]],
+        shape: Sequence[int],
+        remedies: Remedies,
+        *,
+        classes: int = 0,
+        conditioning: str = "concatenation",
+        initializer: str | Initializer = "glorot_uniform",
+        rng: Random,
+    ) -> None:
+        if conditioning not in CONDITIONING:
+            raise ValueError(f"conditioning is one of {', '.join(CONDITIONING)}, not {conditioning!r}")
+        self.pack_size, self.classes = remedies.packing, classes
+        self.shape = (*shape, 1) if len(shape) == 2 else tuple(shape)
+        maps = bool(classes) and conditioning == "concatenation"
+        self.body, made = build(self.pack_size * (self.shape[-1] + maps))
+        units = math.prod(made)
+        self.stddev = self.discrimination = None
+        if remedies.minibatch == "stddev":
+            self.stddev = MinibatchStdDev()
+            units += math.prod(made[:-1])
+        self.flatten = Flatten()
+        if remedies.minibatch == "discrimination":
+            self.discrimination = MinibatchDiscrimination(units, rng=rng)
+            units += self.discrimination.kernels
+        self.head = Dense(units, 1, initializer=initializer, rng=rng)
+        self.map = self.label = None
+        if maps:
+            self.map = Embedding(classes, math.prod(self.shape[:-1]), rng=rng)
+        elif classes:
+            if self.pack_size > 1:
+                raise ValueError(
+                    "projection compares one label with one sample: packing must be 1, or "
+                    "conditioning 'concatenation'"
+                )
+            self.label = Embedding(classes, units, rng=rng)
+        if remedies.spectral_norm:
+            spectral_norm(self)
+
+    def forward(self, x: TensorLike, label: Any = None, *, rng: Random | None = None) -> Tensor:
+        """Samples (n, ...), and labels (n,) -> scores (n / m, 1)."""
+        return self.score(self.pack(x), label, rng=rng)
+
+    def pack(self, x: TensorLike) -> Tensor:
+        """m samples that follow each other, side by side in the channels: (n, ...) -> (n / m, ...).
+
+        Raises ValueError where m does not divide n.
+        """
+        given = data_of(x).shape
+        if math.prod(given[1:]) != math.prod(self.shape):
+            raise ValueError(
+                f"the discriminator was made for samples of shape {self.shape}, not {given[1:]}"
+            )
+        return self._packed(x, self.shape)
+
+    def _packed(self, x: TensorLike, shape: Sequence[int]) -> Tensor:
+        """Samples of that shape in packs."""
+        n, m = data_of(x).shape[0], self.pack_size
+        if n % m:
+            raise ValueError(
+                f"{n} samples make no packs of {m}; the batch size must be a multiple of packing"
+            )
+        if m == 1:
+            return ops.reshape(x, (n, *shape))
+        x = ops.reshape(x, (n // m, m, *shape))
+        axes = (0, *range(2, x.ndim - 1), 1, x.ndim - 1)
+        return ops.reshape(ops.transpose(x, axes), (n // m, *shape[:-1], m * shape[-1]))
+
+    def score(self, packed: TensorLike, label: Any = None, *, rng: Random | None = None) -> Tensor:
+        """The scores of packs as `pack` makes them, with the labels (n,) of their samples."""
+        h = self.features(packed, label, rng=rng)
+        score: Tensor = self.head(h)
+        if self.label is not None:
+            score = score + ops.sum(self.label(label) * h, axis=1, keepdims=True)
+        return score
+
+    def features(
+        self, packed: TensorLike, label: Any = None, *, rng: Random | None = None
+    ) -> Tensor:
+        """The last features, of which the score is a linear function: -> (n / m, units)."""
+        if self.map is not None:
+            maps = self._packed(self.map(label), (*self.shape[:-1], 1))
+            packed = ops.concatenate([packed, maps], axis=-1)
+        h: Tensor = self.body(packed, rng=rng)
+        if self.stddev is not None:
+            h = self.stddev(h)
+        h = self.flatten(h)
+        return h if self.discrimination is None else self.discrimination(h)
+
+
+def check_labels(label: Any, n: int, classes: int) -> np.ndarray:
+    """Labels for n samples: one number for all, or one each.
+
+    Raises ValueError, saying which, for what is no label from 0 to classes - 1.
+    """
+    given = np.asarray(to_numpy(data_of(label)))
+    if given.dtype.kind not in "iu":
+        raise ValueError(f"labels are whole numbers from 0 to {classes - 1}, not {given.dtype}")
+    if given.shape not in ((), (n,)):
+        raise ValueError(f"label is one number, or {n} of them, not an array {given.shape}")
+    wrong = (given < 0) | (given >= classes)
+    if wrong.any():
+        raise ValueError(f"labels go from 0 to {classes - 1}; {given[wrong].flat[0]} is none")
+    return np.broadcast_to(given, (n,)).astype(np.int64)

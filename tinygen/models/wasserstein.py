@@ -1,0 +1,52 @@
+"""Wasserstein GANs: with clipped weights, and with a gradient penalty."""
+
+from __future__ import annotations
+
+from .dcgan import DCGAN, PAPER
+from .remedies import Remedies
+from .stages import Recipe
+
+SHARED = {"together", "generator_statistics", "discriminator_statistics"}
+NETWORKS = {name: value for name, value in PAPER.items() if name not in SHARED}
+
+
+class WGAN(DCGAN):
+    """Wasserstein GAN with weight clipping (Arjovsky, Chintala & Bottou 2017).
+
+    The critic's score has no sigmoid; E D(x) - E D(G(z)) estimates, up to a factor, how far the
+    generator's distribution is from the data's, as long as the critic is Lipschitz continuous: all
+    its parameters are brought into [-0.01, 0.01] before each of its five steps.
+
+    For the arguments see DCGAN.
+    """
+
+    name = "wgan"
+    remedies = Remedies(loss="wasserstein", clip=0.01, critic_steps=5)
+    recipes = {
+        "paper": Recipe(
+            "fashion-mnist", 25, 64, "rmsprop", {"learning_rate": 5e-5, "rho": 0.99},
+            config={**NETWORKS, "noise": "normal"},
+        )
+    }  # fmt: skip
+
+
+class WGANGP(DCGAN):
+    """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017).
+
+    The norm of the critic's gradient is drawn to 1 on the lines between reals and fakes, instead of
+    clipping weights. The critic has no batch norm, which would mix the gradients of samples.
+
+    For the arguments see DCGAN.
+    """
+
+    name = "wgan-gp"
+    remedies = Remedies(loss="wasserstein", gradient_penalty=10.0, critic_steps=5)
+    recipes = {
+        "paper": Recipe(
+            "fashion-mnist", 25, 64, "adam",
+            {"learning_rate": 1e-4, "beta1": 0.0, "beta2": 0.9},
+            config={
+                **NETWORKS, "noise": "normal", "discriminator_norm": None, "deviation": 0.0,
+            },
+        )
+    }  # fmt: skip
