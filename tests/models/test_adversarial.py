@@ -12,10 +12,10 @@ import pytest
 
 import tinygen
 from tests.training.toys import States, whole_state
-from tinygen import Random, gradcheck, gradgradcheck, models, nn, ops, tensor
+from tinygen import Random, gradcheck, gradgradcheck, models, nn
 from tinygen.models import Phase
 from tinygen.models.adversarial import Adversarial
-from tinygen.training import Trainer, TrainingError, evaluate, fit
+from tinygen.training import Trainer, fit
 
 LABELS = 3
 
@@ -29,12 +29,14 @@ class Case:
         variant: what distinguishes this row from others of the model.
         config: the settings that make the variant.
         shape: of its samples.
+        epsilon: the step of the differences that check gradients; distances have kinks.
     """
 
     name: str
     variant: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     shape: tuple[int, ...] = (6, 5)
+    epsilon: float = 1e-4
 
     def create(self, **settings: Any) -> Adversarial:
         """The model, small."""
@@ -62,11 +64,11 @@ CASES = [
     Case("gan"),
     Case("gan", "points", {"output": "identity"}, (2,)),
     Case("gan", "relativistic", {"loss": "relativistic", "r1": 0.5, "r2": 0.5, "average": 0.9}),
-    Case("gan", "minibatch", {"minibatch": "discrimination", "packing": 2}),
+    Case("gan", "minibatch", {"minibatch": "discrimination", "packing": 2}, epsilon=1e-6),
     Case("gan", "replay", {"replay": 5, "instance_noise": 0.2, "label_smoothing": 0.1}),
     Case("dcgan"),
     Case("dcgan", "paper", models.find("dcgan").recipe("paper").config, RGB),
-    Case("dcgan", "packed", {"packing": 2, "minibatch": "stddev", "together": False}, RGB),
+    Case("dcgan", "packed", {"packing": 2, "minibatch": "stddev", "together": False}, RGB, 1e-5),
     Case("dcgan", "matching", {"feature_matching": 0.5, "loss": "least_squares"}),
     Case("wgan", shape=RGB),
     Case("wgan-gp", config={"discriminator_norm": None, "critic_steps": 2}),
@@ -98,11 +100,21 @@ def test_every_adversarial_network_has_a_case():
 
 @each
 def test_gradients_of_the_whole_losses(case):
-    model = case.create(**SMOOTH, dropout=0.0) if case.name != "gan" else case.create(**SMOOTH)
-    model.to(dtype="float64")
+    without = {} if case.name == "gan" else {"dropout": 0.0}
+    model = case.create(**SMOOTH, **without, clip=None).to(dtype="float64")
     batch = case.batch(4, np.float64)
-    for p in model.parameters():  # biases of 0 leave an early penalty flat
-        p.data[...] += 0.1 * Random(1).normal(p.shape, dtype=np.float64)
+    for i, p in enumerate(model.parameters()):  # biases of 0 leave an early penalty flat
+        p.data[...] += 0.1 * Random(i).normal(p.shape, dtype=np.float64)
+    for phase in list(phases(model).values()) * 15:
+        loss_of(phase, batch)  # a layer may choose its scale, or look for singular vectors
+    for m in model.modules():
+        if isinstance(m, nn.SpectralNorm):  # whose vectors are constants
+            m.training = False
+    for phase in list(phases(model).values()) * 15:
+        loss_of(phase, batch)  # a layer may choose its scale, or look for singular vectors
+    for m in model.modules():
+        if isinstance(m, nn.SpectralNorm):  # whose vectors are constants
+            m.training = False
     if model.switches.clip is not None:  # which changes parameters: they are inside
         for p in model.discriminator.parameters():
             p.data[...] *= 0.9 * model.switches.clip / abs(p.data).max()
@@ -115,8 +127,8 @@ def test_gradients_of_the_whole_losses(case):
             return loss_of(phase, batch)
 
         parameters = phase.module.parameters()
-        assert gradcheck(whole, parameters)
-        assert gradgradcheck(whole, parameters)
+        assert gradcheck(whole, parameters, epsilon=case.epsilon, rtol=1e-5)
+        assert gradgradcheck(whole, parameters, epsilon=case.epsilon, rtol=1e-5)
 
 
 @each
@@ -154,12 +166,10 @@ def test_a_phase_changes_its_network_alone(case):
             if (array != before[key]).any() and key.startswith(other)
         }
         statistics = getattr(switches, f"{other}_statistics")
-        allowed = ("running_", "vector") if statistics == "batch" else ("vector",)
-        assert all(any(part in key for part in allowed) for key in moved), moved
+        allowed = {"u", "v"} | ({"running_mean", "running_variance"} if statistics == "batch" else set())
+        assert {key.rpartition(".")[2] for key in moved} <= allowed
         norms = [m for m in getattr(model, other).modules() if isinstance(m, nn.BatchNorm)]
-        assert any("running_" in key for key in moved) == (
-            statistics == "batch" and bool(norms)
-        )
+        assert any("running_" in key for key in moved) == (statistics == "batch" and bool(norms))
         before = model.state_dict()
 
 
@@ -203,8 +213,8 @@ def test_samples(case):
 def test_training_reports_both_sides(case):
     model = case.create()
     data, valid = case.batch(16), case.batch(9, seed=1)
-    history = fit(model, *data, epochs=1, batch_size=8, validation_data=valid, verbose=False)
-    row = dict(history)
+    held_out = tuple(valid) if len(valid) > 1 else valid[0]
+    history = fit(model, *data, epochs=1, batch_size=8, validation_data=held_out, verbose=False)
     for name in ("discriminator_loss", "real_score", "fake_score", "valid_discriminator_loss"):
-        assert np.isfinite(row[name]).all(), name
-    assert ("penalty" in row) == (model.switches.penalises and model.switches.penalty_every == 1)
+        assert np.isfinite(history[name]).all(), name
+    assert ("penalty" in history) == (model.switches.penalises and model.switches.penalty_every == 1)

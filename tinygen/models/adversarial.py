@@ -124,7 +124,7 @@ class Adversarial(Model):
         super().check(x)
         array = to_numpy(data_of(x))
         low, high = (array.min(), array.max()) if array.size else (0, 0)
-        if self.bounded and not (0 <= low and high <= 1):
+        if self.bounded and not (low >= 0 and high <= 1):
             raise ValueError(
                 f"{self.name}: the generator makes values in [0, 1], the data goes from {low:.4g} "
                 f"to {high:.4g}; divide pixels by 255 (tinygen.data.as_floats), or take output "
@@ -167,9 +167,7 @@ class Adversarial(Model):
         penalty = self._penalty(real, fake, label, rng)
         return penalty * float(self.switches.penalty_every)
 
-    def generator_loss(
-        self, x: TensorLike, label: Any = None, *, rng: Random
-    ) -> Tensor:
+    def generator_loss(self, x: TensorLike, label: Any = None, *, rng: Random) -> Tensor:
         """The generator's loss on as many fakes as there are samples in x."""
         share, n = self.switches.feature_matching, len(data_of(x))
         with _statistics(self.discriminator, self.switches.discriminator_statistics):
@@ -205,9 +203,7 @@ class Adversarial(Model):
         real = self._scaled(x)
         with no_grad():
             fake = self._generate(n, label, rng, "running")
-            scores = [
-                self.discriminator(v, label, rng=rng) for v in (real, fake)
-            ]
+            scores = [self.discriminator(v, label, rng=rng) for v in (real, fake)]
             found = {
                 "discriminator_loss": self.criterion.discriminator(*scores),
                 "generator_loss": self.criterion.generator(*scores[::-1]),
@@ -239,7 +235,9 @@ class Adversarial(Model):
                 f"{self.name}: latents are arrays (n, {self.latents}), not {data_of(z).shape}"
             )
         with _statistics(network, "running"):
-            y: Tensor = network(beside(data_of(z), self._array) if not isinstance(z, Tensor) else z, label)
+            y: Tensor = network(
+                beside(data_of(z), self._array) if not isinstance(z, Tensor) else z, label
+            )
         return (y + 1.0) / 2.0 if self.signed else y
 
     def draw_latents(self, n: int, *, rng: Random) -> Array:
@@ -256,9 +254,9 @@ class Adversarial(Model):
                 raise ValueError(f"{self.name} was trained without labels; leave label out")
             return None
         if label is None:
-            return np.minimum(
-                rng.on("cpu").uniform((n,)) * self.classes, self.classes - 1
-            ).astype(np.int64)
+            return np.minimum(rng.on("cpu").uniform((n,)) * self.classes, self.classes - 1).astype(
+                np.int64
+            )
         return check_labels(label, n, self.classes)
 
     def _generate(self, n: int, label: Any, rng: Random, statistics: str) -> Tensor:
@@ -353,4 +351,3 @@ def _statistics(network: Module, which: str) -> Iterator[None]:
     finally:
         for m in changed:
             m.training = True
-

@@ -153,7 +153,9 @@ class DCGAN(Adversarial):
             )
         for norm in norms:
             if norm not in NORMS:
-                raise ValueError(f"{self.name}: batch norm is 'before', 'after' or null, not {norm!r}")
+                raise ValueError(
+                    f"{self.name}: batch norm is 'before', 'after' or null, not {norm!r}"
+                )
         height, width, channels = (*image_shape, 1)[:3]
         return height, width, channels
 

@@ -22,6 +22,7 @@ from ..nn import (
 )
 from ..nn.initializers import Initializer
 from ..ops.random import Random
+from .packing import pack
 from .remedies import Remedies
 
 CONDITIONING = ("concatenation", "projection")
@@ -42,9 +43,7 @@ class Generator(Module):
         self.label = Embedding(classes, units, rng=rng) if classes else None
         self.body = body
 
-    def forward(
-        self, z: TensorLike, label: Any = None, *, rng: Random | None = None
-    ) -> Tensor:
+    def forward(self, z: TensorLike, label: Any = None, *, rng: Random | None = None) -> Tensor:
         """(n, latents), and labels (n,) -> samples."""
         if self.label is not None:
             z = ops.concatenate([z, self.label(label)], axis=1)
@@ -82,7 +81,9 @@ class Discriminator(Module):
         rng: Random,
     ) -> None:
         if conditioning not in CONDITIONING:
-            raise ValueError(f"conditioning is one of {', '.join(CONDITIONING)}, not {conditioning!r}")
+            raise ValueError(
+                f"conditioning is one of {', '.join(CONDITIONING)}, not {conditioning!r}"
+            )
         self.pack_size, self.classes = remedies.packing, classes
         self.shape = (*shape, 1) if len(shape) == 2 else tuple(shape)
         maps = bool(classes) and conditioning == "concatenation"
@@ -124,20 +125,7 @@ class Discriminator(Module):
             raise ValueError(
                 f"the discriminator was made for samples of shape {self.shape}, not {given[1:]}"
             )
-        return self._packed(x, self.shape)
-
-    def _packed(self, x: TensorLike, shape: Sequence[int]) -> Tensor:
-        """Samples of that shape in packs."""
-        n, m = data_of(x).shape[0], self.pack_size
-        if n % m:
-            raise ValueError(
-                f"{n} samples make no packs of {m}; the batch size must be a multiple of packing"
-            )
-        if m == 1:
-            return ops.reshape(x, (n, *shape))
-        x = ops.reshape(x, (n // m, m, *shape))
-        axes = (0, *range(2, x.ndim - 1), 1, x.ndim - 1)
-        return ops.reshape(ops.transpose(x, axes), (n // m, *shape[:-1], m * shape[-1]))
+        return pack(ops.reshape(x, (given[0], *self.shape)), self.pack_size)
 
     def score(self, packed: TensorLike, label: Any = None, *, rng: Random | None = None) -> Tensor:
         """The scores of packs as `pack` makes them, with the labels (n,) of their samples."""
@@ -152,8 +140,8 @@ class Discriminator(Module):
     ) -> Tensor:
         """The last features, of which the score is a linear function: -> (n / m, units)."""
         if self.map is not None:
-            maps = self._packed(self.map(label), (*self.shape[:-1], 1))
-            packed = ops.concatenate([packed, maps], axis=-1)
+            maps = ops.reshape(self.map(label), (-1, *self.shape[:-1], 1))
+            packed = ops.concatenate([packed, pack(maps, self.pack_size)], axis=-1)
         h: Tensor = self.body(packed, rng=rng)
         if self.stddev is not None:
             h = self.stddev(h)

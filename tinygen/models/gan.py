@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
-from ..nn import Dense, Flatten, Module, Reshape, Sequential
+from ..nn import Flatten, Module, Reshape, Sequential
 from ..ops.random import Random
 from .adversarial import Adversarial
 from .discriminator import Discriminator, Generator

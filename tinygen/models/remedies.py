@@ -98,7 +98,9 @@ class Remedies:
             if isinstance(getattr(self, name), str):
                 _check_one_of(name, getattr(self, name), (RULE,))
         if self.feature_matching > 1:
-            raise ValueError(f"feature_matching is a share of at most 1, not {self.feature_matching}")
+            raise ValueError(
+                f"feature_matching is a share of at most 1, not {self.feature_matching}"
+            )
         for name in ("label_smoothing", "average"):
             if getattr(self, name) >= 1:
                 raise ValueError(f"{name} must be below 1, not {getattr(self, name)}")

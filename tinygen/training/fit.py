@@ -46,6 +46,9 @@ class History:
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self.rows = rows
 
+    def __contains__(self, name: object) -> bool:
+        return any(name in row for row in self.rows)
+
     def __getitem__(self, name: str) -> list[Any]:
         known = {key for row in self.rows for key in row}
         if name not in known:
