@@ -166,7 +166,9 @@ def test_a_phase_changes_its_network_alone(case):
             if (array != before[key]).any() and key.startswith(other)
         }
         statistics = getattr(switches, f"{other}_statistics")
-        allowed = {"u", "v"} | ({"running_mean", "running_variance"} if statistics == "batch" else set())
+        allowed = {"u", "v"} | (
+            {"running_mean", "running_variance"} if statistics == "batch" else set()
+        )
         assert {key.rpartition(".")[2] for key in moved} <= allowed
         norms = [m for m in getattr(model, other).modules() if isinstance(m, nn.BatchNorm)]
         assert any("running_" in key for key in moved) == (statistics == "batch" and bool(norms))
@@ -217,4 +219,6 @@ def test_training_reports_both_sides(case):
     history = fit(model, *data, epochs=1, batch_size=8, validation_data=held_out, verbose=False)
     for name in ("discriminator_loss", "real_score", "fake_score", "valid_discriminator_loss"):
         assert np.isfinite(history[name]).all(), name
-    assert ("penalty" in history) == (model.switches.penalises and model.switches.penalty_every == 1)
+    assert ("penalty" in history) == (
+        model.switches.penalises and model.switches.penalty_every == 1
+    )

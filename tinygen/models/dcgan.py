@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -173,12 +174,15 @@ def halves(shape: Sequence[int], widths: Sequence[int]) -> list[tuple[int, int, 
 def block(
     layer: Callable[..., Module], channels: int, activation: ops.Activation, norm: str | None
 ) -> list[Module]:
-    """A layer and its activation, with batch norm before or after that."""
+    """A layer and its activation, with batch norm before or after that.
+
+    A layer right before batch norm has no bias, which the norm would take away.
+    """
     if norm is None:
-        return [layer(activation)]
+        return [layer(activation=activation)]
     if norm == "after":
-        return [layer(activation), BatchNorm(channels)]
-    return [layer(None), BatchNorm(channels), Activation(activation)]
+        return [layer(activation=activation), BatchNorm(channels)]
+    return [layer(bias=False), BatchNorm(channels), Activation(activation)]
 
 
 def convolutions(
@@ -195,8 +199,8 @@ def convolutions(
     layers: list[Module] = []
     maps = halves(shape, widths)
     for large, small in pairwise(maps):
-        convolution = lambda f, a=large[2], b=small[2]: Conv2D(  # noqa: E731  # bound at once
-            a, b, kernel, 2, activation=f, initializer=initializer, rng=rng
+        convolution = partial(
+            Conv2D, large[2], small[2], kernel, 2, initializer=initializer, rng=rng
         )
         layers += block(convolution, small[2], activation, norm if layers else None)
         if dropout:
@@ -220,17 +224,16 @@ def transposed_convolutions(
     maps = halves(shape, widths[::-1])[::-1]
     size = math.prod(maps[0])
     first = None if norm == "after" else activation  # the text's dense layer has none
-    dense, *rest = block(
-        lambda f: Dense(latents, size, f, initializer=initializer, rng=rng), maps[0][2], first, norm
-    )
-    layers: list[Module] = [dense, Reshape(*maps[0]), *rest]
+    dense = partial(Dense, latents, size, initializer=initializer, rng=rng)
+    dense_layer, *rest = block(dense, maps[0][2], first, norm)
+    layers: list[Module] = [dense_layer, Reshape(*maps[0]), *rest]
     for small, large in pairwise(maps):
         pads = resolve_padding("same", large[:2], (kernel, kernel), (2, 2), (1, 1))
-        transposed = lambda f, a=small[2], b=large[2], p=pads: Conv2DTranspose(  # noqa: E731
-            a, b, kernel, 2, p, f, initializer=initializer, rng=rng
+        transposed = partial(
+            Conv2DTranspose, small[2], large[2], kernel, 2, pads, initializer=initializer, rng=rng
         )
         if large is maps[-1]:
-            layers.append(transposed(output))
+            layers.append(transposed(activation=output))
         else:
             layers += block(transposed, large[2], activation, norm)
     return Sequential(*layers, Reshape(*image_shape))

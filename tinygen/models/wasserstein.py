@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .dcgan import DCGAN, PAPER
 from .remedies import Remedies
+from .stacked import KERAS_2
 from .stages import Recipe
 
 SHARED = {"together", "generator_statistics", "discriminator_statistics"}
@@ -24,7 +25,7 @@ class WGAN(DCGAN):
     remedies = Remedies(loss="wasserstein", clip=0.01, critic_steps=5)
     recipes = {
         "paper": Recipe(
-            "fashion-mnist", 25, 64, "rmsprop", {"learning_rate": 5e-5, "rho": 0.99},
+            "fashion-mnist", 25, 64, "rmsprop", {"learning_rate": 5e-5, "rho": 0.99, "epsilon": 1e-8, **KERAS_2},
             config={**NETWORKS, "noise": "normal"},
         )
     }  # fmt: skip
