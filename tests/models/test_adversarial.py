@@ -74,6 +74,7 @@ CASES = [
     Case("wgan-gp", config={"discriminator_norm": None, "critic_steps": 2}),
     Case("wgan-gp", "lazy", {"discriminator_norm": None, "penalty_every": 3, "critic_steps": 2}),
     Case("sngan", config={"generator_norm": "before"}, shape=RGB),
+    Case("sngan", "residual", {"residual": True, "widths": (3, 3)}, (8, 4, 3)),
     Case("cgan"),
     Case("cgan", "projection", models.find("cgan").recipe("projection").config, RGB),
 ]

@@ -25,7 +25,8 @@ class WGAN(DCGAN):
     remedies = Remedies(loss="wasserstein", clip=0.01, critic_steps=5)
     recipes = {
         "paper": Recipe(
-            "fashion-mnist", 25, 64, "rmsprop", {"learning_rate": 5e-5, "rho": 0.99, "epsilon": 1e-8, **KERAS_2},
+            "fashion-mnist", 25, 64, "rmsprop",
+            {"learning_rate": 5e-5, "rho": 0.99, "epsilon": 1e-8, **KERAS_2},
             config={**NETWORKS, "noise": "normal"},
         )
     }  # fmt: skip
