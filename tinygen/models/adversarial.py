@@ -234,10 +234,10 @@ class Adversarial(Model):
             raise ValueError(
                 f"{self.name}: latents are arrays (n, {self.latents}), not {data_of(z).shape}"
             )
+        if not isinstance(z, Tensor):
+            z = beside(z, self._array)
         with _statistics(network, "running"):
-            y: Tensor = network(
-                beside(data_of(z), self._array) if not isinstance(z, Tensor) else z, label
-            )
+            y: Tensor = network(z, label)
         return (y + 1.0) / 2.0 if self.signed else y
 
     def draw_latents(self, n: int, *, rng: Random) -> Array:
@@ -296,7 +296,9 @@ class Adversarial(Model):
             total = gradient_penalty(critic, *packs, rng=rng, weight=weight)
         for gamma, of, penalty in ((switches.r1, packs[0], r1), (switches.r2, packs[1], r2)):
             if gamma:
-                known = gamma if gamma != RULE else gamma_rule(self.image_shape[0], len(real))
+                known = (
+                    gamma if gamma != RULE else gamma_rule(self.image_shape[0], len(data_of(real)))
+                )
                 total = total + penalty(critic, of, gamma=float(known))
         assert isinstance(total, Tensor)
         return total
@@ -304,7 +306,8 @@ class Adversarial(Model):
     def _scaled(self, x: TensorLike) -> Array:
         """Data in the range that the generator makes."""
         array = data_of(x)
-        return array * 2.0 - 1.0 if self.signed else array
+        scaled: Array = array * 2.0 - 1.0 if self.signed else array
+        return scaled
 
     def _disturbed(self, x: Any, rng: Random) -> Any:
         """x with the instance noise of now."""

@@ -211,8 +211,9 @@ class ResidualBlock(Module):
 
     def forward(self, x: TensorLike, *, rng: Random | None = None) -> Tensor:
         """(n, h, w, inputs) -> (n, h', w', outputs)."""
-        y: Tensor = self.long(x, rng=rng)
-        return y + self.short(x)
+        long, short = self.long(x, rng=rng), self.short(x)
+        y: Tensor = long + short
+        return y
 
 
 class SumPool2D(Module):

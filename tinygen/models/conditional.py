@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
-from .dcgan import ADAM, DCGAN, LEAKY, PAPER
+from .dcgan import ADAM, DCGAN, PAPER
+from .gan import LEAKY
 from .remedies import Remedies
 from .stages import Recipe
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import ops
 from .architectures import Residual
-from .dcgan import DCGAN, LEAKY
+from .dcgan import DCGAN
+from .gan import LEAKY
 from .remedies import Remedies
 from .stages import Recipe
 
