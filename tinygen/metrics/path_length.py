@@ -123,15 +123,15 @@ def slerp(a: Array, b: Array, t: Array) -> Array:
 
     with the angle o between them. Rows that are parallel have `lerp`.
     """
-    norms = [np.linalg.norm(x, axis=-1, keepdims=True) for x in (a, b)]
-    u, v = (x / np.where(norm, norm, 1) for x, norm in zip((a, b), norms, strict=True))
+    norm_a, norm_b = (np.linalg.norm(x, axis=-1, keepdims=True) for x in (a, b))
+    u, v = a / np.where(norm_a, norm_a, 1), b / np.where(norm_b, norm_b, 1)
     cosine = (u * v).sum(axis=-1, keepdims=True)
     across = v - cosine * u
     sine = np.linalg.norm(across, axis=-1, keepdims=True)
     parallel = sine < PARALLEL
     angle = t * np.arctan2(sine, cosine)
     direction = np.cos(angle) * u + np.sin(angle) * across / np.where(parallel, 1, sine)
-    return np.where(parallel, lerp(a, b, t), lerp(*norms, t) * direction)
+    return np.where(parallel, lerp(a, b, t), lerp(norm_a, norm_b, t) * direction)
 
 
 def _synthesis(generator: Any, space: str) -> Synthesis:
