@@ -142,13 +142,16 @@ class Straight(nn.Module):
 def test_models_of_the_library_are_measured_in_inference_mode():
     model = nn.Sequential(nn.Dense(SIZE, 12, rng=Random(0)), nn.Dropout(0.5)).to(dtype="float64")
     features = nn.Sequential(nn.Dropout(0.5), nn.Dense(12, 12, rng=Random(1))).to(dtype="float64")
+    features.eval()
     first, second = pairs(64)
     weight = model[0].weight.numpy() @ features[1].weight.numpy()
     squared = (((second - first) @ weight) ** 2).sum(axis=1)
-    score = metrics.perceptual_path_length(
-        Straight(model), features, "w", rng=Random(0), samples=64
-    )
+    generator = Straight(model)
+    score = metrics.perceptual_path_length(generator, features, "w", rng=Random(0), samples=64)
     assert score == pytest.approx(squared.mean(), rel=1e-6)
+    assert generator.training
+    assert model.training
+    assert not features.training
 
 
 def test_what_it_refuses():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -51,8 +52,8 @@ def perceptual_path_length(
         generator: for space "z" a callable z -> images; if it takes `rng=`, its noise is drawn from
             that. For space "w" an object with `map(z)` -> w and `synthesize(w, rng=)` -> images,
             which are then used for "z" as well. Without truncation, and in float64,
-            `to(dtype="float64")`: a step of epsilon is lost in rounding otherwise. A Module is put
-            into inference mode, `eval()`.
+            `to(dtype="float64")`: a step of epsilon is lost in rounding otherwise. A Module is in
+            inference mode meanwhile.
         features: images -> (n, d), in float64, in inference mode too; it may crop first, as the
             paper does for faces.
         space: "z" or "w".
@@ -92,12 +93,9 @@ def perceptual_path_length(
     synthesize = _synthesis(generator, space)
     mapping = generator.map if space == "w" else None
     path: Callable[[Array, Array, Array], Array] = lerp if mapping else slerp
-    for network in generator, features:
-        if isinstance(network, Module):
-            network.eval()
     rng = rng.on("cpu")
     parts: list[Array] = []
-    with no_grad():
+    with no_grad(), _inference(generator, features):
         for count in _counts(samples, batch):
             first, second = rng.normal((2, count, size), dtype=np.float64)
             t = rng.uniform((count, 1), dtype=np.float64) * (ends == "full")
@@ -156,6 +154,19 @@ def _takes_rng(call: Callable[..., Any]) -> bool:
         return "rng" in inspect.signature(call).parameters
     except ValueError:  # not all functions written in C tell
         return False
+
+
+@contextmanager
+def _inference(*networks: Any) -> Iterator[None]:
+    """Within the block those that are Modules are in inference mode; after it as they were."""
+    modes = [(each, each.training) for each in networks if isinstance(each, Module)]
+    for each, _ in modes:
+        each.eval()
+    try:
+        yield
+    finally:
+        for each, mode in modes:
+            each.train(mode)
 
 
 def _counts(samples: int, batch: int) -> Iterator[int]:
