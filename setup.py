@@ -62,6 +62,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "hypothesis>=6.100",
+            "scikit-image>=0.24",
             "ruff>=0.15",
             "mypy>=1.15",
             "build>=1.2",

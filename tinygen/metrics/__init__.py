@@ -15,19 +15,33 @@ from .disentanglement import (
     mig,
     mutual_information,
 )
+from .disturbances import DISTURBANCES, disturb
+from .path_length import perceptual_path_length
 from .pca import pca_errors
-from .statistics import Interval, interval
+from .similarity import ms_ssim, ms_ssim_diversity, psnr, ssim
+from .statistics import Interval, Score, interval
+from .wasserstein import SlicedWasserstein, sliced_wasserstein
 
 __all__ = [
     "DCI",
+    "DISTURBANCES",
     "MIG",
     "Interval",
+    "Score",
+    "SlicedWasserstein",
     "dci",
     "discretize",
+    "disturb",
     "entropy",
     "information",
     "interval",
     "mig",
+    "ms_ssim",
+    "ms_ssim_diversity",
     "mutual_information",
     "pca_errors",
+    "perceptual_path_length",
+    "psnr",
+    "sliced_wasserstein",
+    "ssim",
 ]

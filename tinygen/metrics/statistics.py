@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -46,3 +46,21 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
         raise ValueError(f"interval: level must be between 0 and 1, not {level}")
     t = float(stdtrit(n - 1, (1 + level) / 2))
     return Interval(float(np.mean(values)), t * float(np.std(values, ddof=1)) / math.sqrt(n))
+
+
+class Score(float):
+    """A number with what it stands on.
+
+    Attributes:
+        standard_error: of the number, NaN where there is none.
+        count: how many samples it was computed from.
+    """
+
+    standard_error: float
+    count: int
+
+    def __new__(cls, value: float, standard_error: float = math.nan, count: int = 0) -> Self:
+        """The number itself, with the attributes."""
+        self = super().__new__(cls, value)
+        self.standard_error, self.count = standard_error, count
+        return self
