@@ -17,14 +17,18 @@ from typing import Any
 
 from ..names import nearest
 from ..ops.random import Random
+from . import losses, penalties
 from .base import Autoencoder, Model
 from .convolutional import ConvAutoencoder
 from .denoising import DenoisingAutoencoder
 from .hashing import HashingAutoencoder
 from .kinds import check_kind, check_known, check_units, kinds_of
 from .linear import LinearAutoencoder
+from .losses import AdversarialLoss
+from .packing import pack
 from .published import PUBLISHED, Published
 from .recurrent import GRUAutoencoder, RecurrentAutoencoder
+from .replay import ReplayPool
 from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
 from .stacked import StackedAutoencoder, TiedAutoencoder
 from .stages import Phase, Recipe, Stage, TrainingOptions
@@ -32,6 +36,7 @@ from .variational import VariationalAutoencoder
 
 __all__ = [
     "PUBLISHED",
+    "AdversarialLoss",
     "Autoencoder",
     "ConvAutoencoder",
     "DenoisingAutoencoder",
@@ -43,6 +48,7 @@ __all__ = [
     "Published",
     "Recipe",
     "RecurrentAutoencoder",
+    "ReplayPool",
     "SparseKLAutoencoder",
     "SparseL1Autoencoder",
     "StackedAutoencoder",
@@ -53,8 +59,11 @@ __all__ = [
     "check_config",
     "create",
     "find",
+    "losses",
     "names",
     "options",
+    "pack",
+    "penalties",
 ]
 
 REGISTRY: dict[str, type[Model]] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import initializers
 from .conv import Conv2D, Conv2DTranspose
+from .discrimination import MinibatchDiscrimination
 from .embedding import Embedding
 from .layers import (
     SELU,
@@ -26,6 +27,7 @@ from .norm import AdaIN, BatchNorm, InstanceNorm, LayerNorm, MinibatchStdDev, Pi
 from .pool import AvgPool2D, Blur2D, GlobalAvgPool2D, MaxPool2D, UpSampling2D
 from .recurrent import GRU, LSTM, RepeatVector, SimpleRNN, TimeDistributed
 from .regularizers import ActivityRegularizer
+from .spectral import SpectralNorm, spectral_norm
 
 __all__ = [
     "GRU",
@@ -49,6 +51,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "MaxPool2D",
+    "MinibatchDiscrimination",
     "MinibatchStdDev",
     "Module",
     "PixelNorm",
@@ -58,8 +61,10 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "SimpleRNN",
+    "SpectralNorm",
     "Tanh",
     "TimeDistributed",
     "UpSampling2D",
     "initializers",
+    "spectral_norm",
 ]

@@ -89,6 +89,7 @@ from .shape import (
     take_along_axis,
     transpose,
 )
+from .spectral import spectral_normalize
 
 __all__ = [
     "SMALLEST_PROBABILITY",
@@ -164,6 +165,7 @@ __all__ = [
     "softmax",
     "softmax_cross_entropy",
     "softplus",
+    "spectral_normalize",
     "split",
     "sqrt",
     "square",

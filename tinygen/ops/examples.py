@@ -64,6 +64,9 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "layer_norm": _example(ops.layer_norm, (2, 3), (3,), (3,)),
     "minibatch_stddev": _example(ops.minibatch_stddev, (4, 3)),
     "pixel_norm": _example(ops.pixel_norm, (2, 3)),
+    "spectral_normalize": _example(
+        lambda w: ops.spectral_normalize(w, np.ones(3), np.ones(4)), (2, 2, 3), low=0.0
+    ),
     "activate": _example(partial(ops.activate, activation=("elu", 0.5)), (2, 3)),
     "avg_pool2d": _example(partial(ops.avg_pool2d, size=3, padding="same"), (1, 4, 5, 2)),
     "blur2d": _example(ops.blur2d, (1, 4, 3, 2)),

@@ -1,0 +1,133 @@
+"""Penalties on the slope of a critic, which keep an adversarial game from diverging.
+
+`critic` is a function of a batch of samples (n, ...) that gives a score for each, (n,) or (n, 1);
+for a conditional one, give a function that knows the labels. The slope of a sample is the gradient
+of its own score, so a critic must not mix samples of a batch: no batch norm. The mean over samples
+makes all penalties independent of the batch size. With packing a sample is a pack: give packs, see
+`tinygen.models.packing`, and slopes and norms are those of whole packs.
+
+Samples are constants: the penalties train the critic, and send no gradient to the generator. Second
+derivatives come from the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+from .. import ops
+from ..backend import Array, beside, device_of
+from ..config import grad_mode, state
+from ..core import Tensor, TensorLike, data_of
+from ..gradients import grad
+from ..ops.random import Random, default_rng
+from ..promotion import float_type
+from ..ranges import not_negative, whole
+
+Critic: TypeAlias = Callable[[Tensor], Tensor]
+
+
+def gradient_penalty(
+    critic: Critic,
+    real: TensorLike,
+    fake: TensorLike,
+    *,
+    rng: Random | None = None,
+    weight: float | Tensor = 10.0,
+) -> Tensor:
+    """weight E (|grad D(x)| - 1)^2 of WGAN-GP (Gulrajani et al. 2017).
+
+    x = real + t (fake - real) lies between a real and a fake, with a t from U(0, 1) of its own for
+    each sample. The norm is taken over all axes of a sample; where it is 0 so is its gradient.
+
+    Args:
+        critic: see the head of this file.
+        real: samples (n, ...).
+        fake: as many, of the same shape.
+        rng: where t is drawn; by default the process's stream.
+        weight: a number, or a tensor without axes where it changes with time.
+
+    Raises ValueError for reals and fakes that make no pairs, and for scores that are not one a
+    sample.
+    """
+    _check_factor("gradient_penalty: weight", weight)
+    fakes = _samples("gradient_penalty", fake)
+    reals = beside(_samples("gradient_penalty", real), fakes)
+    fakes = beside(fakes, reals)
+    if reals.shape != fakes.shape:
+        raise ValueError(
+            f"gradient_penalty: mixes reals and fakes in pairs, but they have shapes {reals.shape} "
+            f"and {fakes.shape}"
+        )
+    stream = (rng or default_rng()).on(device_of(reals))
+    one_each = (len(reals), *[1] * (reals.ndim - 1))
+    t = stream.uniform(one_each, dtype=float_type(fakes.dtype))
+    slopes = _slopes("gradient_penalty", critic, reals + t * (fakes - reals))
+    return ops.mean(ops.square(ops.norm(slopes, axis=1) - 1.0)) * weight
+
+
+def r1(critic: Critic, real: TensorLike, gamma: float | Tensor) -> Tensor:
+    """gamma / 2 E |grad D(x)|^2 on reals (Mescheder et al. 2018).
+
+    Args:
+        critic: see the head of this file.
+        real: samples (n, ...).
+        gamma: a number, or a tensor without axes where it changes with time; see `gamma_rule`. The
+            paper's code leaves out the 1/2: its 10 is a gamma of 20.
+    """
+    return _mean_square("r1", critic, real, gamma)
+
+
+def r2(critic: Critic, fake: TensorLike, gamma: float | Tensor) -> Tensor:
+    """gamma / 2 E |grad D(x)|^2 on fakes (Mescheder et al. 2018); arguments as for `r1`."""
+    return _mean_square("r2", critic, fake, gamma)
+
+
+def gamma_rule(resolution: int, batch_size: int) -> float:
+    """0.0002 resolution^2 / batch size: a gamma for `r1` to begin with (Karras et al. 2020, ADA).
+
+    >>> gamma_rule(32, 16)
+    0.0128
+    """
+    whole("gamma_rule: resolution", resolution)
+    whole("gamma_rule: batch_size", batch_size)
+    return 0.0002 * resolution**2 / batch_size
+
+
+def _mean_square(name: str, critic: Critic, x: TensorLike, gamma: float | Tensor) -> Tensor:
+    _check_factor(f"{name}: gamma", gamma)
+    samples = _samples(name, x)
+    slopes = _slopes(name, critic, samples)
+    return ops.sum(ops.square(slopes)) * (gamma * (0.5 / len(samples)))
+
+
+def _slopes(name: str, critic: Critic, samples: Array) -> Tensor:
+    """The gradient of the score of each sample: (n, numbers of a sample)."""
+    n = len(samples)
+    recording = state.grad_enabled  # without, the value of the penalty is wanted all the same
+    with grad_mode(True):
+        x = Tensor(samples, requires_grad=True)
+        scores = critic(x)
+        if scores.shape not in ((n,), (n, 1)):
+            raise ValueError(
+                f"{name}: the critic gives scores of shape {scores.shape} for {n} samples, not one "
+                "each; where it packs samples, give packs and a critic of packs"
+            )
+        (slopes,) = grad(ops.sum(scores), x, create_graph=recording)
+    return ops.reshape(slopes, (n, math.prod(samples.shape[1:])))
+
+
+def _samples(name: str, x: TensorLike) -> Array:
+    """Samples as an array, of which there is at least one."""
+    array: Array = data_of(x)
+    if not array.ndim or not len(array):
+        raise ValueError(f"{name}: needs samples (n, ...), got shape {array.shape}")
+    return array
+
+
+def _check_factor(name: str, value: float | Tensor) -> None:
+    if not isinstance(value, Tensor):
+        not_negative(name, value)
+    elif value.ndim:
+        raise ValueError(f"{name} must be a number, or a tensor without axes, not {value.shape}")
