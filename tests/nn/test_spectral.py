@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -210,6 +211,13 @@ def test_its_state_goes_on_exactly():
     assert layer.to(dtype="float32")(x.astype("float32")).dtype == np.float32
 
 
+class Pair(NamedTuple):
+    """Layers in a named tuple."""
+
+    last: nn.Module
+    norm: nn.Module
+
+
 class Net(nn.Module):
     """Layers in every place where a module can hold them."""
 
@@ -217,7 +225,8 @@ class Net(nn.Module):
         rng = Random(0)
         self.shared = nn.Dense(3, 3, rng=rng)
         self.parts = [nn.Sequential(nn.Flatten(), nn.Dense(3, 4, "relu", rng=rng)), self.shared]
-        self.pair = (nn.Dense(4, 1, rng=rng), nn.BatchNorm(4))
+        self.pair = Pair(nn.Dense(4, 1, rng=rng), nn.BatchNorm(4))
+        self.two = (nn.Dense(4, 4, rng=rng), None)
         self.named = {"labels": nn.Embedding(5, 4, rng=rng)}
         self.done = nn.SpectralNorm(nn.Dense(4, 4, rng=rng))
         self.itself = self
@@ -225,7 +234,9 @@ class Net(nn.Module):
     def forward(self, x, labels):
         h = self.parts[0](self.parts[1](self.shared(x)))
         h = self.done(h)
-        return self.pair[0](h) + ops.sum(h * self.named["labels"](labels), axis=1, keepdims=True)
+        return self.pair.last(self.two[0](h)) + ops.sum(
+            h * self.named["labels"](labels), axis=1, keepdims=True
+        )
 
 
 def test_all_layers_of_a_network_are_wrapped_once():
@@ -236,7 +247,7 @@ def test_all_layers_of_a_network_are_wrapped_once():
     assert net.parts[1] is net.shared
     assert net.done is done
     kinds = [type(m.layer).__name__ for m in net.modules() if isinstance(m, nn.SpectralNorm)]
-    assert sorted(kinds) == ["Dense"] * 4 + ["Embedding"]
+    assert sorted(kinds) == ["Dense"] * 5 + ["Embedding"]
     assert {id(p) for p in net.parameters()} == parameters
     assert net(np.ones((2, 3), np.float32), [0, 4]).shape == (2, 1)
     alone = nn.spectral_norm(nn.Dense(3, 2), iterations=3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class SpectralNorm(Module):
             raise TypeError(f"SpectralNorm: layer must be one of {known}, not {layer!r:.80}")
         self.axis = axis
         self.iterations = arguments.size("SpectralNorm", "iterations", iterations)
-        self.layer = layer
+        self.layer = cast(Any, layer)  # one of those, so it has a weight
         weight = self.layer.weight.array
         matrix = matrix_of(to_numpy(weight), axis).astype(np.float64)
         self.u, self.v = (
@@ -67,7 +67,7 @@ class SpectralNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         """The layer's output, with its weight normalised."""
-        layer: Any = self.layer
+        layer = self.layer
         weight = layer.weight
         layer.weight, _ = self.normalized_weight()
         try:
@@ -111,14 +111,15 @@ def spectral_norm(module: Module, iterations: int = 1) -> Module:
     def replaced(value: Any) -> Any:
         if id(value) in wrapped:
             return wrapped[id(value)]
-        if isinstance(value, tuple(OUTPUTS)):
+        if isinstance(value, Module) and isinstance(value, tuple(OUTPUTS)):
             return wrapped.setdefault(id(value), SpectralNorm(value, iterations))
-        if isinstance(value, tuple) and type(value) is tuple:
-            return tuple(map(replaced, value))
+        if isinstance(value, tuple):
+            each = map(replaced, value)
+            return type(value)(*each) if hasattr(value, "_fields") else tuple(each)
         if isinstance(value, list):
             value[:] = map(replaced, value)
         elif isinstance(value, dict):
-            value.update({key: replaced(each) for key, each in value.items()})
+            value.update({key: replaced(below) for key, below in value.items()})
         elif isinstance(value, Module) and not isinstance(value, SpectralNorm):
             wrapped[id(value)] = value
             replaced(vars(value))
