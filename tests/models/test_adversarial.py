@@ -76,6 +76,7 @@ CASES = [
     Case("sngan", config={"generator_norm": "before"}, shape=RGB),
     Case("sngan", "residual", {"residual": True, "widths": (3, 3)}, (8, 4, 3)),
     Case("cgan"),
+    Case("cgan", "replay", {"replay": 5, "together": True}),
     Case("cgan", "projection", models.find("cgan").recipe("projection").config, RGB),
 ]
 each = pytest.mark.parametrize("case", CASES, ids=str)

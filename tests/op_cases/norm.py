@@ -51,6 +51,27 @@ def minibatch_stddev(x, group_size=4):
     return np.concatenate([x, feature], axis=-1)
 
 
+def singular(shape, axis, like=np):
+    """Vectors for a weight whose outputs are on `axis`, not quite singular ones: (u, v)."""
+    outputs = shape[axis]
+    rest = int(np.prod(np.delete(shape, axis % len(shape))))
+    u, v = (np.linspace(0.2, 1.0, n) for n in (outputs, rest))
+    return (u, v) if like is np else (torch.from_numpy(u), torch.from_numpy(v))
+
+
+def spectral_normalize(w, axis=-1):
+    u, v = singular(w.shape, axis)
+    s = v @ np.moveaxis(w, axis, -1).reshape(len(v), len(u)) @ u
+    return w / (s or 1.0), s or 1.0
+
+
+def torch_spectral_normalize(w, axis=-1):
+    u, v = singular(w.shape, axis, torch)
+    s = v @ w.movedim(axis, -1).reshape(len(v), len(u)) @ u
+    s = torch.where(s == 0, 1.0, s)
+    return w / s, s
+
+
 def first(x):
     """PyTorch's layout: channels second."""
     return x.movedim(-1, 1)
@@ -227,6 +248,16 @@ CASES = [
         empty=[((0, 2, 2, 3),)],
         reference=minibatch_stddev,
         torch="the rows above compare with it, and it cannot have no samples",
+    ),
+    Case(
+        "spectral_normalize",
+        lambda w, axis=-1: ops.spectral_normalize(w, *singular(w.shape, axis), axis),
+        [positive(2, 3, 4, 5)],
+        options=grid(axis=[-1, -2, 0]),
+        shapes=[((5, 3),), ((1, 4),)],
+        empty=[((0, 3),), ((3, 0),), ((2, 0, 3),)],
+        reference=spectral_normalize,
+        torch=torch_spectral_normalize,
     ),
     Case(
         "embedding",

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..names import nearest
 from ..ops.random import Random
+from . import losses, penalties
 from .adversarial import Adversarial
 from .base import Autoencoder, Model
 from .conditional import CGAN
@@ -27,9 +28,12 @@ from .gan import GAN
 from .hashing import HashingAutoencoder
 from .kinds import check_kind, check_known, check_units, kinds_of
 from .linear import LinearAutoencoder
+from .losses import AdversarialLoss
+from .packing import pack
 from .published import PUBLISHED, Published
 from .recurrent import GRUAutoencoder, RecurrentAutoencoder
 from .remedies import Remedies
+from .replay import ReplayPool
 from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
 from .spectral import SNGAN
 from .stacked import StackedAutoencoder, TiedAutoencoder
@@ -46,6 +50,7 @@ __all__ = [
     "WGAN",
     "WGANGP",
     "Adversarial",
+    "AdversarialLoss",
     "Autoencoder",
     "ConvAutoencoder",
     "DenoisingAutoencoder",
@@ -58,6 +63,7 @@ __all__ = [
     "Recipe",
     "RecurrentAutoencoder",
     "Remedies",
+    "ReplayPool",
     "SparseKLAutoencoder",
     "SparseL1Autoencoder",
     "StackedAutoencoder",
@@ -68,8 +74,11 @@ __all__ = [
     "check_config",
     "create",
     "find",
+    "losses",
     "names",
     "options",
+    "pack",
+    "penalties",
 ]
 
 REGISTRY: dict[str, type[Model]] = {

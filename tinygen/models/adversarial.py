@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -80,7 +81,10 @@ class Adversarial(Model):
         self.bounded = output in ("tanh", "sigmoid")
         self.switches, self.criterion = remedies, losses.BY_NAME[remedies.loss]
         self.average = copy.deepcopy(generator).freeze() if remedies.average else None
-        self.pool = ReplayPool(remedies.replay, self.image_shape) if remedies.replay else None
+        self.pool = None
+        if remedies.replay:  # a fake, and its label behind it
+            values = math.prod(image_shape) + bool(self.classes)
+            self.pool = ReplayPool(remedies.replay, values)
         self.spread = Buffer(np.zeros((), np.float32)) if remedies.instance_noise else None
 
     def stages(self, options: TrainingOptions) -> list[Stage]:
@@ -146,10 +150,11 @@ class Adversarial(Model):
         real = self._scaled(x)
         with no_grad():
             fake = self._generate(len(real), label, rng, self.switches.generator_statistics)
+        asked = label
         if self.pool is not None:
-            fake = self.pool(fake, rng=rng)
+            fake, asked = self._replayed(fake, label, rng)
         real, fake = self._disturbed(real, rng), self._disturbed(fake, rng)
-        real_score, fake_score = self._scores(real, fake, label, rng)
+        real_score, fake_score = self._scores(real, fake, label, asked, rng)
         loss = self.criterion.discriminator(real_score, fake_score, self.switches.label_smoothing)
         if self.switches.together:
             loss = loss / 2  # the mean over both halves of the batch
@@ -266,18 +271,30 @@ class Adversarial(Model):
             fake: Tensor = self.generator(z, label, rng=rng)
         return fake
 
+    def _replayed(self, fake: Tensor, label: Any, rng: Random) -> tuple[Tensor, Any]:
+        """Fakes of now and of before, and the labels that they were made for."""
+        assert self.pool is not None
+        rows = ops.reshape(fake, (len(fake.array), -1)).array
+        if not self.classes:
+            return ops.reshape(self.pool(rows, rng=rng), fake.shape), label
+        xp = array_module(rows)
+        column = xp.asarray(data_of(label)).astype(rows.dtype)[:, None]
+        mixed = self.pool(xp.concatenate([rows, column], axis=1), rng=rng).array
+        kept = ops.reshape(Tensor(mixed[:, :-1]), fake.shape)
+        return kept, mixed[:, -1].astype(data_of(label).dtype)
+
     def _scores(
-        self, real: TensorLike, fake: TensorLike, label: Any, rng: Random
+        self, real: TensorLike, fake: TensorLike, label: Any, asked: Any, rng: Random
     ) -> tuple[Tensor, Tensor]:
-        """The scores of reals and fakes, in one batch or in two."""
+        """The scores of reals with their labels and of fakes with those asked for."""
         if not self.switches.together:
             return (
                 self.discriminator(real, label, rng=rng),
-                self.discriminator(fake, label, rng=rng),
+                self.discriminator(fake, asked, rng=rng),
             )
         labels = None
         if label is not None:
-            labels = array_module(data_of(label)).concatenate([data_of(label)] * 2)
+            labels = array_module(data_of(label)).concatenate([data_of(asked), data_of(label)])
         both = self.discriminator(ops.concatenate([fake, real]), labels, rng=rng)
         fake_score, real_score = ops.split(both, 2)
         return real_score, fake_score

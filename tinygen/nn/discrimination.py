@@ -14,6 +14,7 @@ from .module import Module
 
 FAR = 1e6  # the distance of a sample from itself, so that it does not count
 NEAREST = 2.0  # the mean distance of nearest neighbours that the scale is chosen for
+ROUNDING = 1e-5  # distances below this part of the projections may be those of equal samples
 
 
 class MinibatchDiscrimination(Module):
@@ -90,7 +91,8 @@ class MinibatchDiscrimination(Module):
             distances = _distances(Tensor(projected) * scale).array
         distances = distances + xp.eye(samples, dtype=projected.dtype)[:, :, None] * FAR
         nearest = distances.min(axis=1).mean(axis=0)  # by kernel
-        starts: Array = ~done & ((nearest > 0) & (nearest < np.inf)).all()
+        least = ROUNDING * xp.abs(projected * scale.array).sum(axis=2).mean(axis=0)
+        starts: Array = ~done & ((nearest > least) & (nearest < np.inf)).all()
         factor = xp.where(starts, nearest, NEAREST) / NEAREST
         _set(self.log_scale, starts, self.log_scale.array - xp.log(factor)[:, None])
         done[...] = done | starts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .embedding import Embedding
 from .layers import Dense
 from .module import Module
 
-OUTPUTS: dict[type[Module], int] = {Dense: -1, Conv2D: -1, Conv2DTranspose: -2, Embedding: -1}
+OUTPUTS: dict[type[Module], int] = {Dense: -1, Conv2D: -1, Conv2DTranspose: -2, Embedding: 0}
 
 FIRST = 15  # power iterations of a new layer, at the least
 MOST = 1000
@@ -27,12 +27,13 @@ class SpectralNorm(Module):
     """A layer whose weight is divided by its largest singular value (Miyato et al. 2018).
 
     The weight counts as a matrix of (all other axes, outputs): kernels of convolutions as
-    (height * width * inputs, outputs), those of transposed ones likewise. Its first singular
-    vectors, the buffers `u` (outputs) and `v`, follow it by power iteration: in training every
-    forward does `iterations` of them first, also that of a frozen network and under no_grad, as in
-    the paper's code; in inference none is done. In the gradient the vectors are constants, and each
-    forward keeps its own: several may come before one backward. A new layer iterates until the
-    norm has settled, so that it is right before training too.
+    (height * width * inputs, outputs), those of transposed ones likewise, and a table of vectors as
+    it is. Its first singular vectors, the buffers `u` (outputs, or rows of the table) and `v`,
+    follow it by power iteration: in training every forward does `iterations` of them first, also
+    that of a frozen network and under no_grad, as in the paper's code; in inference none is done.
+    In the gradient the vectors are constants, and each forward keeps its own: several may come
+    before one backward. A new layer iterates until the norm has settled, so that it is right before
+    training too.
 
     The norm is that of the matrix. For convolutions it bounds that of the map from image to image,
     but is not equal to it.
@@ -56,7 +57,7 @@ class SpectralNorm(Module):
             raise TypeError(f"SpectralNorm: layer must be one of {known}, not {layer!r:.80}")
         self.axis = axis
         self.iterations = arguments.size("SpectralNorm", "iterations", iterations)
-        self.layer = layer
+        self.layer = cast(Any, layer)  # one of those, so it has a weight
         weight = self.layer.weight.array
         matrix = matrix_of(to_numpy(weight), axis).astype(np.float64)
         self.u, self.v = (
@@ -66,7 +67,7 @@ class SpectralNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         """The layer's output, with its weight normalised."""
-        layer: Any = self.layer
+        layer = self.layer
         weight = layer.weight
         layer.weight, _ = self.normalized_weight()
         try:
@@ -110,14 +111,15 @@ def spectral_norm(module: Module, iterations: int = 1) -> Module:
     def replaced(value: Any) -> Any:
         if id(value) in wrapped:
             return wrapped[id(value)]
-        if isinstance(value, tuple(OUTPUTS)):
+        if isinstance(value, Module) and isinstance(value, tuple(OUTPUTS)):
             return wrapped.setdefault(id(value), SpectralNorm(value, iterations))
-        if isinstance(value, tuple) and type(value) is tuple:
-            return tuple(map(replaced, value))
+        if isinstance(value, tuple):
+            each = map(replaced, value)
+            return type(value)(*each) if hasattr(value, "_fields") else tuple(each)
         if isinstance(value, list):
             value[:] = map(replaced, value)
         elif isinstance(value, dict):
-            value.update({key: replaced(each) for key, each in value.items()})
+            value.update({key: replaced(below) for key, below in value.items()})
         elif isinstance(value, Module) and not isinstance(value, SpectralNorm):
             wrapped[id(value)] = value
             replaced(vars(value))

@@ -68,16 +68,17 @@ def spectral_normalize(
 
     Returns w / norm, and the norm without axes.
     """
-    shape, vectors = data_of(w).shape, [beside(data_of(x), data_of(w)) for x in (u, v)]
+    shape = data_of(w).shape
+    first, second = (beside(data_of(x), data_of(w)) for x in (u, v))
     if not -len(shape) <= axis < len(shape) or len(shape) < 2:
         raise ValueError(f"spectral_normalize: a weight of shape {shape} has no axis {axis}")
     axis = axis - len(shape) if axis >= 0 else axis
     outputs = shape[axis]
     wanted = [(outputs,), (math.prod(shape) // max(outputs, 1),)]
-    if outputs and [x.shape for x in vectors] != wanted:
+    if outputs and [first.shape, second.shape] != wanted:
         raise ValueError(
             f"spectral_normalize: a weight of shape {shape} with its outputs on axis {axis} needs "
             f"u and v of shapes {wanted[0]} and {wanted[1]}, got "
-            f"{' and '.join(str(x.shape) for x in vectors)}"
+            f"{first.shape} and {second.shape}"
         )
-    return SpectralNormalizeFunction(*vectors, axis)(w)  # type: ignore[return-value]  # two outputs
+    return SpectralNormalizeFunction(first, second, axis)(w)  # type: ignore[return-value]  # two outputs
