@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -14,13 +14,13 @@ BLOCK = 2**24  # distances that are held at a time
 CLOSE = 1e-9  # squared distances below this share of the squared norms are worked out anew
 
 
-def features_of(metric: str, least: int = 1, **sets: TensorLike) -> list[Array]:
+def features_of(metric: str, sets: Mapping[str, TensorLike], least: int = 1) -> list[Array]:
     """The sets as float64 arrays (n, features) on the CPU, if they may be compared.
 
     Args:
         metric: names the caller in messages.
-        least: the fewest samples that it needs.
         sets: features (n, d), by their names in messages.
+        least: the fewest samples that it needs.
 
     Raises ValueError for sets of other shapes or widths, with too few samples, with integers, with
     NaN or infinity.
@@ -76,7 +76,7 @@ class FeatureStatistics:
 
     def update(self, features: TensorLike) -> None:
         """Take in a batch (n, d); raises ValueError for what `features_of` refuses."""
-        (batch,) = features_of("FeatureStatistics", features=features)
+        (batch,) = features_of("FeatureStatistics", {"features": features})
         n, mean = len(batch), batch.mean(axis=0)
         centred = batch - mean
         scatter = centred.T @ centred

@@ -52,7 +52,7 @@ def frechet_floor(covariance: TensorLike, n: int) -> float:
     expected below it.
 
     Args:
-        covariance: (d, d), or features (n', d) whose covariance is meant if they are not square.
+        covariance: (d, d).
         n: samples in each of the two sets, at least 2.
     """
     given = np.asarray(covariance, np.float64)
@@ -80,8 +80,9 @@ def _moments(name: str, x: TensorLike | FeatureStatistics) -> tuple[Array, Array
         values, vectors = np.linalg.eigh(x.covariance)
         root = np.sqrt(np.maximum(values, 0.0))[:, np.newaxis] * vectors.T
         return x.mean, root, x.count
-    (features,) = features_of("frechet_distance", 2, **{name: x})
+    (features,) = features_of("frechet_distance", {name: x}, 2)
     n, d = features.shape
     mean = features.mean(axis=0)
     centred = (features - mean) / np.sqrt(n - 1)
-    return mean, centred if n <= d else np.linalg.qr(centred, mode="r"), n
+    reduced = centred if n <= d else np.asarray(np.linalg.qr(centred, mode="r"))
+    return mean, reduced, n

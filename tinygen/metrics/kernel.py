@@ -43,7 +43,7 @@ def kernel_distance(
     """
     whole("kernel_distance: subsets", subsets)
     whole("kernel_distance: size", size)
-    real, fake = features_of("kernel_distance", 2, real=real, fake=fake)
+    real, fake = features_of("kernel_distance", {"real": real, "fake": fake}, 2)
     m = min(size, len(real), len(fake))
     if m < 2:
         raise ValueError(f"kernel_distance: size must be at least 2, not {size}")

@@ -100,7 +100,7 @@ def modes_captured(samples: TensorLike, centres: TensorLike, sigma: float) -> Mo
 
     Source: Srivastava et al. 2017; Lin et al. 2018.
     """
-    points, middle = features_of("modes_captured", samples=samples, centres=centres)
+    points, middle = features_of("modes_captured", {"samples": samples, "centres": centres})
     if not (isinstance(sigma, (int, float, np.floating)) and 0 < sigma < math.inf):
         raise ValueError(f"modes_captured: sigma must be positive and finite, not {sigma!r}")
     nearest, good = np.empty(len(points), np.int64), np.empty(len(points), bool)
@@ -131,7 +131,7 @@ def linear_separability(latents: TensorLike, probabilities: TensorLike) -> Score
     require("sklearn")
     from sklearn.svm import LinearSVC
 
-    (x,) = features_of("linear_separability", 4, latents=latents)
+    (x,) = features_of("linear_separability", {"latents": latents}, 4)
     p = probabilities_of("linear_separability", probabilities)
     p = p[:, np.newaxis] if p.ndim == 1 else p
     if p.ndim != 2 or len(p) != len(x):

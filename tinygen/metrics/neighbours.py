@@ -63,7 +63,7 @@ def precision_recall(real: TensorLike, fake: TensorLike, k: int = 3) -> Precisio
 
     Source: Kynkäänniemi et al. 2019.
     """
-    real, fake = features_of("precision_recall", real=real, fake=fake)
+    real, fake = features_of("precision_recall", {"real": real, "fake": fake})
     check_neighbours("precision_recall", k, real=real, fake=fake)
     real_radii, fake_radii = neighbour_radii(real, k), neighbour_radii(fake, k)
     precise, recalled = np.zeros(len(fake), bool), np.zeros(len(real), bool)
@@ -89,7 +89,7 @@ def density_coverage(real: TensorLike, fake: TensorLike, k: int = 5) -> DensityC
 
     Source: Naeem et al. 2020.
     """
-    real, fake = features_of("density_coverage", real=real, fake=fake)
+    real, fake = features_of("density_coverage", {"real": real, "fake": fake})
     check_neighbours("density_coverage", k, real=real)
     radii = neighbour_radii(real, k)
     counts, covered = np.zeros(len(fake)), np.zeros(len(real), bool)
@@ -115,7 +115,7 @@ def nearest_neighbours(
     sets = {"real": real, "fake": fake}
     if held_out is not None:
         sets["held_out"] = held_out
-    real, fake, *others = features_of("nearest_neighbours", **sets)
+    real, fake, *others = features_of("nearest_neighbours", sets)
     indices, distances = _nearest(real, fake)
     if not others:
         return Neighbours(indices, distances, Score(math.nan, count=len(fake)))
