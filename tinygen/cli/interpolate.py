@@ -6,25 +6,25 @@ import argparse
 from typing import Any
 
 from ._parts import UsageError, add_command, at_most, picture, seed
-from ._trained import restored
+from ._trained import looked_at
 
 EXAMPLE = """examples:
   tinygen interpolate runs/vae                              from one image to another, six times
   tinygen interpolate runs/vae --kind spherical --steps 12
   tinygen interpolate runs/vae --kind bilinear --images 3 14 15 92
+  tinygen interpolate runs/dcgan --seed 1                   between latents drawn by chance
 """
 
 
 def add_to(commands: Any) -> None:
     """The command."""
-    what = "Decode the codings on the way from one image to another."
+    what = "Draw the images on the way from one coding, or latent, to another."
     command = add_command(commands, "interpolate", what, EXAMPLE, run)
     command.add_argument("run_folder", metavar="RUN", help="a run's folder, or a checkpoint in it")
     command.add_argument(
         "--kind",
-        default="linear",
         choices=["linear", "spherical", "bilinear"],
-        help="along a line, an arc, or on a grid between four (default linear)",
+        help="along a line, an arc, or on a grid between four (default linear; of GANs spherical)",
     )
     command.add_argument(
         "--steps", type=at_most(100), default=8, metavar="N", help="up to 100 (default 8)"
@@ -37,7 +37,7 @@ def add_to(commands: Any) -> None:
         help="numbers of validation images: pairs, or four for bilinear (default: by chance)",
     )
     command.add_argument(
-        "--seed", type=seed, default=0, metavar="S", help="of the choice of images"
+        "--seed", type=seed, default=0, metavar="S", help="of the choice of images, or of latents"
     )
     command.add_argument(
         "--out", type=picture, metavar="FILE", help="a .png (default RUN/interpolation-KIND.png)"
@@ -49,14 +49,19 @@ def run(options: argparse.Namespace) -> int:
     import numpy as np
 
     from ..latent import decode, linear, spherical
+    from ..models import Adversarial
     from ..view import save_png
     from ..view.autoencoders import interpolation
     from ..view.codings import walks
 
     if options.steps < 2:
         raise UsageError("--steps must be at least 2: both ends are among them")
-    subject = restored(options.run_folder, "images")
+    subject = looked_at(options.run_folder, "images")
     model, steps = subject.model, options.steps
+    if isinstance(model, Adversarial):
+        options.kind = options.kind or "spherical"
+        return _between_latents(options, subject)
+    options.kind = options.kind or "linear"
     chosen = _chosen(options, len(subject.samples))
     path = options.out or subject.folder / f"interpolation-{options.kind}.png"
     if options.kind == "bilinear":
@@ -69,6 +74,32 @@ def run(options: argparse.Namespace) -> int:
     ends = subject.samples[chosen].reshape(-1, 2, *subject.samples.shape[1:])
     title = f"{model.name}: {options.kind} interpolation of codings"
     print(save_png(walks(ends, made.reshape(len(ends), steps, *made.shape[1:]), title=title), path))
+    return 0
+
+
+def _between_latents(options: argparse.Namespace, subject: Any) -> int:
+    """The same between latents drawn by chance, since there is nothing that encodes images."""
+    import numpy as np
+
+    from ..ops.random import Random
+    from ..view import save_png
+    from ..view.adversarial import WAYS, generated, interpolation
+    from ..view.codings import walks
+
+    if options.images is not None:
+        raise UsageError(f"{subject.model.name} encodes no images; --seed chooses other latents")
+    path = options.out or subject.folder / f"interpolation-{options.kind}.png"
+    model, steps = subject.model, options.steps
+    if options.kind == "bilinear":
+        print(save_png(interpolation(subject, side=steps, seed=options.seed), path))
+        return 0
+    ends = model.draw_latents(12, rng=Random(options.seed, "interpolation")).reshape(6, 2, -1)
+    ways = np.stack([WAYS[options.kind](a, b, steps) for a, b in ends])
+    labels = np.arange(6).repeat(steps) % model.classes if model.classes else None
+    made = generated(model, ways.reshape(6 * steps, -1), labels)
+    made = made.reshape(6, steps, *made.shape[1:])
+    title = f"{model.name}: {options.kind} interpolation of latents"
+    print(save_png(walks(made[:, [0, -1]], made, title=title), path))
     return 0
 
 

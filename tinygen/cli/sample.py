@@ -34,6 +34,9 @@ def add_to(commands: Any) -> None:
         metavar="K",
         help="decode draws from a mixture of K Gaussians, fitted to codings of training images",
     )
+    command.add_argument(
+        "--label", metavar="L", help="of a conditional GAN: a class, by number or name"
+    )
     command.add_argument("--seed", type=seed, metavar="S", help="of new images (default 0)")
     command.add_argument(
         "--out", type=picture, metavar="FILE", help="a .png (default RUN/sample.png)"
@@ -51,11 +54,16 @@ def run(options: argparse.Namespace) -> int:
     path = options.out or folder / "sample.png"
     if experiment.samples.ndim < 3:
         raise ValueError(f"{folder}: the model was trained on points, not on images")
+    if options.mixture and not hasattr(model, "encode"):
+        raise UsageError(f"{model.name} has no codings to fit a mixture to; leave --mixture out")
     if options.mixture or hasattr(model, "sample"):
         if model.kind != "images":
             raise UsageError(f"--mixture draws images; {folder} makes {model.kind}")
-        made = _new_images(experiment, options.mixture, options.n, options.seed or 0)
+        label = _label(experiment, options.label)
+        made = _new_images(experiment, options.mixture, options.n, options.seed or 0, label)
         print(save_png(plate(made, min(options.n, SHOWN)), path))
+    elif options.label is not None:
+        raise UsageError(f"{model.name} was trained without labels; leave --label out")
     elif options.seed is not None:
         raise UsageError(f"{model.name} has nothing to draw; --mixture K samples its codings")
     else:
@@ -63,7 +71,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _new_images(experiment: Any, components: int | None, n: int, seed: int) -> Any:
+def _label(experiment: Any, given: str | None) -> int | None:
+    """The class that was asked for, by its number or its name."""
+    if given is None:
+        return None
+    count = getattr(experiment.model, "classes", 0)
+    if not count:
+        raise UsageError(f"{experiment.model.name} was trained without labels; leave --label out")
+    dataset = experiment.dataset
+    names = list(dataset.class_names) if dataset is not None else []
+    if given in names:
+        return names.index(given)
+    if given.isdecimal() and len(given) < 10 and int(given) < count:
+        return int(given)
+    known = f", or {', '.join(names)}" if names else ""
+    raise UsageError(f"--label is from 0 to {count - 1}{known}; not {given!r:.80}")
+
+
+def _new_images(
+    experiment: Any, components: int | None, n: int, seed: int, label: int | None = None
+) -> Any:
     """Images from codings of a fitted mixture, or else of the prior."""
     from ..config import no_grad
     from ..latent import decode, encode, fit_mixture
@@ -82,8 +109,9 @@ def _new_images(experiment: Any, components: int | None, n: int, seed: int) -> A
         with progress_bar("EM", ITERATIONS) as show:
             mixture = fit_mixture(codings, components, seed=seed, progress=show)
         return decode(model, mixture.sample(n, rng=rng))
+    named = {} if label is None else {"label": label}
     with no_grad():
-        return model.sample(n, rng=rng).numpy()
+        return model.sample(n, rng=rng, **named).numpy()
 
 
 def _reconstructions(model: Any, samples: Any, path: Path) -> Path:

@@ -134,6 +134,7 @@ def _show(wanted: dict[str, Any]) -> int:
     require("tomli_w")
     import tomli_w
 
+    from ..nn.module import print_rows
     from ..training.run import without_none
     from ..training.settings import build_model
 
@@ -142,7 +143,7 @@ def _show(wanted: dict[str, Any]) -> int:
     model = None if shape is None else usage(build_model, wanted["config"], wanted)
     print(tomli_w.dumps(without_none(wanted)))
     if model is not None:
-        model.summary(tuple(shape))
+        print_rows(model.layer_rows())
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..backend import Array
@@ -53,19 +55,22 @@ def spherical(a: Array, b: Array, steps: int) -> Array:
     return np.asarray(way)
 
 
-def bilinear(corners: Array, rows: int, columns: int) -> Array:
+def bilinear(
+    corners: Array, rows: int, columns: int, way: Callable[[Array, Array, int], Array] = linear
+) -> Array:
     """A grid between four codings: (2, 2, d) -> (rows, columns, d), with them in its corners.
 
     Args:
         corners: top left and top right, bottom left and bottom right.
         rows: at least 2.
         columns: at least 2.
+        way: from one coding to another: `linear` or `spherical`.
     """
     if corners.ndim != 3 or corners.shape[:2] != (2, 2):
         raise ValueError(f"bilinear: four codings are (2, 2, d), not {corners.shape}")
-    left = linear(corners[0, 0], corners[1, 0], rows)
-    right = linear(corners[0, 1], corners[1, 1], rows)
-    return np.stack([linear(a, b, columns) for a, b in zip(left, right, strict=True)])
+    left = way(corners[0, 0], corners[1, 0], rows)
+    right = way(corners[0, 1], corners[1, 1], rows)
+    return np.stack([way(a, b, columns) for a, b in zip(left, right, strict=True)])
 
 
 def _checked(name: str, a: Array, b: Array, steps: int) -> tuple[Array, Array, Array]:

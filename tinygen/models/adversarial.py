@@ -15,6 +15,7 @@ from ..backend import Array, array_module, beside, to_numpy
 from ..config import no_grad
 from ..core import Buffer, Tensor, TensorLike, data_of
 from ..nn import BatchNorm, Module
+from ..nn.module import summary_rows
 from ..ops.random import Random
 from ..optim import EMA
 from . import losses
@@ -50,7 +51,7 @@ class Adversarial(Model):
     """
 
     name = ""
-    figures = ("samples", "interpolation", "curves")
+    figures = ("samples", "progress", "interpolation", "nearest", "curves")
     networks = ("discriminator", "generator")
     remedies: ClassVar[Remedies] = Remedies()  # the defaults of the model
     classes: int = 0  # labels that the networks know; 0 for none
@@ -122,6 +123,18 @@ class Adversarial(Model):
                 averages=averages,
             )
         ]
+
+    def layer_rows(self) -> list[tuple[str, str, str]]:
+        """The layers of the generator, then those of the discriminator, and the total of both."""
+        label = [np.zeros((1,), np.int64)] if self.classes else []
+        packed = np.zeros((self.switches.packing, *self.image_shape), self.dtype)
+        labels = [np.zeros((len(packed),), np.int64)] if self.classes else []
+        head, *layers, total = summary_rows(self.generator, (self.latents,), *label)
+        _, *more, other = summary_rows(self.discriminator, packed, *labels)
+        both = int(total[2].replace(",", "")) + int(other[2].replace(",", ""))
+        named = [(f"generator.{name}", *rest) for name, *rest in layers]
+        named += [(f"discriminator.{name}", *rest) for name, *rest in more]
+        return [head, *((a, b, c) for a, b, c in named), ("total", "", f"{both:,}")]
 
     def check(self, x: TensorLike, target: TensorLike | None = None) -> None:
         """Raise TypeError or ValueError for samples, or labels, that the model was not made for."""

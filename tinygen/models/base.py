@@ -11,6 +11,7 @@ from ..backend import to_numpy
 from ..core import Tensor, TensorLike, data_of
 from ..names import nearest
 from ..nn import Module
+from ..nn.module import summary_rows
 from ..ops.random import Random
 from .stages import Phase, Recipe, Stage, TrainingOptions
 
@@ -58,6 +59,10 @@ class Model(Module):
                 f"{shape}. Bring x to that shape (tinygen.data.load takes size= and channels=), or "
                 f"make a model with image_shape={shape[1:]}"
             )
+
+    def layer_rows(self) -> list[tuple[str, str, str]]:
+        """Name and kind of each layer, output shape, parameters, as `summary` prints them."""
+        return summary_rows(self, tuple(self.config["image_shape"]))
 
     def loss(self, x: TensorLike, target: TensorLike | None = None, *, rng: Random) -> Tensor:
         """What training lowers, for one batch."""

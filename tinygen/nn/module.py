@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -247,10 +247,7 @@ class Module:
         style (Dense)  (n, 32)      16,416
         total                       16,416
         """
-        rows = summary_rows(self, input_shape, *more, **named)
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        for a, b, c in rows:
-            print(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}".rstrip())
+        print_rows(summary_rows(self, input_shape, *more, **named))
 
     def __getstate__(self) -> dict[str, Any]:
         """What copy and pickle keep; what a forward left behind is kept without its graph."""
@@ -286,6 +283,13 @@ def _held(node: Any) -> Iterator[tuple[str, Any]]:
             yield str(key), value
         elif isinstance(value, (list, tuple, dict)):
             yield from ((f"{key}.{k}", v) for k, v in _held(value))
+
+
+def print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print the rows of a summary in columns."""
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for a, b, c in rows:
+        print(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}".rstrip())
 
 
 def summary_rows(model: Module, *inputs: Any, **named: Any) -> list[tuple[str, str, str]]:

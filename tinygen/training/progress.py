@@ -9,6 +9,16 @@ from typing import Any
 
 MANY, SHOWN = 100, 50  # of more than so many epochs, only so many are shown
 
+ABBREVIATED = {
+    "discriminator_loss": "D",
+    "generator_loss": "G",
+    "discriminator": "D",
+    "generator": "G",
+    "real_score": "real",
+    "fake_score": "fake",
+}
+LEFT_OUT = ("valid_generator_loss", "valid_real_score", "valid_fake_score")  # of the line of an epoch
+
 
 class Progress:
     """One line an epoch; within it a bar, if tqdm is installed and the output is a terminal.
@@ -55,7 +65,7 @@ class Progress:
             if losses and self.bar.n % 50 == 0:
                 names = losses if len(losses) > 1 else ["loss"]
                 figures = zip(names, losses.values(), strict=True)
-                text = ", ".join(f"{name} {short(value)}" for name, value in figures)
+                text = ", ".join(f"{title(name)} {short(value)}" for name, value in figures)
                 self.bar.set_postfix_str(text, refresh=False)
 
     def end(self, row: dict[str, Any], seconds: float) -> None:
@@ -63,7 +73,9 @@ class Progress:
         self.close()
         if self.shown:
             figures = {k: v for k, v in row.items() if isinstance(v, float)}
-            text = "  ".join(f"{k.replace('_', ' ')} {short(v)}" for k, v in figures.items())
+            text = "  ".join(
+                f"{title(k)} {short(v)}" for k, v in figures.items() if k not in LEFT_OUT
+            )
             self.say(f"{self.title}  {text}  ({seconds:.1f} s)")
 
     def say(self, line: str) -> None:
@@ -83,6 +95,13 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+
+def title(name: str) -> str:
+    """The name of a figure in words, or as the papers abbreviate it."""
+    for long, letter in ABBREVIATED.items():
+        name = name.replace(long, letter)
+    return name.replace("_", " ")
 
 
 def short(value: float) -> str:

@@ -52,9 +52,21 @@ def line_chart(
 
 
 def _kinds(curves: Sequence[Curve]) -> list[str]:
-    """A class for each curve: "validation", or "training", "training2" and so on."""
+    """A class for each curve: "training", "training2" and so on, and "validation" for one alone.
+
+    Several of validation have the classes of their twins in training, and "held" for their dashes.
+    """
     plain = iter(["training", *(f"training{i}" for i in range(2, len(curves) + 1))])
-    return ["validation" if curve.of_validation else next(plain) for curve in curves]
+    trained = {curve.name: next(plain) for curve in curves if not curve.of_validation}
+    single = sum(curve.of_validation for curve in curves) == 1
+    return [
+        "validation"
+        if curve.of_validation and single
+        else f"{trained.get(curve.name.removeprefix('valid_'), 'validation')} held"
+        if curve.of_validation
+        else trained[curve.name]
+        for curve in curves
+    ]
 
 
 def _drawn(

@@ -36,16 +36,26 @@ class Curve(NamedTuple):
 
 
 def grouped(rows: Sequence[Mapping[str, Any]]) -> list[list[Curve]]:
-    """What belongs on one axis: the losses, then each other figure of validation by itself."""
+    """What belongs on one axis: losses, scores, then each other figure of validation by itself.
+
+    A figure of validation that has a twin in training is on the axis of that.
+    """
     found: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
         for name, value in row.items():
             if isinstance(value, float) and math.isfinite(value):
                 found.setdefault(name, []).append((row["epoch"], value))
     curves = [Curve(name, *zip(*points, strict=True)) for name, points in found.items()]
-    losses = [c for c in curves if c.name == "valid_loss" or not c.of_validation]
-    groups = [losses, *([c] for c in curves if c not in losses)]
-    return [group for group in groups if group]
+    trained = {c.name for c in curves if not c.of_validation}
+    shared: dict[str, list[Curve]] = {"loss": [], "score": []}
+    alone = []
+    for curve in curves:
+        plain = curve.name.removeprefix("valid_")
+        if plain in trained:
+            shared["score" if plain.endswith("_score") else "loss"].append(curve)
+        else:
+            alone.append([curve])
+    return [group for group in [*shared.values(), *alone] if group]
 
 
 def stage_starts(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -62,7 +72,8 @@ def curves(subject: Subject) -> Figure:
     figure, axes = side_by_side(len(groups))
     for axis, group in zip(axes, groups, strict=True):
         for curve, color in zip(group, _colors(group), strict=True):
-            look = "o-" if len(curve.values) <= FEW else "-"
+            line = "--" if curve.of_validation and color != ORANGE else "-"
+            look = f"o{line}" if len(curve.values) <= FEW else line
             axis.plot(curve.epochs, curve.values, look, ms=4, color=color, label=curve.title)
         if spans_far(group):
             axis.set_yscale("log")
@@ -83,6 +94,13 @@ def spans_far(group: Sequence[Curve]) -> bool:
 
 
 def _colors(group: Sequence[Curve]) -> list[str]:
-    """Blue, green and grey for what was measured in training, orange for validation."""
+    """Blue, green, grey for what was measured in training, orange or theirs for validation."""
     plain = iter([BLUE, GREEN, GREY] * len(group))
-    return [ORANGE if curve.of_validation else next(plain) for curve in group]
+    trained = {curve.name: next(plain) for curve in group if not curve.of_validation}
+    single = sum(curve.of_validation for curve in group) == 1
+    return [
+        trained.get(curve.name.removeprefix("valid_"), ORANGE)
+        if not (curve.of_validation and single)
+        else ORANGE
+        for curve in group
+    ]

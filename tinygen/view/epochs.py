@@ -10,8 +10,9 @@ import numpy as np
 
 from ..backend import Array
 from ..latent import reconstruct
-from ..models import Autoencoder
+from ..models import Adversarial, Autoencoder
 from ..training import Callback, Trainer
+from .adversarial import of_fixed_latents
 from .plate import SHOWN, plate, save_png
 from .sequences import MOST, draw_sequences
 from .subject import Subject, Unfit
@@ -20,16 +21,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
+ROWS = 4  # of samples of fixed latents
+
 
 class Plates(Callback):
-    """After every epoch, a row of reconstructions in the run's samples/."""
+    """After every epoch, reconstructions or samples of fixed latents in the run's samples/."""
 
     def __init__(self, images: Array) -> None:
         self.images = images[:SHOWN]
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        """Draw it, unless the samples are points."""
+        """Draw them, unless the samples are points."""
         model = trainer.model
+        if trainer.run and isinstance(model, Adversarial) and self.images.ndim > 2:
+            path = sample_of(trainer.run.folder, row)
+            save_png(plate(of_fixed_latents(model, ROWS * SHOWN), SHOWN, scale=1, gap=0), path)
         if trainer.run and isinstance(model, Autoencoder) and self.images.ndim > 2:
             made, path = reconstruct(model, self.images), sample_of(trainer.run.folder, row)
             if model.kind == "images":
@@ -40,25 +46,39 @@ class Plates(Callback):
 
 def by_epoch(subject: Subject) -> Image.Image | Figure:
     """Originals and reconstructions: of images after a few epochs, of sequences after the last."""
-    from PIL import Image
-
     subject.need("images", "series", "characters")
     model, originals = subject.model, subject.samples[:SHOWN]
     if subject.kind != "images":
         return draw_sequences(
             model, subject.samples[:MOST], reconstruct(model, subject.samples[:MOST])
         )
+    strips, captions = after_epochs(subject, originals)
+    strips.insert(0, _strip(plate(originals, SHOWN, scale=1, gap=0), originals))
+    return plate(np.concatenate(strips), len(originals), captions=["original", *captions])
+
+
+def progress(subject: Subject) -> Image.Image:
+    """What the generator makes of the same latents after a few epochs."""
+    subject.need("images")
+    strips, captions = after_epochs(subject, np.empty((SHOWN, *subject.samples.shape[1:])))
+    return plate(np.concatenate(strips), SHOWN, captions=captions)
+
+
+def after_epochs(subject: Subject, like: Array) -> tuple[list[Array], list[str]]:
+    """The first row of the pictures of a few epochs, of images of the shape of `like`."""
+    from PIL import Image
+
     drawn = [(row["epoch"], sample_of(subject.folder, row)) for row in subject.rows]
     drawn = [(epoch, path) for epoch, path in drawn if path.exists()]
     if not drawn:
         raise Unfit(f"{subject.folder}: there are no pictures of its epochs")
-    strips, captions = [_strip(plate(originals, SHOWN, scale=1, gap=0), originals)], ["original"]
+    strips, captions = [], []
     for number in sorted({round(i) for i in np.geomspace(1, len(drawn), 7)}):
         epoch, path = drawn[number - 1]
         with Image.open(path) as picture:
-            strips.append(_strip(picture, originals))
+            strips.append(_strip(picture, like))
         captions.append(f"epoch {epoch}")
-    return plate(np.concatenate(strips), len(originals), captions=captions)
+    return strips, captions
 
 
 def sample_of(folder: Path, row: Mapping[str, Any]) -> Path:

@@ -6,16 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .autoencoders import (
-    activations,
-    codings_map,
-    denoising,
-    interpolation,
-    nearest_images,
-    samples,
-)
+from ..models import Adversarial
+from . import adversarial, autoencoders
+from .autoencoders import activations, codings_map, denoising, nearest_images
 from .curves import curves
-from .epochs import by_epoch
+from .epochs import by_epoch, progress
 from .plate import save_png
 from .projection import projection
 from .subject import Subject, Unfit
@@ -24,13 +19,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
+
+def samples(subject: Subject) -> Image.Image:
+    """New images; of a model with labels a row for each class."""
+    adversary = isinstance(subject.model, Adversarial)
+    return adversarial.samples(subject) if adversary else autoencoders.samples(subject)
+
+
+def interpolation(subject: Subject) -> Image.Image:
+    """What is made on the way between four codings or latents, which are framed."""
+    if isinstance(subject.model, Adversarial):
+        return adversarial.interpolation(subject)
+    return autoencoders.interpolation(subject)
+
+
 FIGURES: Mapping[str, Callable[[Subject], Image.Image | Figure]] = {
     "projection": projection,
     "denoising": denoising,
     "activations": activations,
     "look-alikes": nearest_images,
     "samples": samples,
+    "progress": progress,
     "interpolation": interpolation,
+    "nearest": adversarial.nearest,
     "reconstructions": by_epoch,
     "tsne": codings_map,
     "curves": curves,

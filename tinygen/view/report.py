@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from ..data.dataset import TEXT
 from ..models import PUBLISHED, Model, Published
 from ..models.kinds import check_kind
-from ..nn.module import summary_rows
 from ..system import require
 from ..training import Run, load
 from ..training.checkpoint import MODEL, checkpoints, finished, write_atomically
@@ -117,7 +116,7 @@ def contents(run: Run, source: str | Path) -> dict[str, Any]:
         "columns": columns,
         "rows": [[_readable(row.get(column, "")) for column in columns] for row in rows],
         "sections": [("Pictures", _pictures(run, rows, experiment))],
-        "layers": summary_rows(model, tuple(model.config["image_shape"])) if model else [],
+        "layers": model.layer_rows() if model else [],
         "tables": [(TITLES.get(table, table), found) for table, found in tables.items()],
         "any_changed": any(row.changed for table in tables.values() for row in table),
         "command": _command(environment),
