@@ -215,5 +215,5 @@ def test_options_go_to_the_settings_and_back():
     assert options.optimizer_of("judge") == ("sgd", {"momentum": 0.5})
     with pytest.raises(ValueError, match="no option 'epoch', did you mean 'epochs'"):
         TrainingOptions.from_tables({"training": {"epoch": 3}})
-    with pytest.raises(ValueError, match="has no optimizer 'jugde'"):
+    with pytest.raises(ValueError, match="there is no optimizer 'jugde'"):
         trainer(tiny(), optimizers={"jugde": {"learning_rate": 0.1}})

@@ -217,6 +217,14 @@ class Stage:
     averages: Sequence[EMA] = ()
     measures: Callable[..., Mapping[str, float]] | None = None
 
+    @property
+    def trained(self) -> dict[str, Module]:
+        """The modules that are trained, by the name of their optimiser: that of the first phase."""
+        first: dict[int, Phase] = {}
+        for phase in self.phases:
+            first.setdefault(id(phase.module), phase)
+        return {phase.name: phase.module for phase in first.values()}
+
     def __post_init__(self) -> None:
         lengths = {k: getattr(self, k) for k in ("epochs", "steps", "images")}
         given = [k for k, value in lengths.items() if value is not None]

@@ -29,6 +29,7 @@ from ..names import nearest
 from ..ops.random import Random
 from ..optim import BY_NAME
 from .run import RunError
+from .step import check_names
 
 LONGEST_PATH = 4095  # bytes that Linux takes
 QUICK_SAMPLES, QUICK_EPOCHS = 2000, 2
@@ -374,8 +375,7 @@ def build_model(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Model
     try:
         model = models.create(name, **config)
         options = TrainingOptions.from_tables(settings)
-        phases = [phase.name for stage in model.stages(options) for phase in stage.phases]
-        check_known("there is no optimizer", options.optimizers, phases)
+        check_names(model.stages(options), options.optimizers)
     except (TypeError, ValueError, OverflowError) as error:
         told = str(error)
         raise SettingsError(told if name in told else f"{name}: {told}") from error
