@@ -194,7 +194,7 @@ def test_the_best_weights_of_each_stage_are_what_the_next_begins_with():
         ({"options": {"learning_rate": -1.0}}, "learning_rate"),
         ({"optimizers": {"judge": {"optimizer": "adma"}}}, "did you mean 'adam'"),
         ({"optimizers": {"judge": {"learning_rate": -1.0}}}, "learning_rate"),
-        ({"seed": -1}, "seed must be from 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
     ],
 )
 def test_options_are_checked_in_one_place(given, message):

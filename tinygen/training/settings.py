@@ -24,7 +24,7 @@ from ..data.registry import SERIES, unknown
 from ..data.text import STEPS, read_lines
 from ..models import Model, TrainingOptions
 from ..models.kinds import check_kind, check_known, kinds_of
-from ..models.stages import option_kinds, whole_number
+from ..models.stages import check_count, option_kinds
 from ..names import nearest
 from ..ops.random import Random
 from ..optim import BY_NAME
@@ -75,7 +75,7 @@ class DataOptions:
             )
         for name in ("size", "count"):
             if getattr(self, name) is not None:
-                whole_number(name, getattr(self, name))
+                check_count(name, getattr(self, name))
         if self.channels not in (None, 1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3 (RGB), not {self.channels!s:.80}")
         Random(self.seed)  # which knows what a seed may be
@@ -255,8 +255,8 @@ def _budget(
     if sum(x is not None for x in (epochs, steps, images)) > 1:
         raise ValueError("give only one of epochs, steps and images")
     if images is not None:
-        whole_number("images", images)
-        a_step = whole_number("batch_size", training["batch_size"]) * whole_number(
+        check_count("images", images)
+        a_step = check_count("batch_size", training["batch_size"]) * check_count(
             "accumulate", training["accumulate"]
         )
         steps = -(-images // a_step)  # rounded up
