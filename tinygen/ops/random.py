@@ -23,6 +23,12 @@ Shape = int | tuple[int, ...]
 
 
 _counting = threading.Lock()  # held while a draw is counted, so that none is given twice
+if hasattr(os, "register_at_fork"):  # or a child could find it held by a thread that it lacks
+    os.register_at_fork(
+        before=_counting.acquire,
+        after_in_parent=_counting.release,
+        after_in_child=_counting.release,
+    )
 
 
 class Random:
