@@ -49,6 +49,7 @@ class Trainer(Position):
         arrays: the training data, one or several arrays with the same first axis.
         options: how to train.
         valid: the validation data, likewise; may be empty.
+        test: what is kept for the very end: no step sees it, but a run goes on with the same alone.
         callbacks: see Callback.
         progress: what shows how far it is.
         optimizers: by name, to use in every stage instead of those that the options describe; or
@@ -64,6 +65,7 @@ class Trainer(Position):
         options: TrainingOptions | None = None,
         *,
         valid: Sequence[Array] = (),
+        test: Sequence[Array] = (),
         callbacks: Sequence[Callback] = (),
         progress: Progress | None = None,
         optimizers: Mapping[str, Optimizer] | Optimizer | None = None,
@@ -77,6 +79,7 @@ class Trainer(Position):
         self.callbacks = list(callbacks)
         self.progress = progress or Progress(False)
         check_names(self.stages, self.options.optimizers)
+        self.test = test
         self.given = given_optimizers(self.stages, optimizers)
         self.run: Run | None = None  # a folder to write to; see write_to
         self.signals = Signals()
@@ -178,7 +181,7 @@ class Trainer(Position):
     @cached_property
     def fingerprints(self) -> Prints:
         """What tells the data from other data; see fingerprint.py."""
-        return fingerprints(self.loader.arrays, self.valid)
+        return fingerprints(self.loader.arrays, self.valid, self.test)
 
     def end_stage(self, reason: str) -> None:
         """End the stage after this epoch; the next one begins, if there is one."""
