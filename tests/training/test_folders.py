@@ -45,10 +45,12 @@ def other_data(run: Path) -> None:
 def other_test_data(run: Path) -> None:
     """Change a pixel of an image that is kept for the test; all others stay as they are."""
     experiment = Experiment.of(Run.open(run))
-    images = np.load(run.parent / "images.npz")["images"]
+    images = np.load(experiment.settings["data"]["source"])["images"]
     (first,) = np.flatnonzero((images == experiment.kept[0][0][..., 0]).all(axis=(1, 2)))
     images[first, 0, 0] ^= 1
-    np.savez(run.parent / "images.npz", images=images)
+    other = run.parent / "other.npz"
+    np.savez(other, images=images)
+    edit(experiment.settings["data"]["source"], str(other))(run)
 
 
 REFUSED = {
