@@ -49,20 +49,72 @@ if __name__ == "__main__":
                 same = [np.array_equal(a, work(v)) for a, v in zip(found, values)]
                 print(work.__name__, same)
 """
+WHILE_COMPILING = """
+import os, threading, time
+import numpy as np
+from tinygen_kernels.cpu import jit
+
+x = np.ones(8, np.float32)
+
+def add(number):
+    def work(a):
+        return a[0] + number
+    return jit.jit()(work)(x)
+
+def compile_on():
+    while not stopped.is_set():
+        add(len(compiled))
+        compiled.append(0)
+
+stopped, compiled, ended = threading.Event(), [], []
+thread = threading.Thread(target=compile_on)
+thread.start()
+while not compiled:
+    time.sleep(0.01)
+children = []
+for number in range(6):
+    child = os.fork()
+    if not child:
+        os._exit(int(add(number)))
+    children.append(child)
+until = time.monotonic() + 60
+while children and time.monotonic() < until:
+    for child in list(children):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            ended.append(os.waitstatus_to_exitcode(status))
+            children.remove(child)
+    time.sleep(0.01)
+for child in children:
+    os.kill(child, 9)
+stopped.set()
+thread.join()
+print(sorted(ended))
+"""
 RIGHT = "forward [True, True]\nweights [True, True]\n['1 (a forked process)']\n"
 
 
 @pytest.mark.parametrize("layer", ["default", "workqueue"])
 def test_a_pool_of_forked_processes_computes_and_trains(tmp_path, layer):
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
+    done = run(tmp_path, SCRIPT, NUMBA_THREADING_LAYER=layer)
+    assert (done.stdout, done.returncode) == (RIGHT, 0), done.stderr
+
+
+def test_a_fork_waits_for_the_thread_that_compiles(tmp_path):
+    """Else its child would find the compiler's lock held for ever, at its first kernel."""
+    done = run(tmp_path, WHILE_COMPILING, TINYGEN_CACHE_DIR=str(tmp_path))
+    assert (done.stdout, done.returncode) == ("[1, 2, 3, 4, 5, 6]\n", 0), done.stderr
+
+
+def run(folder, script, **environment):
+    """A script in a process of its own."""
+    (folder / "script.py").write_text(script)
     path = f"{ROOT}{os.pathsep}{ROOT / 'kernels'}"
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env={**os.environ, "PYTHONPATH": path, "NUMBA_THREADING_LAYER": layer},
+    return subprocess.run(
+        [sys.executable, str(folder / "script.py")],
+        env={**os.environ, "PYTHONPATH": path, **environment},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert (done.stdout, done.returncode) == (RIGHT, 0), done.stderr

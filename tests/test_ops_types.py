@@ -356,3 +356,35 @@ def test_weights_are_float32_whatever_made_them():
     """A gain of 1 / np.sqrt(fan_in) is a scalar of float64."""
     initial = lambda shape, rng: rng.normal(shape) * (1 / np.sqrt(shape[0]))  # noqa: E731
     assert nn.Dense(3, 4, initializer=initial).weight.dtype == np.float32
+
+
+@every_computation
+def test_arrays_and_lists_are_as_good_as_tensors(variant):
+    """All inputs, or one of them."""
+    arrays = variant.sample("float32")
+    expected = listed(variant.fn(*tensors(arrays)))
+    several = [[i] for i in range(len(arrays))] if len(arrays) > 1 else []
+    for plain in [range(len(arrays)), *several]:
+        for form in (np.asarray, np.ndarray.tolist):
+            given = tensors(arrays)
+            for i in plain:
+                given[i] = form(arrays[i])
+            for y, z in zip(listed(variant.fn(*given)), expected, strict=True):
+                assert y.dtype == z.dtype
+                np.testing.assert_array_equal(y.data, z.data)
+
+
+def test_composites_take_lists_and_numbers():
+    np.testing.assert_allclose(ops.softmax([[1, 2]]).data.sum(), 1, rtol=1e-6)
+    assert ops.stack([1.0, 2]).data.tolist() == [1, 2]
+    assert ops.astype([1.5, 2.5], "int64").data.tolist() == [1, 2]
+    assert ops.mean(3).item() == 3
+    x = tensor([1.0, 2.0, 3.0])
+    assert x[[True, False, True]].data.tolist() == [1, 3]
+    assert x[1:].data.tolist() == [2, 3]
+    assert (x == [1, 2, 4]).data.tolist() == [True, True, False]
+    assert (tensor(np.array([0.1])) == 0.1).item()  # as precise as the number is
+    with pytest.raises(TypeError, match="cannot make a tensor of list"):
+        ops.softmax([[1.0], [1.0, 2.0]])
+    with pytest.raises(TypeError, match=r"cannot make a tensor of .*: give numbers"):
+        ops.softmax(["a"])

@@ -121,6 +121,27 @@ def as_array(x: object) -> Array:
     return np.asarray(x)
 
 
+def of_numbers(x: Any) -> Array:
+    """Numbers without a type of their own as an array: integers and booleans stay such."""
+    try:
+        array = np.asarray(x)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"cannot make a tensor of {type(x).__name__}: {error}") from error
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"cannot make a tensor of {x!r:.80}: give numbers")
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def from_python(data: Any, dtype: Any = None) -> Array:
+    """NumPy scalars keep their type, Python numbers and lists of them become float32."""
+    if dtype is None and not isinstance(data, np.generic):
+        dtype = np.float32
+    try:
+        return np.asarray(data, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"cannot make a tensor of {type(data).__name__}: {error}") from error
+
+
 def empty(shape: tuple[int, ...], dtype: Any, device: str = "cpu") -> Array:
     """An array with arbitrary contents on `device`, which begins at a multiple of LINE bytes."""
     check_device(device)

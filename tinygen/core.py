@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union
 
 import numpy as np
 
-from .backend import Array, as_array, beside, device_of, is_array, to_device, to_numpy
+from .backend import (
+    Array,
+    as_array,
+    beside,
+    device_of,
+    from_python,
+    is_array,
+    of_numbers,
+    to_device,
+    to_numpy,
+)
 
 if TYPE_CHECKING:
     from .function import Function
@@ -256,7 +266,8 @@ class Tensor:
     __hash__ = object.__hash__
 
     def __contains__(self, value: object) -> bool:
-        if np.size(data_of(value)) != 1:  # type: ignore[arg-type]  # of anything else it is 1
+        plain: Any = value.array if isinstance(value, Tensor) else value
+        if np.size(plain) != 1:
             raise TypeError(
                 "`in` looks for a single number among the elements; for rows compare with == first"
             )
@@ -353,10 +364,13 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def data_of(x: TensorLike | None) -> Any:
-    """The array behind a Tensor, or a plain array for one; anything else is passed through."""
+    """The array behind a Tensor; one of a number or a list of numbers; None of None.
+
+    Floating numbers are float32 here; in an op they give way to the type of arrays.
+    """
     if isinstance(x, Tensor):
         return x.array
-    return as_array(x) if isinstance(x, _ndarray) else x
+    return as_array(x) if is_array(x) else None if x is None else of_numbers(x)
 
 
 def _leaf_array(data: Any, dtype: Any = None) -> Array:
@@ -368,7 +382,7 @@ def _leaf_array(data: Any, dtype: Any = None) -> Array:
                 "detach() that one first"
             )
         return data.array
-    return as_array(data) if is_array(data) else _from_python(data, dtype)
+    return as_array(data) if is_array(data) else from_python(data, dtype)
 
 
 def _has_elements(x: object) -> bool:
@@ -378,15 +392,8 @@ def _has_elements(x: object) -> bool:
 
 def _compared(x: Tensor, other: Any, comparison: Callable[[Any, Any], Any]) -> Tensor:
     """A mask; NumPy scalars are as weak as Python's numbers."""
-    other = other.item() if isinstance(other, np.generic) else data_of(other)
+    if isinstance(other, Tensor) or is_array(other):
+        other = data_of(other)
+    elif isinstance(other, np.generic):
+        other = other.item()
     return Tensor(as_array(comparison(beside(x.array, other), beside(other, x.array))))
-
-
-def _from_python(data: Any, dtype: Any = None) -> Array:
-    """NumPy scalars keep their type, Python numbers and lists of them become float32."""
-    if dtype is None and not isinstance(data, np.generic):
-        dtype = np.float32
-    try:
-        return np.asarray(data, dtype)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TypeError(f"cannot make a tensor of {type(data).__name__}: {error}") from error

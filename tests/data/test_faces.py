@@ -303,7 +303,7 @@ def test_coverage_adds_up_to_the_area(size):
         ({"n": 1, "channels": 2}, r"channels must be 3 \(RGB\) or 1 \(grey\), not 2"),
         ({"n": -1}, "n=-1"),
         ({"n": 1, "first": -5}, "first=-5"),
-        ({"n": 1, "seed": -1}, "seed must be from 0"),
+        ({"n": 1, "seed": -1}, "seed must be a whole number of at least 0"),
     ],
 )
 def test_faces_refuses(arguments, message):

@@ -119,7 +119,9 @@ def test_greedy_training_keeps_other_options_and_refuses_other_optimisers():
     x = Random(2).uniform((8, 6, 6))
     with pytest.raises(ValueError, match="layer by layer needs sgd, not adam"):
         fit(model, x, preset="greedy", optimizer="adam", verbose=False)
-    with pytest.raises(ValueError, match="several stages need an optimizer each"):
+    with pytest.raises(
+        ValueError, match="need an optimizer each, and one was given; give its name"
+    ):
         fit(model, x, preset="greedy", optimizer=optim.SGD(model, 0.1), verbose=False)
     options = {"learning_rate": 1.0, "momentum": 0.5}
     options = models.TrainingOptions(epochs=1, greedy=True, options=options)

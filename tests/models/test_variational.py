@@ -186,7 +186,7 @@ def test_what_has_no_likelihood():
     x = pixels(2)
     with pytest.raises(ValueError, match="trained with loss 'binary_cross_entropy'"):
         small(loss="mse").log_likelihood(x, rng=Random(0))
-    with pytest.raises(ValueError, match="samples must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="samples must be a whole number of at least 1, not 0"):
         small().log_likelihood(x, samples=0, rng=Random(0))
 
 

@@ -62,8 +62,8 @@ def test_weights_are_drawn_from_rng_and_there_may_be_no_bias():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 3, 3), "Conv2D: inputs must be at least 1, not 0"),
-        ((4, 3, 3, 0), "Conv2D: stride must be at least 1, not 0"),
+        ((0, 3, 3), "Conv2D: inputs must be a whole number of at least 1, not 0"),
+        ((4, 3, 3, 0), "Conv2D: stride must be a whole number of at least 1, not 0"),
         ((4, 3, 3, 1, "some"), 'padding must be "same", "valid", a number or pairs, not \'some\''),
         ((4, 3, 3, 1, -1), "padding must not be negative"),
         ((4, 3, 3, 1, (1, 2)), r"padding must be \(\(top, bottom\), \(left, right\)\)"),

@@ -239,8 +239,8 @@ def test_a_regularizer_without_weights_costs_nothing():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Dense(0, 3), "Dense: inputs must be at least 1, not 0"),
-        (lambda: Dense(3, -1), "Dense: outputs must be at least 1, not -1"),
+        (lambda: Dense(0, 3), "Dense: inputs must be a whole number of at least 1, not 0"),
+        (lambda: Dense(3, -1), "Dense: outputs must be a whole number of at least 1, not -1"),
         (lambda: Dense(2, 2, activation="silu"), "unknown activation 'silu'"),
         (lambda: Dense(2, 2, activation="sigmod"), "did you mean 'sigmoid'"),
         (lambda: Dense(2, 2, initializer="he_norml"), "did you mean 'he_normal'"),
@@ -248,9 +248,9 @@ def test_a_regularizer_without_weights_costs_nothing():
         (lambda: Dropout(1.0), "rate must be at least 0 and below 1, not 1.0"),
         (lambda: Dropout(-0.1), "rate must be at least 0"),
         (lambda: Dropout(math.nan), "rate must be at least 0"),
-        (lambda: GaussianNoise(-1), "std must be at least 0, not -1"),
-        (lambda: ActivityRegularizer(l1=-1), "l1 must be at least 0"),
-        (lambda: ActivityRegularizer(kl=-1), "kl must be at least 0"),
+        (lambda: GaussianNoise(-1), "std must not be negative, got -1"),
+        (lambda: ActivityRegularizer(l1=-1), "l1 must not be negative"),
+        (lambda: ActivityRegularizer(kl=-1), "kl must not be negative"),
         (lambda: ActivityRegularizer(target=1), "target must be between 0 and 1, not 1"),
         (lambda: ActivityRegularizer(target=0), "target must be between 0 and 1, not 0"),
     ],

@@ -212,16 +212,25 @@ def test_gradient_penalty_through_a_network_of_norms(training):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.BatchNorm(0), "BatchNorm: features must be at least 1, not 0"),
+        (
+            lambda: nn.BatchNorm(0),
+            "BatchNorm: features must be a whole number of at least 1, not 0",
+        ),
         (
             lambda: nn.BatchNorm(3, momentum=1.5),
             "momentum must be at least 0 and at most 1, not 1.5",
         ),
         (lambda: nn.LayerNorm(()), "LayerNorm: features must not be empty"),
-        (lambda: nn.InstanceNorm(3, epsilon=-1), "InstanceNorm: epsilon must be at least 0"),
-        (lambda: nn.PixelNorm(-1), "PixelNorm: epsilon must be at least 0"),
-        (lambda: nn.MinibatchStdDev(0), "MinibatchStdDev: group_size must be at least 1"),
-        (lambda: nn.Embedding(3, 0), "Embedding: features must be at least 1, not 0"),
+        (lambda: nn.InstanceNorm(3, epsilon=-1), "InstanceNorm: epsilon must not be negative"),
+        (lambda: nn.PixelNorm(-1), "PixelNorm: epsilon must not be negative"),
+        (
+            lambda: nn.MinibatchStdDev(0),
+            "MinibatchStdDev: group_size must be a whole number of at least 1",
+        ),
+        (
+            lambda: nn.Embedding(3, 0),
+            "Embedding: features must be a whole number of at least 1, not 0",
+        ),
         (lambda: nn.BatchNorm(3)(IMAGES), r"BatchNorm: takes inputs of \(..., 3\), got \(8, 4"),
         (lambda: nn.LayerNorm((4, 3))(IMAGES), r"LayerNorm: takes inputs of \(..., 4, 3\)"),
         (lambda: nn.Embedding(3, 2)([0, 3]), "from 0 to 2, got some from 0 to 3"),
@@ -236,7 +245,10 @@ def test_gradient_penalty_through_a_network_of_norms(training):
         (lambda: ops.layer_norm(IMAGES, axes=5), "layer_norm: 5 axes of an x of shape"),
         (lambda: ops.pixel_norm(np.float32(1)), "pixel_norm: needs at least one axis"),
         (lambda: ops.minibatch_stddev(IMAGES[0, 0, 0]), "needs samples and features"),
-        (lambda: ops.minibatch_stddev(IMAGES, 0), "group_size must be positive, not 0"),
+        (
+            lambda: ops.minibatch_stddev(IMAGES, 0),
+            "group_size must be a whole number of at least 1, not 0",
+        ),
     ],
 )
 def test_mistakes_are_told(make, message):

@@ -73,10 +73,16 @@ def test_a_constant_image_stays_constant_away_from_its_border(f):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MaxPool2D(0), "MaxPool2D: size must be at least 1, not 0"),
-        (lambda: AvgPool2D(2, -1), "AvgPool2D: stride must be at least 1, not -1"),
+        (lambda: MaxPool2D(0), "MaxPool2D: size must be a whole number of at least 1, not 0"),
+        (
+            lambda: AvgPool2D(2, -1),
+            "AvgPool2D: stride must be a whole number of at least 1, not -1",
+        ),
         (lambda: MaxPool2D(2, padding="some"), 'padding must be "same", "valid", a number'),
-        (lambda: UpSampling2D(0), "UpSampling2D: factor must be at least 1, not 0"),
+        (
+            lambda: UpSampling2D(0),
+            "UpSampling2D: factor must be a whole number of at least 1, not 0",
+        ),
         (lambda: UpSampling2D(2, "cubic"), '"nearest", "bilinear" or a filter, not \'cubic\''),
     ],
 )
@@ -91,17 +97,20 @@ def test_bad_settings_are_refused(make, message):
         (lambda: ops.max_pool2d(X[0]), r"max_pool2d: images must be \(n, height, width, channels"),
         (lambda: ops.avg_pool2d(X[:, :0]), r"avg_pool2d: images must be .* got shape \(2, 0, 6"),
         (lambda: ops.max_pool2d(X, 8), "max_pool2d: images of .* have no window of size"),
-        (lambda: ops.avg_pool2d(X, 2, 0), "avg_pool2d: size .* and stride .* must be positive"),
+        (lambda: ops.avg_pool2d(X, 2, 0), "avg_pool2d: stride must be a whole number"),
         (lambda: ops.max_pool2d(X, 2, padding=2), "must be less than the window's size"),
         (lambda: ops.max_pool2d(X, 2, padding=-1), "max_pool2d: padding must not be negative"),
         (lambda: ops.global_avg_pool2d(X[0]), "global_avg_pool2d: images must be"),
-        (lambda: ops.upfirdn2d(X, (1, 1), up=0), "upfirdn2d: up 0 and down 1 must be at least 1"),
+        (lambda: ops.upfirdn2d(X, (1, 1), up=0), "upfirdn2d: up must be a whole number"),
         (lambda: ops.upfirdn2d(X, np.ones(9)), "upfirdn2d: 7 pixels .* leave no room for 9 taps"),
         (lambda: ops.upfirdn2d(X, []), r"filter must be \(k,\) or \(kh, kw\), got shape \(0,\)"),
         (lambda: ops.upfirdn2d(X, [1], padding=(1, 2)), "upfirdn2d: padding must be a number or"),
         (lambda: ops.blur2d(X, ops.exp(X)), "blur2d: the filter is a constant"),
         (lambda: ops.blur2d(X, (1, -1)), "blur2d: the weights of the filter add up to 0"),
-        (lambda: ops.upsample2d(X, 0), "upsample2d: factor must be at least 1, got 0"),
+        (
+            lambda: ops.upsample2d(X, 0),
+            "upsample2d: factor must be a whole number of at least 1, not 0",
+        ),
         (lambda: ops.upsample2d(X, 2, "cubic"), "upsample2d: method must be"),
         (lambda: ops.downsample2d(X, 2, "nearest"), "downsample2d: method must be"),
     ],

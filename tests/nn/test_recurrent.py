@@ -220,7 +220,7 @@ def test_what_does_not_fit_is_named(arguments, message):
 
 
 def test_bad_sizes_and_half_a_state_are_named():
-    with pytest.raises(ValueError, match="LSTM: inputs must be at least 1"):
+    with pytest.raises(ValueError, match="LSTM: inputs must be a whole number of at least 1"):
         LSTM(0, 3)
     with pytest.raises(ValueError, match="pair"):
         LSTM(4, 6)(sequences(dtype="float32"), state=(np.zeros((5, 6)),))

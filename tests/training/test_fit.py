@@ -220,7 +220,7 @@ def test_early_stopping_may_keep_the_last_weights_and_ask_for_more():
     stopping = EarlyStopping("loss", patience=1, min_delta=10.0, restore_best=False)
     history = fit(tiny(), images(), epochs=9, callbacks=[stopping], verbose=False)
     assert len(history) == 2  # the first is better than nothing, the second not by 10
-    with pytest.raises(ValueError, match="patience must be at least 1"):
+    with pytest.raises(ValueError, match="patience must be a whole number of at least 1"):
         EarlyStopping(patience=0)
     with pytest.raises(ValueError, match="no 'valid_loss' in the metrics, which are epoch, step"):
         fit(tiny(), images(), epochs=1, callbacks=[EarlyStopping()], verbose=False)
@@ -271,7 +271,7 @@ def test_a_refused_call_leaves_no_folder(tmp_path):
         ({"loss": "mse"}, "stacked-ae has a loss of its own"),
         ({"preset": "gredy"}, "did you mean 'greedy'"),
         ({"learning_rate": -1.0}, "learning_rate must not be negative"),
-        ({"seed": -1}, "seed must be from 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"y": images(3)}, "first axes differ"),
         ({"validation_data": images() * 2 - 1}, r"targets in \[0, 1\], the data goes from -0\.99"),
     ],

@@ -16,7 +16,7 @@ from tinygen.models import TrainingOptions
 from tinygen.ops.random import Random
 from tinygen.training import Callback, CheckpointError, Interrupted, Run, RunError, fit, load
 from tinygen.training.checkpoint import checkpoints, load_arrays, model_state
-from tinygen.training.experiment import restore
+from tinygen.training.experiment import Experiment, restore
 
 # Nothing whole is lost
 
@@ -42,6 +42,17 @@ def other_data(run: Path) -> None:
     (run / "config.toml").write_text(re.sub(r'source = ".*"', f'source = "{source}"', text))
 
 
+def other_test_data(run: Path) -> None:
+    """Change a pixel of an image that is kept for the test; all others stay as they are."""
+    experiment = Experiment.of(Run.open(run))
+    images = np.load(experiment.settings["data"]["source"])["images"]
+    (first,) = np.flatnonzero((images == experiment.kept[0][0][..., 0]).all(axis=(1, 2)))
+    images[first, 0, 0] ^= 1
+    other = run.parent / "other.npz"
+    np.savez(other, images=images)
+    edit(experiment.settings["data"]["source"], str(other))(run)
+
+
 REFUSED = {
     "no checkpoints": (
         lambda run: shutil.rmtree(run / "checkpoints"),
@@ -54,7 +65,11 @@ REFUSED = {
     ),
     "other data": (
         other_data,
-        "was trained on training data with other contents, though the shapes are the same",
+        "was made with training data of other contents, though the shapes are the same",
+    ),
+    "other test data": (
+        other_test_data,
+        "was made with test data of other contents, though the shapes are the same",
     ),
     "another activation": (
         edit('activation = "selu"', 'activation = "relu"'),
@@ -172,12 +187,26 @@ def test_data_that_has_changed_is_told(run, capsys):
     restore(run)
     err = capsys.readouterr().err
     assert "the data has changed" in err
-    assert "training data with other contents" in err
+    assert "training data of other contents" in err
+
+
+def test_test_data_that_has_changed_is_told(run, capsys):
+    other_test_data(run)
+    restore(run)
+    assert "test data of other contents" in capsys.readouterr().err
+
+
+def test_runs_without_a_fingerprint_of_the_test_data_go_on():
+    arrays, meta = trainer(tiny()).state()
+    del meta["data"]["test"]
+    again = trainer(tiny())
+    again.load_state(arrays, meta)
+    assert again.state()[1]["data"]["test"] == []
 
 
 def test_validation_data_that_has_changed_is_refused():
     first, other = trainer(tiny()), trainer(tiny(), valid=[images(11, seed=2)])
-    with pytest.raises(RunError, match="validation data with other contents"):
+    with pytest.raises(RunError, match="validation data of other contents"):
         first.load_state(*other.state())
 
 
@@ -209,7 +238,7 @@ def test_fit_refuses_another_model_of_the_same_shapes(tmp_path):
     before = digests(tmp_path / "run")
     with pytest.raises(RunError, match="activation 'selu', not 'relu'"):
         fit(tiny(activation="relu"), images(), epochs=2, **call)
-    with pytest.raises(RunError, match="data with other contents"):
+    with pytest.raises(RunError, match="data of other contents"):
         fit(tiny(), images(seed=4), epochs=2, **call)
     assert digests(tmp_path / "run") == before
     fit(tiny(), images(), epochs=2, **call)

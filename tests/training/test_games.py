@@ -8,11 +8,22 @@ import math
 import numpy as np
 import pytest
 
-from tests.training.games import EPOCHS, EVERY, SAMPLES, Game, play, reals, spread, written_out
+from tests.training.games import (
+    BATCH,
+    EPOCHS,
+    EVERY,
+    SAMPLES,
+    Game,
+    play,
+    reals,
+    spread,
+    written_out,
+)
 from tests.training.toys import States, trainer, whole_state
-from tinygen import hooks
+from tinygen import hooks, models, nn
 from tinygen.models import Phase, Stage
-from tinygen.training import Callback
+from tinygen.optim import SGD
+from tinygen.training import Callback, fit
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
@@ -153,3 +164,82 @@ def test_stages_that_make_no_sense(given, message):
     phases = [phase] * (1 + given.pop("twice", False))
     with pytest.raises(ValueError, match=message):
         Stage("play", **{"phases": phases, **given})
+
+
+def of(network: nn.Module, kind=SGD):
+    return kind(network, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (
+            lambda game: of(game),
+            ValueError,
+            r"one optimizer cannot serve several modules.*=\{'judge': ..., 'make': ...\}",
+        ),
+        (
+            lambda game: {"jugde": of(game.discriminator)},
+            ValueError,
+            "there is no optimizer 'jugde', did you mean 'judge'",
+        ),
+        (
+            lambda game: {"penalty": of(game.discriminator)},  # which shares that of "judge"
+            ValueError,
+            "there is no optimizer 'penalty'; known are judge, make",
+        ),
+        (
+            lambda game: {"judge": of(game.generator)},
+            ValueError,
+            "optimizer of 'judge' does not hold any of the 4 parameters of Sequential",
+        ),
+        (
+            lambda game: {"judge": of(game.discriminator[0])},
+            ValueError,
+            "optimizer of 'judge' does not hold layers.1.weight of the 4 parameters",
+        ),
+        (
+            lambda game: {"judge": of(Game().discriminator)},
+            ValueError,
+            "optimizer of 'judge' does not hold any of the 4 parameters",
+        ),
+        (
+            lambda game: dict.fromkeys(("judge", "make"), of(game)),
+            ValueError,
+            "judge and make have the same optimizer",
+        ),
+        (lambda game: {"judge": "adam"}, TypeError, "'judge' must be an optimizer, not 'adam'"),
+        (lambda game: "adam", TypeError, "optimizers must be one or a dict of them by name"),
+    ],
+)
+def test_optimisers_that_do_not_fit_the_modules(given, error, message):
+    game = Game().to(dtype="float64")
+    with pytest.raises(error, match=message):
+        trainer(game, game.stage(), arrays=[reals()], valid=[], given=given(game))
+
+
+def test_optimisers_of_the_caller_serve_their_modules():
+    game = Game().to(dtype="float64")
+    game.discriminator[0].freeze()
+    trainable = [p for p in game.discriminator.parameters() if p.requires_grad]
+    own = {"judge": SGD(trainable, 0.1), "make": SGD(game, 0.1)}
+    made = trainer(game, game.stage(), arrays=[reals()], valid=[], given=own, batch_size=BATCH)
+    made.train()
+    assert made.optimizers == own
+    assert [o.steps for o in own.values()] == [6 * EPOCHS + 3, 6 * EPOCHS]  # 3 of the penalty
+
+
+def test_options_of_an_optimiser_that_no_stage_has():
+    game = Game()
+    with pytest.raises(ValueError, match="there is no optimizer 'penalty'; known are judge, make"):
+        trainer(game, game.stage(), arrays=[reals()], optimizers={"penalty": {"momentum": 0.5}})
+
+
+def test_fit_names_the_modules_that_need_an_optimiser_each():
+    class Played(Game, models.Model):
+        def stages(self, options):
+            return [self.stage()]
+
+    game = Played()
+    with pytest.raises(ValueError, match="fit: judge and make need an optimizer each"):
+        fit(game, reals(), optimizer=SGD(game, 0.1), verbose=False)

@@ -272,9 +272,9 @@ def test_more_labels_than_there_are():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"labels": 0}, "labels must be at least 1, not 0"),
-        ({"frozen_epochs": 0}, "frozen_epochs must be at least 1"),
-        ({"hidden": -1}, "hidden must not be negative"),
+        ({"labels": 0}, "labels must be a whole number of at least 1, not 0"),
+        ({"frozen_epochs": 0}, "frozen_epochs must be a whole number of at least 1"),
+        ({"hidden": -1}, "hidden must be a whole number of at least 0"),
         ({"optimizer": "nadma"}, "unknown optimizer 'nadma', did you mean 'nadam'"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive"),
     ],

@@ -150,8 +150,8 @@ def test_the_shape_of_the_samples_as_far_as_it_is_known(given, shape, tmp_path, 
         ({"overrides": {"patience": 0}}, "patience must be a whole number of at least 1"),
         ({"overrides": {"epochs": 2.5}}, "epochs cannot be 2.5"),
         ({"overrides": {"batch_size": None}}, "batch_size cannot be None; an example is 32"),
-        ({"seed": -1}, "seed must be from 0"),
-        ({"overrides": {"data.seed": -1}}, "seed must be from 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
+        ({"overrides": {"data.seed": -1}}, "seed must be a whole number of at least 0"),
     ],
 )
 def test_what_makes_no_sense(given, message):

@@ -194,7 +194,7 @@ def test_the_best_weights_of_each_stage_are_what_the_next_begins_with():
         ({"options": {"learning_rate": -1.0}}, "learning_rate"),
         ({"optimizers": {"judge": {"optimizer": "adma"}}}, "did you mean 'adam'"),
         ({"optimizers": {"judge": {"learning_rate": -1.0}}}, "learning_rate"),
-        ({"seed": -1}, "seed must be from 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
     ],
 )
 def test_options_are_checked_in_one_place(given, message):
@@ -215,5 +215,5 @@ def test_options_go_to_the_settings_and_back():
     assert options.optimizer_of("judge") == ("sgd", {"momentum": 0.5})
     with pytest.raises(ValueError, match="no option 'epoch', did you mean 'epochs'"):
         TrainingOptions.from_tables({"training": {"epoch": 3}})
-    with pytest.raises(ValueError, match="has no optimizer 'jugde'"):
+    with pytest.raises(ValueError, match="there is no optimizer 'jugde'"):
         trainer(tiny(), optimizers={"jugde": {"learning_rate": 0.1}})

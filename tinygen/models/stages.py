@@ -12,14 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
-import numpy as np
-
 from ..backend import check_precision
 from ..core import Tensor
 from ..names import nearest
 from ..nn import Module
 from ..ops.random import Random
 from ..optim import BY_NAME, EMA, create
+from ..ranges import whole
 from .kinds import check_kind, check_known, kinds_of
 
 LONGEST = 2**63 - 1  # of what is counted: epochs, steps, samples
@@ -70,7 +69,7 @@ class TrainingOptions:
         for name in ("epochs", "batch_size", "accumulate", "patience", "max_steps"):
             value = getattr(self, name)
             if value is not None or name not in ("patience", "max_steps"):
-                object.__setattr__(self, name, whole_number(name, value))
+                object.__setattr__(self, name, check_count(name, value))
         kinds = kinds_of(TrainingOptions)
         for name in ("seed", "device", "precision", "optimizer", "options", "optimizers"):
             check_kind(name, getattr(self, name), kinds[name])
@@ -217,6 +216,14 @@ class Stage:
     averages: Sequence[EMA] = ()
     measures: Callable[..., Mapping[str, float]] | None = None
 
+    @property
+    def trained(self) -> dict[str, Module]:
+        """The modules that are trained, by the name of their optimiser: that of the first phase."""
+        first: dict[int, Phase] = {}
+        for phase in self.phases:
+            first.setdefault(id(phase.module), phase)
+        return {phase.name: phase.module for phase in first.values()}
+
     def __post_init__(self) -> None:
         lengths = {k: getattr(self, k) for k in ("epochs", "steps", "images")}
         given = [k for k, value in lengths.items() if value is not None]
@@ -230,22 +237,19 @@ class Stage:
         names = [phase.name for phase in self.phases]
         if len({*names}) < len(names):
             raise ValueError(f"stage {self.name!r}: two phases have one name: {', '.join(names)}")
-        numbers = {k: lengths[k] for k in given} | {"batch_size": self.batch_size or 1}
+        numbers = {k: lengths[k] for k in given}
+        numbers |= {} if self.batch_size is None else {"batch_size": self.batch_size}
         numbers |= {f"every of phase {phase.name!r}": phase.every for phase in self.phases}
         for name, value in numbers.items():
-            try:
-                whole_number(name, value)
-            except ValueError as error:
-                raise ValueError(f"stage {self.name!r}: {error}") from None
+            check_count(f"stage {self.name!r}: {name}", value)
 
 
-def whole_number(name: str, value: Any) -> int:
-    """The value as an int; raises ValueError if it is no whole number from 1 to 2^63 - 1."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r:.80}")
-    if value > LONGEST:
-        raise ValueError(f"{name} must be at most 2^63 - 1, not {value!r:.80}")
-    return int(value)
+def check_count(name: str, value: Any) -> int:
+    """A whole number from 1 to 2^63 - 1; raises ValueError for all else, as settings do."""
+    try:
+        return whole(name, value, most=LONGEST)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
 
 
 def option_kinds(optimizer: Any) -> dict[str, Any]:

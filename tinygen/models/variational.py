@@ -14,6 +14,7 @@ from ..config import no_grad
 from ..core import Tensor, TensorLike, data_of
 from ..nn import Conv2D, Conv2DTranspose, Dense, Flatten, Module, Reshape, Sequential
 from ..ops.random import Random
+from ..ranges import not_negative, whole
 from .base import Autoencoder
 from .stacked import KERAS_2, THIRD_EDITION, dense_layers, reconstruction_loss
 from .stages import Recipe
@@ -73,8 +74,7 @@ class VariationalAutoencoder(Autoencoder):
         loss: str = "binary_cross_entropy",
         seed: int = 0,
     ) -> None:
-        if beta < 0:
-            raise ValueError(f"{self.name}: beta must not be negative, got {beta}")
+        not_negative(f"{self.name}: beta", beta)
         criterion = reconstruction_loss(self.name, loss, output)
         rng = Random(seed, "weights")
         down, up, values = _convolutions(image_shape, filters, activation, output, rng)
@@ -157,8 +157,7 @@ class VariationalAutoencoder(Autoencoder):
                 f"{self.name}: the likelihood is that of pixels with probabilities; the model must "
                 "be made and trained with loss 'binary_cross_entropy'"
             )
-        if samples < 1:
-            raise ValueError(f"{self.name}: samples must be at least 1, not {samples}")
+        whole(f"{self.name}: samples", samples)
         images, draws = data_of(x), rng.stream("importance")
         result = np.empty(len(images))
         for first in range(0, len(images), BLOCK):

@@ -1,9 +1,7 @@
-"""Checks of the arguments of layers: every message names the layer and the argument."""
+"""Checks of what layers are made with, beside numbers: messages name the layer and the argument."""
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,46 +9,19 @@ from .. import ops
 from ..backend import Pair
 from ..ops.activation import PARAMETERS, parse_activation
 from ..ops.random import Random, default_rng
+from ..ranges import not_negative, whole
 
 Result = TypeVar("Result")
 
 
-def size(layer: str, argument: str, value: Any, least: int = 1) -> int:
-    """A whole number of at least `least`."""
-    try:
-        if isinstance(value, bool):  # for Python it is one, for a reader a slip
-            raise TypeError
-        found = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{layer}: {argument} must be a whole number, not {value!r}") from None
-    if found < least:
-        raise ValueError(f"{layer}: {argument} must be at least {least}, not {value}")
-    return found
-
-
 def sizes(layer: str, argument: str, value: Any, least: int = 1) -> int | Pair:
     """A whole number for both directions, or a pair with one for each."""
+    name = f"{layer}: {argument}"
     if not isinstance(value, (tuple, list)):
-        return size(layer, argument, value, least)
+        return whole(name, value, least)
     if len(value) != 2:
-        raise ValueError(f"{layer}: {argument} must be a number or a pair, not {value!r}")
-    return size(layer, argument, value[0], least), size(layer, argument, value[1], least)
-
-
-def number(
-    layer: str, argument: str, value: Any, low: float = 0.0, high: float = math.inf
-) -> float:
-    """A finite number from `low` to `high`."""
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{layer}: {argument} must be a number, not {value!r}") from None
-    if not low <= found <= high or math.isinf(found):
-        limits = ["finite"] if math.isinf(found) or low == -math.inf else []
-        limits += [f"at least {low:g}"] if low > -math.inf else []
-        limits += [f"at most {high:g}"] if high < math.inf else []
-        raise ValueError(f"{layer}: {argument} must be {' and '.join(limits)}, not {value}")
-    return found
+        raise ValueError(f"{name} must be a number or a pair, not {value!r}")
+    return whole(name, value[0], least), whole(name, value[1], least)
 
 
 def checked(layer: str, argument: str, check: Callable[..., Result], *arguments: Any) -> Result:
@@ -77,7 +48,7 @@ def activation(layer: str, value: Any) -> ops.Activation:
     checked(layer, "activation", parse_activation, name)
     if not PARAMETERS[name]:
         raise ValueError(f"{layer}: activation {name!r} has no parameter, got {value!r}")
-    return name, number(layer, f"activation, the parameter of {name},", parameter)
+    return name, not_negative(f"{layer}: activation, the parameter of {name},", parameter)
 
 
 def stream(layer: str, rng: Random | None) -> Random:

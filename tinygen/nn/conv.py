@@ -8,6 +8,7 @@ from .. import ops
 from ..backend import Padding, Pair, pair, parse_padding
 from ..core import Tensor, TensorLike
 from ..ops.random import Random
+from ..ranges import whole
 from . import arguments, initializers
 from .module import Module
 
@@ -30,10 +31,10 @@ class _Conv(Module):
         rng: Random | None,
     ) -> None:
         name = type(self).__name__
-        inputs = arguments.size(name, "inputs", inputs)
-        outputs = arguments.size(name, "outputs", outputs)
+        inputs = whole(f"{name}: inputs", inputs)
+        outputs = whole(f"{name}: outputs", outputs)
         kernel = arguments.sizes(name, "kernel", kernel)
-        groups = arguments.size(name, "groups", groups)
+        groups = whole(f"{name}: groups", groups)
         if inputs % groups or outputs % groups:
             raise ValueError(
                 f"{name}: {groups} groups do not divide {inputs} and {outputs} channels"

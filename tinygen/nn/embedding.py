@@ -7,6 +7,7 @@ from typing import Any
 from .. import ops
 from ..core import Tensor
 from ..ops.random import Random
+from ..ranges import whole
 from . import arguments, initializers
 from .module import Module
 
@@ -31,8 +32,8 @@ class Embedding(Module):
         rng: Random | None = None,
     ) -> None:
         shape = (
-            arguments.size("Embedding", "count", count),
-            arguments.size("Embedding", "features", features),
+            whole("Embedding: count", count),
+            whole("Embedding: features", features),
         )
         if initializer is None:
             initializer = lambda shape, rng: rng.uniform(shape, -0.05, 0.05)  # noqa: E731  # short

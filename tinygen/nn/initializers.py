@@ -16,7 +16,8 @@ from ..backend import Array
 from ..core import Parameter
 from ..names import nearest
 from ..ops.random import Random
-from .arguments import checked, number
+from ..ranges import finite, not_negative
+from .arguments import checked
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], Random], Array]
 
@@ -50,7 +51,7 @@ def ones(shape: tuple[int, ...], rng: Random) -> Array:
 
 def normal(std: float = 0.02, mean: float = 0.0) -> Initializer:
     """Gaussian with the given deviation, such as DCGAN's 0.02 (Radford et al. 2016)."""
-    std, mean = number("normal", "std", std), number("normal", "mean", mean, -math.inf)
+    std, mean = not_negative("normal: std", std), finite("normal: mean", mean)
     return lambda shape, rng: rng.normal(shape, mean, std)
 
 

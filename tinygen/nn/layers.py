@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .. import ops
 from ..core import Tensor, TensorLike, data_of
 from ..ops.random import Random
+from ..ranges import fraction, not_negative, whole
 from . import arguments, initializers
 from .module import Module
 
@@ -34,8 +35,8 @@ class Dense(Module):
         rng: Random | None = None,
     ) -> None:
         shape = (
-            arguments.size("Dense", "inputs", inputs),
-            arguments.size("Dense", "outputs", outputs),
+            whole("Dense: inputs", inputs),
+            whole("Dense: outputs", outputs),
         )
         rng = arguments.stream("Dense", rng)
         self.activation = arguments.activation("Dense", activation)
@@ -73,7 +74,7 @@ class Reshape(Module):
     def __init__(self, *shape: int | Sequence[int]) -> None:
         if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
             shape = tuple(shape[0])
-        self.shape = tuple(arguments.size("Reshape", "a length", each, -1) for each in shape)
+        self.shape = tuple(whole("Reshape: a length", each, -1) for each in shape)
         if self.shape.count(-1) > 1:
             raise ValueError(f"Reshape: only one length may be -1, got {shape}")
 
@@ -90,9 +91,7 @@ class Dropout(Module):
     """In training, set each element to 0 with probability `rate` and scale up the others."""
 
     def __init__(self, rate: float = 0.5) -> None:
-        self.rate = arguments.number("Dropout", "rate", rate)
-        if self.rate >= 1:
-            raise ValueError(f"Dropout: rate must be at least 0 and below 1, not {rate}")
+        self.rate = fraction("Dropout: rate", rate)
 
     def forward(self, x: TensorLike, *, rng: Random | None = None) -> TensorLike:
         """x, thinned out in training."""
@@ -107,7 +106,7 @@ class GaussianNoise(Module):
     """In training, add Gaussian noise of standard deviation `std`."""
 
     def __init__(self, std: float) -> None:
-        self.std = arguments.number("GaussianNoise", "std", std)
+        self.std = not_negative("GaussianNoise: std", std)
 
     def forward(self, x: TensorLike, *, rng: Random | None = None) -> TensorLike:
         """x, with noise in training."""
@@ -144,7 +143,7 @@ class LeakyReLU(Activation):
     """x where positive, else slope * x."""
 
     def __init__(self, slope: float = 0.2) -> None:
-        super().__init__(("leaky_relu", arguments.number("LeakyReLU", "slope", slope)))
+        super().__init__(("leaky_relu", not_negative("LeakyReLU: slope", slope)))
 
 
 class SELU(Activation):

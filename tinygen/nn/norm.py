@@ -10,6 +10,7 @@ from .. import ops
 from ..core import Buffer, Parameter, Tensor, TensorLike, data_of
 from ..ops.norm import batch_norm_and_moments
 from ..ops.random import Random
+from ..ranges import not_negative, share, whole
 from . import arguments
 from .layers import Dense
 from .module import Module
@@ -40,8 +41,8 @@ class ScaledNorm(Module):
         if several is not None and not several:
             raise ValueError(f"{name}: features must not be empty")
         lengths = [features] if several is None else several
-        self.shape = tuple(arguments.size(name, "features", length) for length in lengths)
-        self.epsilon = arguments.number(name, "epsilon", epsilon)
+        self.shape = tuple(whole(f"{name}: features", length) for length in lengths)
+        self.epsilon = not_negative(f"{name}: epsilon", epsilon)
         self.scale = Parameter(np.ones(self.shape, np.float32)) if scale else None
         self.shift = Parameter(np.zeros(self.shape, np.float32)) if shift else None
 
@@ -92,7 +93,7 @@ class BatchNorm(ScaledNorm):
         shift: bool = True,
     ) -> None:
         super().__init__(features, epsilon=epsilon, scale=scale, shift=shift)
-        self.momentum = arguments.number("BatchNorm", "momentum", momentum, 0.0, 1.0)
+        self.momentum = share("BatchNorm: momentum", momentum)
         self.running_mean = Buffer(np.zeros(self.shape, np.float32))
         self.running_variance = Buffer(np.ones(self.shape, np.float32))
 
@@ -148,7 +149,7 @@ class PixelNorm(Module):
     """Each pixel's features divided by their root mean square (Karras et al. 2018)."""
 
     def __init__(self, epsilon: float = 1e-8) -> None:
-        self.epsilon = arguments.number("PixelNorm", "epsilon", epsilon)
+        self.epsilon = not_negative("PixelNorm: epsilon", epsilon)
 
     def forward(self, x: TensorLike) -> Tensor:
         """x, normalised."""
@@ -171,9 +172,9 @@ class AdaIN(Module):
     def __init__(
         self, latents: int, channels: int, *, epsilon: float = 1e-8, rng: Random | None = None
     ) -> None:
-        latents = arguments.size("AdaIN", "latents", latents)
-        self.channels = arguments.size("AdaIN", "channels", channels)
-        self.epsilon = arguments.number("AdaIN", "epsilon", epsilon)
+        latents = whole("AdaIN: latents", latents)
+        self.channels = whole("AdaIN: channels", channels)
+        self.epsilon = not_negative("AdaIN: epsilon", epsilon)
         self.style = Dense(latents, 2 * self.channels, rng=arguments.stream("AdaIN", rng))
 
     def forward(self, x: TensorLike, latents: TensorLike) -> Tensor:
@@ -191,7 +192,7 @@ class MinibatchStdDev(Module):
     """
 
     def __init__(self, group_size: int = 4) -> None:
-        self.group_size = arguments.size("MinibatchStdDev", "group_size", group_size)
+        self.group_size = whole("MinibatchStdDev: group_size", group_size)
 
     def forward(self, x: TensorLike) -> Tensor:
         """(samples, ..., features) -> (samples, ..., features + 1)."""

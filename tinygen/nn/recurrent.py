@@ -9,6 +9,7 @@ import numpy as np
 from .. import ops
 from ..core import Parameter, Tensor, TensorLike, data_of
 from ..ops.random import Random
+from ..ranges import whole
 from . import arguments, initializers
 from .module import Module
 
@@ -30,8 +31,8 @@ class _Recurrent(Module):
         rng: Random | None = None,
     ) -> None:
         name = type(self).__name__
-        inputs = arguments.size(name, "inputs", inputs)
-        self.units = arguments.size(name, "units", units)
+        inputs = whole(f"{name}: inputs", inputs)
+        self.units = whole(f"{name}: units", units)
         rng = arguments.stream(name, rng)
         columns = self._gates * self.units
         self.return_sequences, self.return_state = return_sequences, return_state
@@ -135,7 +136,7 @@ class RepeatVector(Module):
     """Every vector as a sequence of equal steps: (batch, features) -> (batch, steps, features)."""
 
     def __init__(self, steps: int) -> None:
-        self.steps = arguments.size("RepeatVector", "steps", steps)
+        self.steps = whole("RepeatVector: steps", steps)
 
     def forward(self, x: TensorLike) -> Tensor:
         """x, `steps` times."""

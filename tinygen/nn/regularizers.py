@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import ops
 from ..core import Tensor, TensorLike, data_of
-from . import arguments
+from ..ranges import not_negative, share
 from .module import Module
 
 
@@ -32,8 +32,8 @@ class ActivityRegularizer(Module):
         divide_by_batch: bool = True,
     ) -> None:
         name = type(self).__name__
-        self.l1, self.kl = arguments.number(name, "l1", l1), arguments.number(name, "kl", kl)
-        self.target = arguments.number(name, "target", target, 0.0, 1.0)
+        self.l1, self.kl = not_negative(f"{name}: l1", l1), not_negative(f"{name}: kl", kl)
+        self.target = share(f"{name}: target", target)
         if not 0 < self.target < 1:
             raise ValueError(f"{name}: target must be between 0 and 1, not {target}")
         self.divide_by_batch = divide_by_batch

@@ -13,7 +13,7 @@ from ..backend import Array, Geometry, Padding, Pair, kernels, pair, parse_paddi
 from ..config import state as config
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function, wrap
-from ..ranges import integer, whole
+from ..ranges import whole
 from .activation import Activation, activate, activation_grad, parse_activation
 from .reduce import sum
 
@@ -167,8 +167,7 @@ def conv2d_transpose(
     x_shape, w_shape = _shapes("conv2d_transpose", x, w, b, 2, groups)
     _check_channels("conv2d_transpose", x_shape, w_shape, groups, w_shape[3])
     steps, spread = pair(stride), pair(dilation)
-    for number in (*steps, *spread):
-        whole("conv2d_transpose: stride and dilation", number)
+    _check_whole("conv2d_transpose", stride=steps, dilation=spread)
     reach = [d * (k - 1) + 1 for k, d in zip(w_shape[:2], spread, strict=True)]
     extra = None if output_padding is None else pair(output_padding)
     size: Any = [n * s for n, s in zip(x_shape[1:3], steps, strict=True)]
@@ -294,12 +293,7 @@ def _checked_geometry(
     op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Geometry:
     """The Geometry of what leaves at least one pixel."""
-    for number in (*kernel, *stride, *dilation, groups):
-        integer(f"{op}: kernel, stride, dilation and groups", number)
-    if min(*stride, *dilation, *kernel) < 1:
-        raise ValueError(
-            f"{op}: stride {stride}, dilation {dilation} and kernel {kernel} must be positive"
-        )
+    _check_whole(op, kernel=kernel, stride=stride, dilation=dilation, groups=(groups,))
     pads = resolve_padding(padding, size, kernel, stride, dilation)
     geometry = Geometry(size, kernel, stride, pads, dilation, groups)
     if min(geometry.output_size) < 1 or min(size) < 1:
@@ -308,3 +302,10 @@ def _checked_geometry(
             f"{kernel} with dilation {dilation}"
         )
     return geometry
+
+
+def _check_whole(op: str, **lengths: tuple[int, ...]) -> None:
+    """Raise TypeError or ValueError, with the name, for what is no whole number of at least 1."""
+    for name, each in lengths.items():
+        for length in each:
+            whole(f"{op}: {name}", length)

@@ -15,7 +15,7 @@ from ..config import state
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function, wrap
 from ..promotion import weak
-from ..ranges import integer, not_negative, whole
+from ..ranges import not_negative, whole
 from .elementwise import power, square
 from .reduce import broadcast_to, mean, sum_to, var
 from .shape import concatenate, reshape
@@ -328,7 +328,7 @@ def layer_norm(
         axes: how many of the last axes make up a row; 3 takes each image of NHWC as a whole.
     """
     array = data_of(x)
-    integer("layer_norm: axes", axes)
+    whole("layer_norm: axes", axes, None)
     if not 1 <= axes <= array.ndim:
         raise ValueError(f"layer_norm: {axes} axes of an x of shape {array.shape}")
     row, xp = array.shape[array.ndim - axes :], array_module(array)

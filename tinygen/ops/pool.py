@@ -19,7 +19,7 @@ from ..backend import (
 )
 from ..core import Tensor, TensorLike
 from ..function import Function
-from ..ranges import integer
+from ..ranges import whole
 from .resample import Resample2DFunction, shape_of_images
 from .shape import reshape
 
@@ -150,10 +150,9 @@ def _windows(
 @functools.lru_cache(1024)
 def _checked_windows(op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding) -> Geometry:
     """The Geometry of at least one window, none of which is all padding."""
-    for number in (*kernel, *stride):
-        integer(f"{op}: size and stride", number)
-    if min(*kernel, *stride) < 1:
-        raise ValueError(f"{op}: size {kernel} and stride {stride} must be positive")
+    for name, lengths in (("size", kernel), ("stride", stride)):
+        for length in lengths:
+            whole(f"{op}: {name}", length)
     pads = resolve_padding(padding, size, kernel, stride, (1, 1))
     if any(max(around) >= k for around, k in zip(pads, kernel, strict=True)):
         raise ValueError(f"{op}: padding {pads} must be less than the window's size {kernel}")

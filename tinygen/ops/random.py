@@ -16,13 +16,19 @@ from ..backend import Array, array_module, device_of, empty, kernels, recorded_s
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
 from ..promotion import float_type, weak
-from ..ranges import fraction, not_negative
+from ..ranges import fraction, not_negative, whole
 from .elementwise import add
 
 Shape = int | tuple[int, ...]
 
 
 _counting = threading.Lock()  # held while a draw is counted, so that none is given twice
+if hasattr(os, "register_at_fork"):  # or a child could find it held by a thread that it lacks
+    os.register_at_fork(
+        before=_counting.acquire,
+        after_in_parent=_counting.release,
+        after_in_child=_counting.release,
+    )
 
 
 class Random:
@@ -58,8 +64,11 @@ class Random:
 
     def _begin(self, seed: Any, purpose: Any, step: Any, draw: Any) -> None:
         """Check what names a stream, and go on with one of its draws."""
-        seed, step = _integer("seed", seed, 64), _integer("step", step, 64)
-        draw = _integer("draw", draw, 32)
+        seed, step = (
+            whole("Random: seed", seed, 0, 2**64 - 1),
+            whole("Random: step", step, 0, 2**64 - 1),
+        )
+        draw = whole("Random: draw", draw, 0, 2**32 - 1)
         if not isinstance(purpose, str):
             raise TypeError(f"Random: purpose must be a text, not {purpose!r}")
         digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
@@ -208,19 +217,6 @@ def _sizes(shape: Shape) -> tuple[tuple[int, ...], int, int]:
     if min(shape, default=0) < 0:
         raise ValueError(f"Random: lengths must not be negative, got shape {shape}")
     return shape, math.prod(shape), math.prod(shape[1:])
-
-
-def _integer(name: str, value: Any, bits: int) -> int:
-    """The value as a Python integer, if it is one, without a sign, of so many bits."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
-        raise TypeError(f"Random: {name} must be an integer, not {value!r}")
-    if not 0 <= number < 2**bits:
-        raise ValueError(f"Random: {name} must be from 0 to 2^{bits} - 1, not {value}")
-    return number
 
 
 class DropoutFunction(Function):

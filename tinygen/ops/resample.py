@@ -15,7 +15,7 @@ import numpy as np
 from ..backend import Array, Band, Pads, Pair, kernels, pair
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
-from ..ranges import finite, integer
+from ..ranges import finite, whole
 
 Filter: TypeAlias = Sequence[float] | Sequence[Sequence[float]] | Array
 
@@ -95,10 +95,10 @@ def upfirdn2d(
     """
     _, height, width, _ = shape_of_images("upfirdn2d", x)
     (up_rows, up_columns), (down_rows, down_columns) = pair(up), pair(down)
-    for factor in (up_rows, up_columns, down_rows, down_columns):
-        integer("upfirdn2d: up and down", factor)
-    if min(up_rows, up_columns, down_rows, down_columns) < 1:
-        raise ValueError(f"upfirdn2d: up {up} and down {down} must be at least 1")
+    for factor in (up_rows, up_columns):
+        whole("upfirdn2d: up", factor)
+    for factor in (down_rows, down_columns):
+        whole("upfirdn2d: down", factor)
     finite("upfirdn2d: gain", gain)
     pads = _pads(padding)
     total: Tensor | None = None
@@ -198,7 +198,7 @@ def _pads(padding: int | Pads) -> Pads:
             f"upfirdn2d: padding must be a number or ((top, bottom), (left, right)), not {padding}"
         ) from None
     for width in (top, bottom, left, right):
-        integer("upfirdn2d: padding", width)
+        whole("upfirdn2d: padding", width, None)
     return (top, bottom), (left, right)
 
 
@@ -206,9 +206,7 @@ def _factors(op: str, factor: int | Pair) -> Pair:
     """The factor for either direction."""
     factors = pair(factor)
     for number in factors:
-        integer(f"{op}: factor", number)
-    if min(factors) < 1:
-        raise ValueError(f"{op}: factor must be at least 1, got {factor}")
+        whole(f"{op}: factor", number)
     return factors
 
 

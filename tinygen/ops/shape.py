@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..backend import Array, array_module, as_array, beside, device_of, kernels
+from ..backend import Array, array_module, as_array, beside, device_of, is_array, kernels
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
 from ..promotion import ANY, NUMBERS, promote
@@ -184,7 +184,8 @@ def _index_for(x: Array, index: Any) -> Any:
     """An index with arrays instead of tensors and lists, and those where x is."""
     if isinstance(index, tuple):
         return tuple(_index_for(x, part) for part in index)
-    return beside(as_array(index) if isinstance(index, list) else data_of(index), x)
+    numbers = isinstance(index, (Tensor, list)) or is_array(index)
+    return beside(data_of(index) if numbers else index, x)
 
 
 def _axis(op: str, axis: int, ndim: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backend import Array
 from ..models.kinds import check_kind
+from ..ranges import finite, whole
 
 if TYPE_CHECKING:
     from .loop import Trainer
@@ -60,9 +61,9 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best: bool = True,
     ) -> None:
-        if patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be at least 1, not {patience}")
-        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self.patience = whole("EarlyStopping: patience", patience)
+        self.min_delta = finite("EarlyStopping: min_delta", min_delta)
+        self.monitor = monitor
         self.restore_best = restore_best
         self.best, self.waited = math.inf, 0
         self.weights: dict[str, Array] = {}

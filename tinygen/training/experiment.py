@@ -101,9 +101,14 @@ class Experiment:
     @property
     def test(self) -> Sequence[Array]:
         """The arrays to keep for the very end; none if there is too little data."""
+        return [self.dataset.test.floats()] if self.dataset is not None and self.kept else []
+
+    @property
+    def kept(self) -> Sequence[Array]:
+        """The same as the data set has it, of bytes if it is of images: a fourth to be hashed."""
         if self.dataset is None or not len(self.dataset.test):
             return []
-        return [self.dataset.test.floats()]
+        return [self.dataset.test.images]
 
     def trainer(self, callbacks: Sequence[Callback] = (), show: bool = True) -> Trainer:
         """The trainer, at the beginning; the model moves to the device of the settings."""
@@ -119,6 +124,7 @@ class Experiment:
             self.train,
             options,
             valid=self.valid,
+            test=self.kept,
             callbacks=[*own, *callbacks],
             progress=Progress(show),
         )
@@ -198,7 +204,8 @@ def restore(source: str | Path) -> tuple[Experiment, Path]:
             f"{path} does not fit the model in {run.folder / 'config.toml'}: {error}"
         ) from error
     if "data" in meta:
-        differs = data_differs(meta["data"], fingerprints(experiment.train, experiment.valid))
+        now = fingerprints(experiment.train, experiment.valid, experiment.kept)
+        differs = data_differs(meta["data"], now)
         if differs:
             print(f"the data has changed: the model in {path} {differs}", file=sys.stderr)
     return experiment, run.folder

@@ -15,9 +15,15 @@ from .run import without_none
 Prints = dict[str, list[dict[str, Any]]]
 
 
-def fingerprints(train: Sequence[Array], valid: Sequence[Array]) -> Prints:
-    """Shape, type and BLAKE2b hash of each array of the training and of the validation data."""
-    return {"training": [_print(a) for a in train], "validation": [_print(a) for a in valid]}
+TEST = "test"  # the part that runs of earlier versions have no fingerprint of
+
+
+def fingerprints(
+    train: Sequence[Array], valid: Sequence[Array], test: Sequence[Array] = ()
+) -> Prints:
+    """Shape, type and BLAKE2b hash of each array of the training, validation and test data."""
+    parts = {"training": train, "validation": valid, TEST: test}
+    return {part: [_print(array) for array in arrays] for part, arrays in parts.items()}
 
 
 def _print(array: Array) -> dict[str, Any]:
@@ -33,11 +39,13 @@ def _print(array: Array) -> dict[str, Any]:
 def data_differs(before: Prints, now: Prints) -> str:
     """What is other data than before, in words; empty if nothing is."""
     for part, prints in now.items():
+        if part == TEST and part not in before:
+            continue
         shapes, others = ([p["shape"] for p in found] for found in (prints, before[part]))
         if shapes != others:
-            return f"was trained on {part} data of shapes {others}, this has {shapes}"
+            return f"was made with {part} data of shapes {others}, this has {shapes}"
         if prints != before[part]:
-            return f"was trained on {part} data with other contents, though the shapes are the same"
+            return f"was made with {part} data of other contents, though the shapes are the same"
     return ""
 
 

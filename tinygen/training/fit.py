@@ -169,8 +169,11 @@ def fit(
         measures = criterion.measures
         stages = [Stage("train", phases, epochs=options.epochs, measures=measures)]
     own = optimizer if isinstance(optimizer, Optimizer) else None
-    if own and len(stages) > 1:
-        raise ValueError("fit: several stages need an optimizer each; give its name")
+    wanted = [name for stage in stages for name in stage.trained]
+    if own and len(wanted) > 1:
+        raise ValueError(
+            f"fit: {' and '.join(wanted)} need an optimizer each, and one was given; give its name"
+        )
     if resume and out is None:
         raise ValueError("fit: resume=True needs out=, the folder to go on with")
     arrays, valid = _arrays(model, x, y), _validation(model, validation_data)

@@ -30,7 +30,7 @@ from .position import Position
 from .progress import Progress
 from .run import Run
 from .signals import Interrupted, Signals
-from .step import Step, make_optimizers
+from .step import Step, check_names, given_optimizers, make_optimizers
 
 EPOCH_SECONDS = 1  # a checkpoint is written after every epoch, but no more often than this,
 SAVE_SECONDS = 600  # and within an epoch after so long
@@ -49,10 +49,12 @@ class Trainer(Position):
         arrays: the training data, one or several arrays with the same first axis.
         options: how to train.
         valid: the validation data, likewise; may be empty.
+        test: what is kept for the very end: no step sees it, but a run goes on with the same alone.
         callbacks: see Callback.
         progress: what shows how far it is.
         optimizers: by name, to use in every stage instead of those that the options describe; or
-            one, for stages that train one module.
+            one, for stages that train one module. Each holds all parameters of its module that are
+            not frozen.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Trainer(Position):
         options: TrainingOptions | None = None,
         *,
         valid: Sequence[Array] = (),
+        test: Sequence[Array] = (),
         callbacks: Sequence[Callback] = (),
         progress: Progress | None = None,
         optimizers: Mapping[str, Optimizer] | Optimizer | None = None,
@@ -75,7 +78,9 @@ class Trainer(Position):
         self.rng = Random(self.options.seed, "training", device=model.device)
         self.callbacks = list(callbacks)
         self.progress = progress or Progress(False)
-        self.given = optimizers
+        check_names(self.stages, self.options.optimizers)
+        self.test = test
+        self.given = given_optimizers(self.stages, optimizers)
         self.run: Run | None = None  # a folder to write to; see write_to
         self.signals = Signals()
         self.losses = Losses()
@@ -96,7 +101,7 @@ class Trainer(Position):
         if stage.begin is not None:
             stage.begin()
             self.model.to(device=self.model.device)
-        before = self.optimizers if stage.keep_optimizers else self._given(stage)
+        before = self.optimizers if stage.keep_optimizers else self.given
         self.optimizers = make_optimizers(stage, options, before)
         for average in stage.averages:
             average.follow()
@@ -118,12 +123,6 @@ class Trainer(Position):
             losses=self.losses,
             check=self._read_losses if self.model.device == "cpu" else _later,
         )
-
-    def _given(self, stage: Stage) -> Mapping[str, Optimizer]:
-        """The optimisers that the caller brought, by name."""
-        if isinstance(self.given, Optimizer):
-            return {stage.phases[0].name: self.given}
-        return self.given or {}
 
     def write_to(self, run: Run) -> None:
         """Keep metrics, checkpoints and the log in the folder of a run."""
@@ -182,7 +181,7 @@ class Trainer(Position):
     @cached_property
     def fingerprints(self) -> Prints:
         """What tells the data from other data; see fingerprint.py."""
-        return fingerprints(self.loader.arrays, self.valid)
+        return fingerprints(self.loader.arrays, self.valid, self.test)
 
     def end_stage(self, reason: str) -> None:
         """End the stage after this epoch; the next one begins, if there is one."""

@@ -27,7 +27,7 @@ from ..names import nearest
 from ..nn import Dense, Flatten, Module, Sequential
 from ..ops.random import Random
 from ..optim import BY_NAME
-from ..ranges import positive
+from ..ranges import positive, whole
 from .callbacks import Callback
 from .experiment import Experiment
 from .loop import Trainer
@@ -144,10 +144,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ("labels", "frozen_epochs", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.hidden < 0:
-            raise ValueError(f"hidden must not be negative, got {self.hidden}")
+            whole(name, getattr(self, name))
+        whole("hidden", self.hidden, 0)
         if self.optimizer not in BY_NAME:
             known = nearest(self.optimizer, BY_NAME)
             raise ValueError(f"unknown optimizer {self.optimizer!r}{known}")

@@ -24,11 +24,12 @@ from ..data.registry import SERIES, unknown
 from ..data.text import STEPS, read_lines
 from ..models import Model, TrainingOptions
 from ..models.kinds import check_kind, check_known, kinds_of
-from ..models.stages import option_kinds, whole_number
+from ..models.stages import check_count, option_kinds
 from ..names import nearest
 from ..ops.random import Random
 from ..optim import BY_NAME
 from .run import RunError
+from .step import check_names
 
 LONGEST_PATH = 4095  # bytes that Linux takes
 QUICK_SAMPLES, QUICK_EPOCHS = 2000, 2
@@ -74,7 +75,7 @@ class DataOptions:
             )
         for name in ("size", "count"):
             if getattr(self, name) is not None:
-                whole_number(name, getattr(self, name))
+                check_count(name, getattr(self, name))
         if self.channels not in (None, 1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3 (RGB), not {self.channels!s:.80}")
         Random(self.seed)  # which knows what a seed may be
@@ -254,8 +255,8 @@ def _budget(
     if sum(x is not None for x in (epochs, steps, images)) > 1:
         raise ValueError("give only one of epochs, steps and images")
     if images is not None:
-        whole_number("images", images)
-        a_step = whole_number("batch_size", training["batch_size"]) * whole_number(
+        check_count("images", images)
+        a_step = check_count("batch_size", training["batch_size"]) * check_count(
             "accumulate", training["accumulate"]
         )
         steps = -(-images // a_step)  # rounded up
@@ -374,8 +375,7 @@ def build_model(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Model
     try:
         model = models.create(name, **config)
         options = TrainingOptions.from_tables(settings)
-        phases = [phase.name for stage in model.stages(options) for phase in stage.phases]
-        check_known("there is no optimizer", options.optimizers, phases)
+        check_names(model.stages(options), options.optimizers)
     except (TypeError, ValueError, OverflowError) as error:
         told = str(error)
         raise SettingsError(told if name in told else f"{name}: {told}") from error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from ..backend import Array
 from ..core import Buffer, Parameter, Tensor
 from ..models import Phase, Stage, TrainingOptions
+from ..models.kinds import check_known
 from ..names import nearest
 from ..nn import Module
 from ..ops.random import Random
@@ -31,27 +32,70 @@ def make_optimizers(
         before: the optimisers to go on with, where there is one of the name.
     """
     optimizers: dict[str, Optimizer] = {}
-    for name, module in _owners(stage).items():
+    for name, module in stage.trained.items():
         if name in before:
             optimizers[name] = before[name]
             before[name].add_parameters(module)
         else:
             kind, own = options.optimizer_of(name)
             optimizers[name] = create(kind, module, **{**own, **stage.options})
-    unknown = [name for name in options.optimizers if name not in optimizers]
-    if unknown:
-        known = nearest(unknown[0], optimizers)
-        raise ValueError(f"stage {stage.name!r} has no optimizer {unknown[0]!r}{known}")
     return optimizers
 
 
-def _owners(stage: Stage) -> dict[str, Module]:
-    """The modules that a stage trains, by the name of the first phase of each."""
-    owners: dict[str, Module] = {}
-    for phase in stage.phases:
-        if not any(phase.module is module for module in owners.values()):
-            owners[phase.name] = phase.module
-    return owners
+def given_optimizers(
+    stages: Sequence[Stage], given: Mapping[str, Optimizer] | Optimizer | None
+) -> dict[str, Optimizer]:
+    """The optimisers that a caller brought, by name; one alone serves stages of one module each.
+
+    Raises TypeError for what is no optimiser; ValueError for one alone where a stage trains several
+    modules, for a name that no stage trains by, for one that serves two modules of a stage, and for
+    one that lacks parameters of its module.
+    """
+    trained = [stage.trained for stage in stages]
+    check_names(stages, given if isinstance(given, Mapping) else ())
+    if isinstance(given, Optimizer):
+        several = next((modules for modules in trained if len(modules) > 1), None)
+        if several:
+            wanted = ", ".join(f"{name!r}: ..." for name in several)
+            raise ValueError(
+                f"one optimizer cannot serve several modules, which have one each: give them by "
+                f"name, optimizers={{{wanted}}}"
+            )
+        given = {name: given for modules in trained for name in modules}
+    elif given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"optimizers must be one or a dict of them by name, not {given!r:.80}")
+    optimizers = dict(given or {})
+    for name, optimizer in optimizers.items():
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizers: {name!r} must be an optimizer, not {optimizer!r:.80}")
+    for modules in trained:
+        users: dict[int, str] = {}
+        for name in modules.keys() & optimizers.keys():
+            other = users.setdefault(id(optimizers[name]), name)
+            if other != name:
+                both = " and ".join(sorted((other, name)))
+                raise ValueError(f"{both} have the same optimizer: give each one of its own")
+            _check_holds(name, optimizers[name], modules[name])
+    return optimizers
+
+
+def check_names(stages: Sequence[Stage], names: Iterable[str]) -> None:
+    """Raise ValueError for a name that is no optimiser's in any of the stages."""
+    check_known("there is no optimizer", names, {k: 0 for stage in stages for k in stage.trained})
+
+
+def _check_holds(name: str, optimizer: Optimizer, module: Module) -> None:
+    """Raise ValueError if the optimiser lacks parameters of the module that are not frozen."""
+    held = set(map(id, optimizer.parameters))
+    own = {k: p for k, p in module.named_parameters() if p.requires_grad}
+    lacking = [k for k, p in own.items() if id(p) not in held]
+    if lacking:
+        some = "any" if len(lacking) == len(own) else lacking[0]
+        raise ValueError(
+            f"the optimizer of {name!r} does not hold {some} of the {len(own)} parameters of "
+            f"{type(module).__name__}: make it of the module itself, and freeze what shall not "
+            "change"
+        )
 
 
 class Step:
@@ -85,7 +129,7 @@ class Step:
         modules = [model, *(phase.module for phase in stage.phases)]
         parameters = _unique([p for module in modules for p in module.parameters()])
         tensors = [*parameters, *_unique([b for module in modules for b in module.buffers()])]
-        names = {id(module): name for name, module in _owners(stage).items()}
+        names = {id(module): name for name, module in stage.trained.items()}
         self.phases = [
             RunningPhase(
                 phase,

@@ -28,12 +28,13 @@ import llvmlite.binding as llvm
 import numba
 from numba import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime import _nrt_python
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
 from .on_demand import in_less_time
-from .threads import after_fork, in_forked_child, load_pool
+from .threads import after_fork, hold_while_forking, in_forked_child, load_pool
 from .vectors import set_attribute
 
 try:
@@ -187,6 +188,8 @@ def keep_compiled(kernel: Any, function: Callable[..., Any], parallel: bool = Fa
 
 
 _setting_numba = threading.Lock()  # kernels are compiled at their first call, in any thread
+hold_while_forking(_setting_numba)
+hold_while_forking(global_compiler_lock)  # a fork waits for whoever compiles, or loads from a file
 
 
 @functools.cache

@@ -48,6 +48,17 @@ def after_fork(action: Callable[[], None]) -> Callable[[], None]:
     return action
 
 
+def hold_while_forking(lock: Any) -> None:
+    """Let whoever forks hold a lock meanwhile: else a child may find it locked for ever.
+
+    The thread that held it would not be there to release it, and what it guards be half done. Of
+    several locks the last one that came here is taken first.
+    """
+    if hasattr(os, "register_at_fork"):
+        release = lock.release
+        os.register_at_fork(before=lock.acquire, after_in_parent=release, after_in_child=release)
+
+
 @after_fork
 def _note_fork() -> None:
     global _forked
