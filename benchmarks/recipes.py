@@ -29,7 +29,7 @@ from tinygen.models import PUBLISHED, Autoencoder, Published
 from tinygen.training import evaluate
 from tinygen.training.checkpoint import write_atomically
 from tinygen.training.experiment import Experiment
-from tinygen.training.settings import PLANE, settings
+from tinygen.training.settings import settings
 
 from . import machine, report
 
@@ -66,7 +66,7 @@ def train(key: Key, seed: int, scale: float) -> Run:
     name, preset = key
     recipe = models.find(name).recipe(preset)
     epochs = epochs_of(key, scale)
-    overrides = {"data.seed": seed} if recipe.data == PLANE else {}
+    overrides = {"data.seed": seed} if recipe.data == "plane" else {}
     experiment = Experiment.build(
         settings(name, preset=preset, epochs=epochs, seed=seed, overrides=overrides)
     )

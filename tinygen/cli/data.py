@@ -8,6 +8,7 @@ from typing import Any
 
 from ._parts import add_command, at_most, picture, positive, usage
 
+USUAL, MOST_POINTS = 64, 2500  # that are shown
 EXAMPLE = """examples:
   tinygen data list
   tinygen data fetch fashion-mnist
@@ -32,7 +33,7 @@ def add_to(commands: Any) -> None:
     example = "examples:\n  tinygen data show faces --size 64\n  tinygen data show photos -n 9"
     show = add_command(parts, "show", what, example, run_show, computes=False)
     show.add_argument("name", metavar="NAME", help="a data set, a folder, an .npz or a .txt file")
-    show.add_argument("-n", type=at_most(10_000), default=64, help="how many (default 64)")
+    show.add_argument("-n", type=at_most(10_000), default=USUAL, help="how many (default 64)")
     show.add_argument("--size", type=positive, help="height and width in pixels")
     show.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB")
     show.add_argument("--out", type=picture, metavar="FILE", help="default NAME.png")
@@ -65,17 +66,26 @@ def run_fetch(options: argparse.Namespace) -> int:
 def run_show(options: argparse.Namespace) -> int:
     """A plate of images, panels of series, or lines of text."""
     from .. import data
+    from ..data.mixtures import SIGMA
     from ..training.settings import check_source
     from ..view import plate, save_png
+    from ..view.field import draw_points
     from ..view.sequences import draw_series
 
     usage(check_source, options.name)
     dataset = data.load(options.name, size=options.size, channels=options.channels)
     path = options.out or Path(f"{dataset.name}.png")
     print(dataset)
-    samples = dataset.images[: options.n]
+    most = MOST_POINTS if dataset.kind == "points" and options.n == USUAL else options.n
+    samples = dataset.images[:most]
     if dataset.kind == "series":
         print(save_png(draw_series(samples), path))
+    elif dataset.kind == "points":
+        if dataset.images.shape[1] != 2:
+            raise ValueError(f"{dataset.name}: only points of a plane are shown")
+        middle, sigma = data.centres(dataset.name), SIGMA[dataset.name]
+        title = f"{len(samples):,} points of {dataset.name}"
+        print(save_png(draw_points(samples, middle, sigma, title=title), path))
     elif dataset.kind == "characters":
         print("".join(f"{line}\n" for line in data.as_text(samples, dataset.alphabet)), end="")
     else:

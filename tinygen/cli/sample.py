@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ._parts import UsageError, add_command, at_most, picture, progress_bar, seed
+from ._parts import UsageError, add_command, at_most, picture, progress_bar, seed, usage
 
 EXAMPLE = """examples:
   tinygen sample runs/vae -n 40 --seed 1          new images, from the prior
@@ -45,13 +45,19 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """A plate of new images; or originals and reconstructions, in pairs of rows."""
+    from ..models import Adversarial
     from ..training.experiment import restore
     from ..view import plate, save_png
+    from ..view.adversarial import of_plane
     from ..view.plate import SHOWN
 
     experiment, folder = restore(options.run_folder)
     model: Any = experiment.model
     path = options.out or folder / "sample.png"
+    if experiment.samples.ndim < 3 and isinstance(model, Adversarial):
+        made = _new_images(experiment, None, options.n, options.seed or 0)
+        print(save_png(of_plane(model, made, experiment.dataset), path))
+        return 0
     if experiment.samples.ndim < 3:
         raise ValueError(f"{folder}: the model was trained on points, not on images")
     if options.mixture and not hasattr(model, "encode"):
@@ -73,6 +79,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _label(experiment: Any, given: str | None) -> int | None:
     """The class that was asked for, by its number or its name."""
+    from ..latent import index_of
+
     if given is None:
         return None
     count = getattr(experiment.model, "classes", 0)
@@ -80,12 +88,11 @@ def _label(experiment: Any, given: str | None) -> int | None:
         raise UsageError(f"{experiment.model.name} was trained without labels; leave --label out")
     dataset = experiment.dataset
     names = list(dataset.class_names) if dataset is not None else []
-    if given in names:
-        return names.index(given)
     if given.isdecimal() and len(given) < 10 and int(given) < count:
         return int(given)
-    known = f", or {', '.join(names)}" if names else ""
-    raise UsageError(f"--label is from 0 to {count - 1}{known}; not {given!r:.80}")
+    if names:
+        return usage(index_of, given, names)
+    raise UsageError(f"--label is from 0 to {count - 1}; not {given!r:.80}")
 
 
 def _new_images(

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backend import Array
 from ..ops.random import Random
+from .digits import stack_digits
 from .errors import MAX_BYTES, DataError, check_name
 from .idx import read_idx
 from .images import (
@@ -24,10 +25,15 @@ from .images import (
     read_images,
     read_npz,
 )
+from .mixtures import draw_mixture
+from .plane import noisy_plane
 from .registry import (
     FACES,
+    PLANE,
+    POINTS,
     SERIES,
     SOURCES,
+    STACKED_DIGITS,
     Source,
     advice,
     cache_folder,
@@ -39,23 +45,23 @@ from .registry import (
 from .series import draw_series
 from .text import STEPS, alphabet_of, one_hot, read_lines
 
-MAX_NUMBERS = 2**26  # of series that are drawn
+MAX_NUMBERS = 2**26  # of series, and of points, that are drawn
 TEXT = ".txt"  # the suffix of text files
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Samples:
-    """Images and what is known of each; or series, or lines of text.
+    """Images and what is known of each; or series, lines of text, or points.
 
     Attributes:
         name: of the data set.
         images: (n, height, width, channels), uint8, 1 or 3 channels. Series are (n, steps,
             features), float32, and have NaN after their last step; characters likewise, with 1 for
-            the character of a step and 0 for the others.
+            the character of a step and 0 for the others. Points are (n, features), float32.
         labels: (n,), int64, or None.
         factors: what each was drawn from, arrays of n rows by name (`faces` and `series` only).
         class_names: by label; empty if unknown.
-        kind: "images", "series" or "characters".
+        kind: "images", "series", "characters" or "points".
         alphabet: the characters in the order of the features, of a text.
     """
 
@@ -73,13 +79,15 @@ class Samples:
     def __repr__(self) -> str:
         n, *sides = self.images.shape
         what = f"images of {' x '.join(map(str, sides))}"
-        if self.kind != "images":
+        if self.kind == "points":
+            what = f"points in {sides[0]} dimensions"
+        elif self.kind != "images":
             what = f"{'series' if self.kind == 'series' else 'lines'} of up to {sides[0]} steps"
         return f"{type(self).__name__}({self.name!r}, {n:,} {what})"
 
     def floats(self) -> Array:
         """What models take, float32: images in [0, 1], (n, h, w) if they are grey, else (n, h, w,
-        3); series and text as they are."""
+        3); all else as it is."""
         if self.kind != "images":
             return self.images
         return as_floats(self.images[..., 0] if self.images.shape[3] == 1 else self.images)
@@ -126,10 +134,28 @@ class Dataset(Samples):
         )
 
 
+def class_labels(samples: Samples) -> tuple[Array, tuple[str, ...]]:
+    """The label of each sample, from 0 on, (n,) int64, and the names of the classes.
+
+    Where the names are unknown, or labels are none from 0 on, they are counted off in order.
+    Raises ValueError for samples without labels.
+    """
+    labels = samples.labels
+    if labels is None:
+        raise ValueError(f"{samples.name} has no labels")
+    most = int(labels.max(initial=-1)) + 1
+    if len(samples.class_names) >= most and labels.min(initial=0) >= 0:
+        return labels, samples.class_names
+    values, labels = np.unique(labels, return_inverse=True)
+    return labels.astype(np.int64), tuple(str(value) for value in values)
+
+
 def kind_of(source: str | os.PathLike[str]) -> str:
-    """What the samples of a source for `load` are: "images", "series" or "characters"."""
+    """What the samples of a source are: "images", "series", "characters" or "points"."""
     if source == SERIES.name:
         return "series"
+    if source in POINTS:
+        return "points"
     return "characters" if os.fspath(source).endswith(TEXT) else "images"
 
 
@@ -154,9 +180,9 @@ def load(
             Images that are not square lose what is outside their central square. Of `series`,
             the longest length (48 by default); of a text, that at which lines are cut (40).
         channels: 1 for grey, 3 for RGB; as the images are by default.
-        count: how many images in all, shared among the splits as the whole is; of `faces` and
-            `series`, how many to draw (10,000 by default).
-        seed: of the drawing of `faces` and `series`, and of the random order of folders and files.
+        count: how many images in all, shared among the splits as the whole is; of what is drawn,
+            how many (of `faces` and `series` 10,000 by default).
+        seed: of what is drawn, and of the random order of folders and files.
 
     Raises:
         DataError: nothing has that name, or the data is damaged or does not fit together.
@@ -172,6 +198,10 @@ def load(
         return _load_faces(size, channels, count, seed)
     if source == SERIES.name:
         return _load_series(size, channels, count, seed)
+    if source in POINTS:
+        return _load_points(SOURCES[str(source)], size, channels, count, seed)
+    if source == STACKED_DIGITS.name:
+        return _load_digits(size, channels, count, seed)
     if source in SOURCES:
         return _load_published(SOURCES[str(source)], size, channels, count)
     path = Path(source)
@@ -219,6 +249,39 @@ def _load_series(size: int | None, channels: int | None, count: int | None, seed
         class_names=SERIES.class_names,
         kind="series",
         splits=_tenths(count),
+    )
+
+
+def _load_points(
+    source: Source, size: int | None, channels: int | None, count: int | None, seed: int
+) -> Dataset:
+    if size is not None or channels is not None:
+        raise DataError(f"{source.name} has points, which have no size and no channels")
+    total = sum(source.splits.values())
+    if (count or total) > MAX_NUMBERS // source.shape[0]:
+        raise DataError(
+            f"{source.name}: at most {MAX_NUMBERS // source.shape[0]:,} points are drawn, not "
+            f"{count:,}; give a smaller count="
+        )
+    if source is PLANE:
+        points, labels = noisy_plane(count or total, seed), None
+        splits = _slices(source.splits, np.array([0, *[len(points)] * 3]))
+    else:
+        points, labels = draw_mixture(source.name, count or total, seed)
+        splits = _tenths(len(points))
+    return Dataset(
+        source.name, points, labels, class_names=source.class_names, kind="points", splits=splits
+    )
+
+
+def _load_digits(size: int | None, channels: int | None, count: int | None, seed: int) -> Dataset:
+    count = count or sum(STACKED_DIGITS.splits.values())
+    check_total((count, *STACKED_DIGITS.shape), MAX_BYTES)
+    splits = _tenths(count)
+    images, labels = stack_digits(splits, seed)
+    images = conform(images, size, channels)
+    return Dataset(
+        STACKED_DIGITS.name, images, labels, class_names=STACKED_DIGITS.class_names, splits=splits
     )
 
 

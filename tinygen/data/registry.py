@@ -28,7 +28,8 @@ class Source:
         homepage: where it is described.
         url: the folder that its files are fetched from; empty if it needs no files.
         sha256: the SHA-256 of each of its files, by file name.
-        shape: (height, width, channels) of its images; of series (steps, features, 1).
+        shape: (height, width, channels) of its images; of series (steps, features, 1), of points
+            (features, 1, 1).
         class_names: by label; empty without labels.
         splits: how many images there are to fit, to validate and to test, in this order.
     """
@@ -87,6 +88,47 @@ SERIES = Source(
     class_names=KINDS,
     splits=FACES.splits,
 )
+
+PLANE = Source(
+    name="plane",
+    description="points near a plane in three dimensions (Géron, chapter 17)",
+    licence="MIT",
+    homepage="tinygen/data/plane.py",
+    url="",
+    sha256=MappingProxyType({}),
+    shape=(3, 1, 1),
+    class_names=(),
+    splits=MappingProxyType({"train": 60, "valid": 0, "test": 0}),
+)
+
+RING, GRID = (
+    Source(
+        name=name,
+        description=f"{modes} Gaussians in the plane, drawn by tinygen; any number of points",
+        licence="MIT",
+        homepage="tinygen/data/mixtures.py",
+        url="",
+        sha256=MappingProxyType({}),
+        shape=(2, 1, 1),
+        class_names=tuple(f"mode {i}" for i in range(modes)),
+        splits=MappingProxyType({"train": 80_000, "valid": 10_000, "test": 10_000}),
+    )
+    for name, modes in (("ring", 8), ("grid", 25))
+)
+
+STACKED_DIGITS = Source(
+    name="stacked-digits",
+    description="three handwritten digits of scikit-learn in an image, 1,000 modes; any number",
+    licence="MIT; the digits CC BY 4.0, (c) E. Alpaydin and C. Kaynak",
+    homepage="tinygen/data/digits.py",
+    url="",
+    sha256=MappingProxyType({}),
+    shape=(8, 8, 3),
+    class_names=tuple(f"{i:03}" for i in range(1000)),
+    splits=MappingProxyType({"train": 40_000, "valid": 5_000, "test": 5_000}),
+)
+
+POINTS = (PLANE.name, RING.name, GRID.name)
 
 FASHION_MNIST = Source(
     name="fashion-mnist",
@@ -150,7 +192,12 @@ KMNIST = Source(
     splits=MNIST_SPLITS,
 )
 
-SOURCES = {source.name: source for source in (FACES, FASHION_MNIST, KMNIST, MNIST, SERIES)}
+SOURCES = {
+    source.name: source
+    for source in (
+        FACES, FASHION_MNIST, GRID, KMNIST, MNIST, PLANE, RING, SERIES, STACKED_DIGITS,
+    )
+}  # fmt: skip
 
 
 def names() -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Adversarial(Model):
     """
 
     name = ""
-    figures = ("samples", "progress", "interpolation", "nearest", "curves")
+    figures = ("samples", "plane", "progress", "interpolation", "nearest", "curves")
     networks = ("discriminator", "generator")
     remedies: ClassVar[Remedies] = Remedies()  # the defaults of the model
     classes: int = 0  # labels that the networks know; 0 for none

@@ -31,6 +31,8 @@ class Model(Module):
     kind: str = "images"  # what samples are, or "series" or "characters"; pictures show them so
     networks: ClassVar[tuple[str, ...]] = ()  # names of the optimisers, where there are several
     padded: ClassVar[bool] = False  # takes sequences with NaN after their last step
+    labelled: ClassVar[bool] = False  # learns from samples with labels; `classes` is in its config
+    kinds: ClassVar[tuple[str, ...]] = ("images",)  # what samples it can be made for
     config: dict[str, Any]
     preset: str | None = None
 

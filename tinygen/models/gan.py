@@ -47,6 +47,7 @@ class GAN(Adversarial):
     """
 
     name = "gan"
+    kinds = ("images", "points")
     remedies = Remedies(
         together=True, generator_statistics="running", discriminator_statistics="running"
     )

@@ -22,6 +22,7 @@ class LinearAutoencoder(Autoencoder):
     """
 
     name = "linear-ae"
+    kinds = ("images", "points")
     figures = ("projection", "reconstructions", "tsne", "curves")
     recipes = {
         # 20 epochs at rate 0.1 end far above the optimum; see "text"

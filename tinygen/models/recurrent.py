@@ -56,6 +56,7 @@ class RecurrentAutoencoder(Autoencoder):
         "series": Recipe("series", 20, 32, "nadam", CALM, None, None, config=NUMBERS),
         "characters": Recipe(".txt", 40, 32, "nadam", CALM, None, None, config=CHARACTERS),
     }
+    kinds = ("images", "series", "characters")
     padded = True
     encoder: Sequential
     decoder: Sequential

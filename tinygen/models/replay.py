@@ -6,8 +6,9 @@ import numpy as np
 
 from ..backend import Array, array_module, device_of
 from ..core import Buffer, Tensor, TensorLike, data_of
-from ..nn import Module, arguments
+from ..nn import Module
 from ..ops.random import Random, default_rng
+from ..ranges import whole
 
 
 class ReplayPool(Module):
@@ -27,9 +28,9 @@ class ReplayPool(Module):
     """
 
     def __init__(self, size: int = 50, shape: int | tuple[int, ...] = ()) -> None:
-        self.size = arguments.size("ReplayPool", "size", size)
+        self.size = whole("ReplayPool: size", size)
         lengths = shape if isinstance(shape, (tuple, list)) else (shape,)
-        self.shape = tuple(arguments.size("ReplayPool", "shape", length) for length in lengths)
+        self.shape = tuple(whole("ReplayPool: shape", length) for length in lengths)
         self.samples = Buffer(np.zeros((self.size, *self.shape), np.float32))
         self.count = Buffer(np.zeros((), np.int64))
 

@@ -126,7 +126,7 @@ class Recipe:
     """How a model is trained unless one says otherwise.
 
     Attributes:
-        data: a name for `tinygen.data.load`, or "plane"; or ".txt", for any file of that kind.
+        data: a name for `tinygen.data.load`; or ".txt", for any file of that kind.
         epochs, batch_size, optimizer, options, greedy, optimizers: as in TrainingOptions.
         size: height and width to bring images to.
         channels: 1 for grey, 3 for RGB.

@@ -9,6 +9,7 @@ from ..backend import Array, array_module, device_of
 from ..config import no_grad
 from ..core import Buffer, Parameter, Tensor, TensorLike, data_of
 from ..ops.random import Random
+from ..ranges import whole
 from . import arguments, initializers
 from .module import Module
 
@@ -43,9 +44,9 @@ class MinibatchDiscrimination(Module):
         self, features: int, kernels: int = 100, dims: int = 5, *, rng: Random | None = None
     ) -> None:
         name = type(self).__name__
-        self.features = arguments.size(name, "features", features)
-        self.kernels = arguments.size(name, "kernels", kernels)
-        self.dims = arguments.size(name, "dims", dims)
+        self.features = whole(f"{name}: features", features)
+        self.kernels = whole(f"{name}: kernels", kernels)
+        self.dims = whole(f"{name}: dims", dims)
         shape = (self.features, self.kernels * self.dims)
         rng = arguments.stream(name, rng)
         self.weight = initializers.parameter(name, shape, initializers.normal(0.05), rng)

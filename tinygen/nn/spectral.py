@@ -10,7 +10,7 @@ from ..backend import Array, array_module, to_device, to_numpy
 from ..core import Buffer, Tensor
 from ..ops.random import Random
 from ..ops.spectral import matrix_of, spectral_normalize
-from . import arguments
+from ..ranges import whole
 from .conv import Conv2D, Conv2DTranspose
 from .embedding import Embedding
 from .layers import Dense
@@ -56,7 +56,7 @@ class SpectralNorm(Module):
             known = ", ".join(kind.__name__ for kind in OUTPUTS)
             raise TypeError(f"SpectralNorm: layer must be one of {known}, not {layer!r:.80}")
         self.axis = axis
-        self.iterations = arguments.size("SpectralNorm", "iterations", iterations)
+        self.iterations = whole("SpectralNorm: iterations", iterations)
         self.layer = cast(Any, layer)  # one of those, so it has a weight
         weight = self.layer.weight.array
         matrix = matrix_of(to_numpy(weight), axis).astype(np.float64)

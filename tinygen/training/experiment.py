@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..backend import Array
-from ..data import Dataset
+from ..data import Dataset, Samples, class_labels
 from ..data import load as load_data
 from ..data.images import in_words
-from ..data.plane import noisy_plane
-from ..models import Model, TrainingOptions
+from ..models import Model, TrainingOptions, find
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import (
     CheckpointError,
@@ -28,7 +27,7 @@ from .fingerprint import data_differs, fingerprints, model_differs
 from .loop import Trainer
 from .progress import Progress
 from .run import Run, RunError
-from .settings import PLANE, SettingsError, build_model, check_tables, read_settings
+from .settings import SettingsError, build_model, check_tables, read_settings
 from .state import check as check_state
 
 
@@ -57,9 +56,18 @@ class Experiment:
         Raises SettingsError if no such model can be made, or trained as the settings say; RunError
         if the data is not what it was when the run began.
         """
-        train, valid, dataset = _data(settings["data"])
+        dataset = _load(settings["data"])
         config, source = dict(settings["config"]), settings["data"]["source"]
-        if dataset is not None and dataset.kind == "characters":
+        if find(settings["model"]).labelled:
+            dataset, classes = _classified(settings["model"], source, dataset)
+            if config.get("classes") not in (None, classes):
+                raise RunError(
+                    f"{source} has {classes} classes, the model is one for {config['classes']}: "
+                    "the data is not what it was when the run began"
+                )
+            config["classes"] = classes
+        train, valid = (_arrays(settings["model"], part) for part in (dataset.train, dataset.valid))
+        if dataset.kind == "characters":
             if config["alphabet"] not in ("", dataset.alphabet):
                 raise RunError(
                     f"{source} has other characters than when the run began; the model can only go "
@@ -101,14 +109,18 @@ class Experiment:
     @property
     def test(self) -> Sequence[Array]:
         """The arrays to keep for the very end; none if there is too little data."""
-        return [self.dataset.test.floats()] if self.dataset is not None and self.kept else []
+        if self.dataset is None:
+            return []
+        return _arrays(self.model.name, self.dataset.test)
 
     @property
     def kept(self) -> Sequence[Array]:
         """The same as the data set has it, of bytes if it is of images: a fourth to be hashed."""
         if self.dataset is None or not len(self.dataset.test):
             return []
-        return [self.dataset.test.images]
+        test = self.dataset.test
+        labels = [] if test.labels is None or not self.model.labelled else [test.labels]
+        return [test.images, *labels]
 
     def trainer(self, callbacks: Sequence[Callback] = (), show: bool = True) -> Trainer:
         """The trainer, at the beginning; the model moves to the device of the settings."""
@@ -130,20 +142,38 @@ class Experiment:
         )
 
 
-def _data(wanted: Mapping[str, Any]) -> tuple[list[Array], list[Array], Dataset | None]:
-    """The arrays to fit, those to validate with, and the data set if they come from one."""
+def _load(wanted: Mapping[str, Any]) -> Dataset:
+    """The data set that the settings name."""
     wanted = {"size": None, "channels": None, "count": None, **wanted}
-    if wanted["source"] == PLANE:
-        return [noisy_plane(wanted["count"] or 60, wanted["seed"])], [], None
-    dataset = load_data(
+    return load_data(
         wanted["source"],
         size=wanted["size"],
         channels=wanted["channels"],
         count=wanted["count"],
         seed=wanted["seed"],
     )
-    valid = [dataset.valid.floats()] if len(dataset.valid) else []
-    return [dataset.train.floats()], valid, dataset
+
+
+def _classified(model: str, source: str, dataset: Dataset) -> tuple[Dataset, int]:
+    """The data set with labels from 0 on, and how many there are; SettingsError without labels."""
+    try:
+        labels, names = class_labels(dataset)
+    except ValueError as error:
+        raise SettingsError(
+            f"{model} learns from labels, and {source} has none; fashion-mnist has, or a folder "
+            "with a folder for each class in it"
+        ) from error
+    return replace(dataset, labels=labels, class_names=names), len(names)
+
+
+def _arrays(model: str, samples: Samples) -> list[Array]:
+    """What a model learns from or is measured on; none of a part without samples."""
+    if not len(samples):
+        return []
+    if find(model).labelled:
+        assert samples.labels is not None
+        return [samples.floats(), samples.labels]
+    return [samples.floats()]
 
 
 @contextmanager

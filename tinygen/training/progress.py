@@ -17,7 +17,11 @@ ABBREVIATED = {
     "real_score": "real",
     "fake_score": "fake",
 }
-LEFT_OUT = ("valid_generator_loss", "valid_real_score", "valid_fake_score")  # of the line of an epoch
+LEFT_OUT = (
+    "valid_generator_loss",
+    "valid_real_score",
+    "valid_fake_score",
+)  # of the line of an epoch
 
 
 class Progress:

@@ -33,9 +33,13 @@ from .step import check_names
 
 LONGEST_PATH = 4095  # bytes that Linux takes
 QUICK_SAMPLES, QUICK_EPOCHS = 2000, 2
-PLANE = "plane"  # the data of the linear autoencoder, which is no set of images
 TABLES = ("config", "data", "training", "options")
-FROM_DATA = ("image_shape", "kind", "alphabet")  # settings of a model that nobody chooses
+FROM_DATA = (
+    "image_shape",
+    "kind",
+    "alphabet",
+    "classes",
+)  # settings of a model that nobody chooses
 FOREVER = 10**6  # epochs, where the number of steps is the limit
 TOP = ("model", "preset", *TABLES, "optimizers")
 
@@ -49,7 +53,7 @@ class DataOptions:
     """What a model is trained on.
 
     Attributes:
-        source: a data set's name, a folder of images, an .npz or a .txt file, or "plane".
+        source: a data set's name, a folder of images, an .npz or a .txt file.
         size: height and width to bring images to; None as they are.
         channels: 1 for grey, 3 for RGB; None as they are.
         count: how many samples in all; None for all.
@@ -195,10 +199,10 @@ def _check_kind(name: str, preset: str, source: str) -> None:
         raise ValueError(f"preset {preset!r} is for a text of yours: --data FILE{TEXT}")
     model = models.find(name)
     kind, usual = datasets.kind_of(source), datasets.kind_of(model.recipe(preset).data)
-    if kind != "images" and not model.padded:
-        able = " and ".join(n for n in models.names() if models.find(n).padded)
+    if kind not in model.kinds:
+        able = " and ".join(n for n in models.names() if kind in models.find(n).kinds)
         raise ValueError(f"{name} takes no {kind}, which {source} has; {able} do")
-    if kind != usual:
+    if kind != usual and model.padded:
         raise ValueError(f"preset {preset!r} is for {usual}, not for {kind}, which {source} has")
 
 
@@ -269,8 +273,6 @@ def _budget(
 def _settle(data: dict[str, Any], quick: bool) -> None:
     """Find out whether the data is there, and how much of it to take."""
     source = data["source"]
-    if source == PLANE:
-        return
     check_source(source)
     available = None
     if source not in datasets.names():
@@ -295,10 +297,10 @@ def check_source(source: str) -> None:
 
 def _image_shape(data: Mapping[str, Any]) -> list[int] | None:
     """The shape of a sample, as far as it is known before the data is read."""
-    if data["source"] == PLANE:
-        return [3]
     size, channels = data["size"], data["channels"]
     kind = datasets.kind_of(data["source"])
+    if kind == "points":
+        return [datasets.describe(data["source"]).shape[0]]
     if kind == "characters":
         return None
     if kind == "series":

@@ -7,20 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import ops
 from ..backend import Array, to_numpy
 from ..config import no_grad
+from ..data import Dataset, centres
+from ..data.mixtures import SIGMA
 from ..latent import bilinear, linear, spherical
+from ..metrics import modes_captured
 from ..metrics.features import squared_distances
 from ..models import Adversarial
 from ..ops.random import Random
 from .codings import look_alikes, square
+from .field import draw_points
 from .plate import SHOWN, plate
-from .subject import Subject
+from .subject import Subject, Unfit
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from PIL import Image
 
 SAMPLES = 50
+SHOWN_POINTS = 2500
 SIDE = 7  # images of a side of the grid between four latents
 QUERIES, NEAREST = 8, 4
 WAYS: dict[str, Callable[[Array, Array, int], Array]] = {"linear": linear, "spherical": spherical}
@@ -58,6 +65,40 @@ def class_names(subject: Subject) -> list[str]:
     return (names + [str(i) for i in range(len(names), subject.model.classes)])[
         : subject.model.classes
     ]
+
+
+def of_plane(model: Adversarial, points: Array, dataset: Dataset | None) -> Figure:
+    """Points that were made, over the modes of the data and the discriminator's output."""
+    name = "" if dataset is None else dataset.name
+    title = f"{model.name}: {len(points):,} samples of {name}"
+    known: dict[str, Any] = {}
+    if name in SIGMA:
+        known = {"centres": centres(name), "sigma": SIGMA[name]}
+        modes = modes_captured(points.astype(np.float64), **known)
+        title += f", {modes.captured} of {len(known['centres'])} modes"
+        title += f", {float(modes.high_quality):.1%} within 3 sigma"
+    elif dataset is not None:
+        known = {"real": dataset.train.floats()[:SHOWN_POINTS]}
+    m = model.switches.packing
+
+    def field(grid: Array) -> Array:
+        """The probability that a pack of equal points is real."""
+        packs = grid.repeat(m, axis=0).astype(model.dtype)
+        with no_grad():
+            return to_numpy(ops.sigmoid(model.discriminator(packs)).array)[:, 0]
+
+    return draw_points(points, field=field, title=title, **known)
+
+
+def plane(subject: Subject) -> Figure:
+    """New points, over the modes of the data and the discriminator's output."""
+    subject.need("points")
+    if subject.samples.shape[1] != 2:
+        raise Unfit(f"{subject.folder}: the points have {subject.samples.shape[1]} dimensions")
+    model, rng = subject.model, Random(0, "figures/samples")
+    with no_grad():
+        made = model.eval().sample(SHOWN_POINTS, rng=rng).numpy()
+    return of_plane(model, made, subject.experiment.dataset)
 
 
 def interpolation(

@@ -39,6 +39,7 @@ FIGURES: Mapping[str, Callable[[Subject], Image.Image | Figure]] = {
     "activations": activations,
     "look-alikes": nearest_images,
     "samples": samples,
+    "plane": adversarial.plane,
     "progress": progress,
     "interpolation": interpolation,
     "nearest": adversarial.nearest,
