@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
-from ._parts import add_command, at_most, progress_bar, seed
+from ._parts import UsageError, add_command, at_most, progress_bar, seed, usage
 
-MOST_SAMPLES = 10_000
+MOST_SAMPLES, MOST_JUDGED = 10_000, 50_000
+BATCH = 500  # samples at a time
 EXAMPLE = """examples:
   tinygen evaluate runs/stacked-ae
   tinygen evaluate runs/vae --samples 500 --json
+  tinygen evaluate runs/dcgan --n 10000                      judge samples, too
+  tinygen evaluate runs/dcgan --metrics frechet_distance recall
 """
 
 
@@ -27,15 +31,32 @@ def add_to(commands: Any) -> None:
         metavar="N",
         help=f"importance samples an image for the likelihood of a VAE, up to {MOST_SAMPLES:,}",
     )
+    command.add_argument(
+        "--n",
+        type=at_most(MOST_JUDGED),
+        metavar="N",
+        help=f"judge N samples against real images, up to {MOST_JUDGED:,}; of an autoencoder N "
+        "reconstructions (of a GAN by default as many as there is test data)",
+    )
+    command.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        help="which, such as frechet_distance, precision, sliced_wasserstein",
+    )
+    command.add_argument("--features", metavar="FILE", help="an .onnx file to take features from")
     command.add_argument("--seed", type=seed, default=0, metavar="S", help="of noise (default 0)")
     command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """A row for each part of the data."""
+    """A row for each part of the data, then scores of samples."""
     from ..latent import has_likelihood, negative_log_likelihood
+    from ..models import Adversarial
     from ..training import evaluate
+    from ..training.checkpoint import write_atomically
     from ..training.experiment import restore
+    from ..training.judging import lines, tables
 
     experiment, folder = restore(options.run_folder)
     model, parts = experiment.model, _parts(experiment)
@@ -51,11 +72,79 @@ def run(options: argparse.Namespace) -> int:
                 )
             figures[name]["negative_log_likelihood"] = found.mean
             figures[name]["standard_error"] = found.standard_error
+    judged = options.n or options.metrics or options.features or isinstance(model, Adversarial)
+    found = _judged(experiment, options) if judged else None
+    whole = {"run": str(folder), "model": model.name, **figures}
+    if found is not None:
+        whole["judgement"] = tables(found)
+        text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
+        write_atomically(folder / "evaluation.json", text.encode())
     if options.json:
-        print(json.dumps({"run": str(folder), "model": model.name, **figures}, indent=2))
-    else:
-        _print_table(figures)
+        print(json.dumps(whole, indent=2))
+        return 0
+    _print_table(figures)
+    if found is not None:
+        print()
+        for line in lines(found):
+            print(line)
+        print(f"\n{folder / 'evaluation.json'}")
     return 0
+
+
+def _judged(experiment: Any, options: argparse.Namespace) -> Any:
+    """The report of samples, or of reconstructions, against the data; None for what is no image."""
+    from ..training.feature_network import feature_network, of_onnx
+    from ..training.judging import report
+
+    dataset, model = experiment.dataset, experiment.model
+    if dataset.kind != "images" or experiment.samples.ndim < 3:
+        if options.n or options.metrics or options.features:
+            raise UsageError(
+                f"only images are judged by --n, --metrics and --features; {model.name}"
+                f" was trained on {dataset.kind}"
+            )
+        return None
+    held_out = (experiment.test or experiment.valid)[:1]
+    if not held_out:
+        raise ValueError(f"{dataset.name}: too few images to judge by; test data is needed")
+    real, others = held_out[0], experiment.train[0]
+    n = min(options.n or len(real), MOST_JUDGED)
+    reals = real[:n]
+    network = None
+    if options.features:
+        network = of_onnx(options.features)
+    elif dataset.labels is not None:
+        network = feature_network(dataset)
+    fake = _made(model, real, n, options.seed)
+    return usage(
+        report,
+        fake,
+        reals,
+        others[:n],
+        network,
+        names=options.metrics,
+        seed=options.seed,
+        progress=lambda name: print(f"judging {name}", file=sys.stderr, flush=True),
+    )
+
+
+def _made(model: Any, real: Any, n: int, chosen: int) -> Any:
+    """n samples of a generative model; reconstructions of any other autoencoder."""
+    import numpy as np
+
+    from ..config import no_grad
+    from ..latent import reconstruct
+    from ..ops.random import Random
+
+    if not hasattr(model, "sample"):
+        return np.clip(reconstruct(model, real[:n]), 0, 1)
+    model.eval()
+    with no_grad():
+        parts = [
+            model.sample(min(BATCH, n - i), rng=Random(chosen, f"evaluation/{i}")).numpy()
+            for i in range(0, n, BATCH)
+        ]
+    return np.clip(np.concatenate(parts), 0, 1)
 
 
 def _parts(experiment: Any) -> dict[str, Any]:

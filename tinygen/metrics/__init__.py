@@ -18,6 +18,7 @@ from .disentanglement import (
 from .disturbances import DISTURBANCES, disturb
 from .features import FeatureStatistics
 from .frechet import frechet_distance, frechet_floor
+from .judgement import Judgement
 from .kernel import kernel_distance
 from .modes import Modes, classifier_score, linear_separability, mode_histogram, modes_captured
 from .neighbours import (
@@ -41,6 +42,7 @@ __all__ = [
     "DensityCoverage",
     "FeatureStatistics",
     "Interval",
+    "Judgement",
     "Modes",
     "Neighbours",
     "PrecisionRecall",

@@ -20,6 +20,7 @@ from ..ops.random import Random
 from . import losses, penalties
 from .adversarial import Adversarial
 from .base import Autoencoder, Model
+from .classifier import Classifier
 from .conditional import CGAN
 from .convolutional import ConvAutoencoder
 from .dcgan import DCGAN
@@ -52,6 +53,7 @@ __all__ = [
     "Adversarial",
     "AdversarialLoss",
     "Autoencoder",
+    "Classifier",
     "ConvAutoencoder",
     "DenoisingAutoencoder",
     "GRUAutoencoder",
@@ -101,6 +103,7 @@ REGISTRY: dict[str, type[Model]] = {
         WGANGP,
         SNGAN,
         CGAN,
+        Classifier,
     )
 }
 

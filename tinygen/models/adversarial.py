@@ -20,7 +20,8 @@ from ..ops.random import Random
 from ..optim import EMA
 from . import losses
 from .base import Model
-from .discriminator import Discriminator, Generator, check_labels
+from .discriminator import Discriminator, Generator
+from .labels import check_labels
 from .penalties import gamma_rule, gradient_penalty, r1, r2
 from .remedies import RULE, Remedies
 from .replay import ReplayPool

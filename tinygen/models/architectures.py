@@ -45,6 +45,7 @@ class Convolutional:
         output: of the generator's last layer.
         generator_norm: batch norm "before" or "after" the activations, or None.
         discriminator_norm: the same, but for the first layer.
+        momentum: of batch norm's running moments.
         dropout: rate after each of the discriminator's activations.
         initializer: of weights.
         rng: where they are drawn.
@@ -60,6 +61,7 @@ class Convolutional:
     output: ops.Activation
     generator_norm: str | None
     discriminator_norm: str | None
+    momentum: float
     dropout: float
     initializer: str | Initializer
     rng: Random
@@ -90,7 +92,7 @@ class Convolutional:
         for large, small in pairwise(maps):
             layer = self._layer(Conv2D, large[2], small[2], self.kernel, 2)
             norm = self.discriminator_norm if layers else None
-            layers += _block(layer, small[2], self.discriminator_activation, norm)
+            layers += self._block(layer, small[2], self.discriminator_activation, norm)
             if self.dropout:
                 layers.append(Dropout(self.dropout))
         return Sequential(*layers), maps[-1]
@@ -100,7 +102,7 @@ class Convolutional:
         maps, norm, size = self.maps()[::-1], self.generator_norm, (self.kernel, self.kernel)
         first = None if norm == "after" else self.activation  # the text's dense layer has none
         dense = self._layer(Dense, inputs, math.prod(maps[0]))
-        dense_layer, *rest = _block(dense, maps[0][2], first, norm)
+        dense_layer, *rest = self._block(dense, maps[0][2], first, norm)
         layers: list[Module] = [dense_layer, Reshape(*maps[0]), *rest]
         for small, large in pairwise(maps):
             pads = resolve_padding("same", large[:2], size, (2, 2), (1, 1))
@@ -108,12 +110,33 @@ class Convolutional:
             if large is maps[-1]:
                 layers.append(layer(activation=self.output))
             else:
-                layers += _block(layer, large[2], self.activation, norm)
+                layers += self._block(layer, large[2], self.activation, norm)
         return Sequential(*layers, Reshape(*self.image_shape))
 
     def _layer(self, kind: Callable[..., Module], *sizes: object) -> Callable[..., Module]:
         """A layer that still lacks what its block gives it."""
         return partial(kind, *sizes, initializer=self.initializer, rng=self.rng)
+
+    def _block(
+        self,
+        layer: Callable[..., Module],
+        channels: int,
+        activation: ops.Activation,
+        norm: str | None,
+    ) -> list[Module]:
+        """A layer and its activation, with batch norm before or after that.
+
+        A layer right before batch norm has no bias, which the norm would take away.
+        """
+        if norm is None:
+            return [layer(activation=activation)]
+        if norm == "after":
+            return [layer(activation=activation), BatchNorm(channels, momentum=self.momentum)]
+        return [
+            layer(bias=False),
+            BatchNorm(channels, momentum=self.momentum),
+            Activation(activation),
+        ]
 
 
 class Residual(Convolutional):
@@ -157,7 +180,10 @@ class Residual(Convolutional):
         for _, _, outputs in [*maps[1:-1], (0, 0, maps[-2][2])]:
             layers.append(self._residual(width, outputs, "up", self.activation, norm))
             width = outputs
-        layers += [*([BatchNorm(width)] if norm else []), Activation(self.activation)]
+        layers += [
+            *([BatchNorm(width, momentum=self.momentum)] if norm else []),
+            Activation(self.activation),
+        ]
         layers.append(self._layer(Conv2D, width, maps[-1][2], 3)(activation=self.output))
         return Sequential(*layers, Reshape(*self.image_shape))
 
@@ -165,7 +191,14 @@ class Residual(Convolutional):
         self, inputs: int, outputs: int, way: str | None, f: ops.Activation, norm: str | None
     ) -> ResidualBlock:
         return ResidualBlock(
-            inputs, outputs, way, f, bool(norm), initializer=self.initializer, rng=self.rng
+            inputs,
+            outputs,
+            way,
+            f,
+            bool(norm),
+            self.momentum,
+            initializer=self.initializer,
+            rng=self.rng,
         )
 
 
@@ -178,6 +211,7 @@ class ResidualBlock(Module):
             second, None keeps the size.
         activation: f.
         norm: whether there is batch norm.
+        momentum: of it.
         initializer: of weights.
         rng: where they are drawn.
     """
@@ -189,6 +223,7 @@ class ResidualBlock(Module):
         way: str | None,
         activation: ops.Activation,
         norm: bool,
+        momentum: float,
         *,
         initializer: str | Initializer,
         rng: Random,
@@ -197,11 +232,11 @@ class ResidualBlock(Module):
         down: list[Module] = [AvgPool2D(2)] if way == "down" else []
         layer = partial(Conv2D, initializer=initializer, rng=rng)
         self.long = Sequential(
-            *([BatchNorm(inputs)] if norm else []),
+            *([BatchNorm(inputs, momentum=momentum)] if norm else []),
             Activation(activation),
             *up,
             layer(inputs, outputs, 3, bias=not norm),
-            *([BatchNorm(outputs)] if norm else []),
+            *([BatchNorm(outputs, momentum=momentum)] if norm else []),
             Activation(activation),
             layer(outputs, outputs, 3),
             *down,
@@ -222,17 +257,3 @@ class SumPool2D(Module):
     def forward(self, x: TensorLike) -> Tensor:
         """The sums."""
         return ops.sum(x, axis=(1, 2))
-
-
-def _block(
-    layer: Callable[..., Module], channels: int, activation: ops.Activation, norm: str | None
-) -> list[Module]:
-    """A layer and its activation, with batch norm before or after that.
-
-    A layer right before batch norm has no bias, which the norm would take away.
-    """
-    if norm is None:
-        return [layer(activation=activation)]
-    if norm == "after":
-        return [layer(activation=activation), BatchNorm(channels)]
-    return [layer(bias=False), BatchNorm(channels), Activation(activation)]

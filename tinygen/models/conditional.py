@@ -54,6 +54,7 @@ class CGAN(DCGAN):
         output: ops.Activation = "tanh",
         generator_norm: str | None = "before",
         discriminator_norm: str | None = "before",
+        momentum: float = 0.9,
         dropout: float = 0.0,
         kernel: int = 5,
         deviation: float = 0.02,
@@ -65,5 +66,6 @@ class CGAN(DCGAN):
         self._conditioning = conditioning
         super().__init__(
             image_shape, latents, widths, activation, discriminator_activation, output,
-            generator_norm, discriminator_norm, dropout, kernel, deviation, noise, seed, **remedies,
+            generator_norm, discriminator_norm, momentum, dropout, kernel, deviation, noise, seed,
+            **remedies,
         )  # fmt: skip

@@ -22,6 +22,7 @@ PAPER: dict[str, Any] = {
     "activation": "relu",
     "generator_norm": "before",
     "discriminator_norm": "before",
+    "momentum": 0.9,
     "dropout": 0.0,
     "deviation": 0.02,
     "together": False,
@@ -50,6 +51,7 @@ class DCGAN(Adversarial):
         generator_norm: batch norm in the generator "before" or "after" the activation of each layer
             but the last, or None.
         discriminator_norm: the same in the discriminator, but for its first layer.
+        momentum: of batch norm's running moments; 0.9 is what PyTorch calls 0.1.
         dropout: rate after each of the discriminator's activations.
         kernel: size of the convolutions' kernels.
         deviation: standard deviation of normal initial weights; 0 for Glorot's uniform ones.
@@ -93,6 +95,7 @@ class DCGAN(Adversarial):
         output: ops.Activation = "tanh",
         generator_norm: str | None = "after",
         discriminator_norm: str | None = None,
+        momentum: float = 0.99,
         dropout: float = 0.4,
         kernel: int = 5,
         deviation: float = 0.0,
@@ -105,7 +108,7 @@ class DCGAN(Adversarial):
         try:
             networks = self._architecture(
                 image_shape, widths, kernel, activation, discriminator_activation, output,
-                generator_norm, discriminator_norm, dropout, initializer, rng,
+                generator_norm, discriminator_norm, momentum, dropout, initializer, rng,
             )  # fmt: skip
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None

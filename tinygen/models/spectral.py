@@ -51,6 +51,7 @@ class SNGAN(DCGAN):
         output: ops.Activation = "tanh",
         generator_norm: str | None = "before",
         discriminator_norm: str | None = None,
+        momentum: float = 0.9,
         dropout: float = 0.0,
         kernel: int = 5,
         deviation: float = 0.02,
@@ -62,5 +63,6 @@ class SNGAN(DCGAN):
             self._architecture = Residual
         super().__init__(
             image_shape, latents, widths, activation, discriminator_activation, output,
-            generator_norm, discriminator_norm, dropout, kernel, deviation, noise, seed, **remedies,
+            generator_norm, discriminator_norm, momentum, dropout, kernel, deviation, noise, seed,
+            **remedies,
         )  # fmt: skip

@@ -1,0 +1,211 @@
+"""Judge samples: metrics of fakes against reals, beside the floor and the ceiling."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import metrics
+from ..backend import Array
+from ..metrics import Judgement
+from ..names import nearest
+from ..ops.random import Random
+from .feature_network import FeatureNetwork
+
+OF_FEATURES = ("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage")
+OF_CLASSES = ("classifier_score", "classes_missing")
+OF_IMAGES = ("sliced_wasserstein", "sliced_wasserstein_reals", "ms_ssim_diversity")
+NAMES = (*OF_FEATURES, *OF_CLASSES, *OF_IMAGES)
+SCARCE = 0.02  # a class with a smaller share of the samples is missing
+
+
+@dataclass(frozen=True)
+class Report:
+    """A judgement with what it has to be seen beside.
+
+    Attributes:
+        samples: of what was made.
+        floor: of real images against others, at the same counts: no generator can be expected to
+            be better.
+        ceiling: of uniform noise.
+        expected: the floor of the Fréchet distance in closed form; NaN without features.
+        histogram: samples of each class, as the classifier sees them; None without classes.
+        seconds: how long it took.
+    """
+
+    samples: Judgement
+    floor: Judgement
+    ceiling: Judgement
+    expected: float
+    histogram: Array | None
+    seconds: float
+
+
+def judge(
+    fake: Array,
+    real: Array,
+    network: FeatureNetwork | None,
+    *,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    progress: Callable[[str], object] | None = None,
+) -> Judgement:
+    """Metrics of fakes against reals.
+
+    Args:
+        fake: images in [0, 1], (n, h, w) or (n, h, w, c).
+        real: likewise.
+        network: where features and probabilities come from; None for metrics of images alone.
+        names: of NAMES; by default those of features and classes, or of images without a network.
+        seed: of what is drawn.
+        progress: called with the name of each metric before it is worked out.
+
+    Raises ValueError for unknown names, and those that need what the network does not have.
+    """
+    chosen = _chosen(names, network)
+    told = progress or (lambda name: None)
+    rng, scores = Random(seed, "metrics"), dict[str, float]()
+    empty = np.zeros((0, 1))
+    of_real, of_fake, probabilities = empty, empty, None
+    if network is not None and {*chosen} & {*OF_FEATURES, *OF_CLASSES}:
+        told("features")
+        of_real, (of_fake, probabilities) = network.features(real), network(fake)
+    for name in chosen:
+        if name in scores:
+            continue
+        told(name)
+        if name == "frechet_distance":
+            scores[name] = metrics.frechet_distance(of_real, of_fake)
+        elif name == "kernel_distance":
+            scores[name] = metrics.kernel_distance(of_real, of_fake, rng=rng.stream(name))
+        elif name in ("precision", "recall"):
+            scores |= metrics.precision_recall(of_real, of_fake)._asdict()
+        elif name in ("density", "coverage"):
+            scores |= metrics.density_coverage(of_real, of_fake)._asdict()
+        elif name == "classifier_score":
+            assert probabilities is not None
+            splits = max(1, min(10, len(probabilities) // 100))
+            scores[name] = metrics.classifier_score(probabilities, splits)
+        elif name == "classes_missing":
+            counts = _histogram(probabilities)
+            scores[name] = metrics.Score(float((counts < SCARCE * counts.sum()).sum()))
+        elif name == "ms_ssim_diversity":
+            scores[name] = metrics.ms_ssim_diversity(fake, rng=rng.stream(name))
+        else:
+            way: Any = "reals" if name.endswith("reals") else "own"
+            few = min(len(real), len(fake))
+            stream = rng.stream("sliced_wasserstein")
+            scores[name] = metrics.sliced_wasserstein(
+                real[:few], fake[:few], rng=stream, normalize=way
+            )
+    digest = network.hash if network is not None else ""
+    kept = {name: scores[name] for name in chosen}
+    return Judgement(kept, digest, len(real), len(fake), seed)
+
+
+def report(
+    fake: Array,
+    real: Array,
+    others: Array,
+    network: FeatureNetwork | None,
+    *,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    progress: Callable[[str], object] | None = None,
+) -> Report:
+    """The judgement of fakes, the floor (other reals) and the ceiling (noise), at equal counts.
+
+    Args:
+        fake: as in `judge`.
+        real: likewise.
+        others: reals that are not among `real`; as many as there are fakes are used.
+        network: likewise.
+        names: likewise.
+        seed: likewise.
+        progress: likewise, with what is judged before the name.
+    """
+    begun, told = time.perf_counter(), progress or (lambda name: None)
+    n = min(len(fake), len(others))
+    noise = Random(seed, "metrics/noise").uniform((n, *fake.shape[1:]))
+    parts = {"samples": fake[:n], "floor": others[:n], "ceiling": noise}
+    found = {
+        part: judge(
+            images,
+            real,
+            network,
+            names=names,
+            seed=seed,
+            progress=lambda name, part=part: told(f"{part}: {name}"),  # type: ignore[misc]
+        )
+        for part, images in parts.items()
+    }
+    expected, histogram = float("nan"), None
+    if network is not None:
+        statistics = metrics.FeatureStatistics()
+        statistics.update(network.features(real))
+        expected = metrics.frechet_floor(statistics.covariance, min(n, len(real)))
+        probabilities = network(fake[:n])[1]
+        histogram = None if probabilities is None else _histogram(probabilities)
+    seconds = time.perf_counter() - begun
+    return Report(**found, expected=expected, histogram=histogram, seconds=seconds)
+
+
+def tables(found: Report) -> dict[str, Any]:
+    """A report as JSON holds it; what is not known is left out."""
+    counts = {} if found.histogram is None else {"classes": [int(c) for c in found.histogram]}
+    expected = {} if np.isnan(found.expected) else {"expected_frechet_distance": found.expected}
+    parts = {part: getattr(found, part).tables() for part in ("samples", "floor", "ceiling")}
+    return {**parts, **counts, **expected, "seconds": round(found.seconds, 1)}
+
+
+def lines(found: Report) -> list[str]:
+    """A report as a table for people: a line a metric, beside the floor and the ceiling."""
+    samples = found.samples
+    rows = [("", "samples", "floor", "ceiling")]
+    for name, value in samples.scores.items():
+        error = getattr(value, "standard_error", float("nan"))
+        known = "" if np.isnan(error) else f" +- {error:.2g}"
+        others = (f"{float(part.scores[name]):.4g}" for part in (found.floor, found.ceiling))
+        rows.append((name.replace("_", " "), f"{float(value):.4g}{known}", *others))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    told = [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in rows
+    ]
+    by = f", features {samples.extractor}" if samples.extractor else ""
+    told.append(f"{samples.fake:,} samples against {samples.real:,} reals, seed {samples.seed}{by}")
+    if not np.isnan(found.expected):
+        told.append(f"Frechet distance to expect between two such samples: {found.expected:.4g}")
+    if found.histogram is not None:
+        shares = found.histogram / found.histogram.sum()
+        told.append("classes: " + "  ".join(f"{share:.1%}" for share in shares[:20]))
+    told.append("floor: other real images; ceiling: uniform noise")
+    return told
+
+
+def _chosen(names: Sequence[str] | None, network: FeatureNetwork | None) -> list[str]:
+    """The metrics to work out."""
+    able = [*OF_IMAGES]
+    if network is not None:
+        able = [*OF_FEATURES, *(OF_CLASSES if network.classes else ()), *OF_IMAGES]
+    if names is None:
+        return [name for name in able if network is None or name not in OF_IMAGES]
+    for name in names:
+        if name not in NAMES:
+            raise ValueError(f"unknown metric {name!r}{nearest(name, NAMES)}")
+        if name not in able:
+            raise ValueError(f"{name} needs a feature network with classes, and there is none")
+    return list(dict.fromkeys(names))
+
+
+def _histogram(probabilities: Array | None) -> Array:
+    """How many samples the classifier takes for each class."""
+    assert probabilities is not None
+    return metrics.mode_histogram(probabilities.argmax(axis=1), probabilities.shape[1])
