@@ -73,19 +73,19 @@ def run(options: argparse.Namespace) -> int:
             figures[name]["negative_log_likelihood"] = found.mean
             figures[name]["standard_error"] = found.standard_error
     judged = options.n or options.metrics or options.features or isinstance(model, Adversarial)
-    found = _judged(experiment, options) if judged else None
+    judgement = _judged(experiment, options) if judged else None
     whole = {"run": str(folder), "model": model.name, **figures}
-    if found is not None:
-        whole["judgement"] = tables(found)
+    if judgement is not None:
+        whole["judgement"] = tables(judgement)
         text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
         write_atomically(folder / "evaluation.json", text.encode())
     if options.json:
         print(json.dumps(whole, indent=2))
         return 0
     _print_table(figures)
-    if found is not None:
+    if judgement is not None:
         print()
-        for line in lines(found):
+        for line in lines(judgement):
             print(line)
         print(f"\n{folder / 'evaluation.json'}")
     return 0
