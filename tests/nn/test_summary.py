@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
-from tinygen import Random
+from tinygen import Parameter, Random
 from tinygen.nn import (
     Dense,
     Dropout,
@@ -56,7 +58,7 @@ def test_summary_runs_in_inference_without_a_graph(capsys):
     class Watch(Module):
         def forward(self, x):
             assert not self.training
-            y = x * parameter(3)
+            y = x * Parameter(np.zeros(3, np.float32))
             assert not y.requires_grad
             return y
 
