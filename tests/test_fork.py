@@ -106,6 +106,38 @@ def test_a_fork_waits_for_the_thread_that_compiles(tmp_path):
     assert (done.stdout, done.returncode) == ("[1, 2, 3, 4, 5, 6]\n", 0), done.stderr
 
 
+DRAWING = """
+import os, threading, time
+from tinygen import Random, ops
+from tinygen.ops import random
+
+def draw_on():
+    with random._counting:
+        held.set()
+        time.sleep(0.2)
+
+held = threading.Event()
+thread = threading.Thread(target=draw_on)
+thread.start()
+held.wait()
+child = os.fork()
+if not child:
+    ops.gaussian_noise([1.0, 2.0], 0.1)
+    os._exit(3)
+until = time.monotonic() + 20
+while time.monotonic() < until and not (done := os.waitpid(child, os.WNOHANG))[0]:
+    time.sleep(0.01)
+if not done[0]:
+    os.kill(child, 9)
+print(os.waitstatus_to_exitcode(done[1]))
+"""
+
+
+def test_a_fork_waits_for_the_thread_that_counts_a_draw(tmp_path):
+    done = run(tmp_path, DRAWING)
+    assert (done.stdout, done.returncode) == ("3\n", 0), done.stderr
+
+
 def run(folder, script, **environment):
     """A script in a process of its own."""
     (folder / "script.py").write_text(script)

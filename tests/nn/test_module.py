@@ -1,10 +1,9 @@
-"""Module: the ordered walk, state, modes, copies, and what is printed."""
+"""Module: the ordered walk, state, modes, copies; what is printed is in test_summary."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-import re
 
 import numpy as np
 import pytest
@@ -15,8 +14,6 @@ from tinygen.nn import (
     ActivityRegularizer,
     Dense,
     Dropout,
-    Flatten,
-    GaussianNoise,
     Module,
     Sequential,
 )
@@ -334,64 +331,6 @@ def test_penalty_adds_up_the_regularizers():
     model(np.float32([[1, -2], [3, 4]]))
     assert float(model.penalty()) == 15.0
     assert net().penalty() == 0.0
-
-
-def test_summary_counts_every_parameter(capsys):
-    model = Sequential(Flatten(), *net())
-    model[3].eval()
-    modes = [m.training for m in model.modules()]
-    model.summary((2, 2))
-    header, *rows, total = capsys.readouterr().out.splitlines()
-    assert header.split() == ["layer", "output", "parameters"]
-    found = [re.fullmatch(r"(\S+) \((\w+)\) +\((.*)\) +([\d,]+)", row).groups() for row in rows]
-    assert found == [
-        ("layers.0", "Flatten", "n, 4", "0"),
-        ("layers.1", "Dense", "n, 3", "15"),
-        ("layers.2.layers.0", "Dense", "n, 2", "8"),
-        ("layers.3", "Dropout", "n, 2", "0"),
-    ]
-    assert int(total.split()[-1]) == 15 + 8 == sum(p.size for p in model.parameters())
-    assert [m.training for m in model.modules()] == modes
-
-
-def test_summary_groups_thousands_and_leaves_no_trace(capsys):
-    model = Dense(100, 30)
-    model.summary((100,))
-    assert "3,030" in capsys.readouterr().out
-    model(np.zeros((1, 100), np.float32))
-    assert capsys.readouterr().out == ""
-    with pytest.raises(ValueError, match=r"dense .*\(1, 99\)"):
-        model.summary((99,))
-    assert model.training
-
-
-def test_summary_runs_in_inference_without_a_graph(capsys):
-    class Watch(Module):
-        def forward(self, x):
-            assert not self.training
-            y = x * parameter(3)
-            assert not y.requires_grad
-            return y
-
-    model = Watch()
-    model.summary((3,))
-    assert "(n, 3)" in capsys.readouterr().out
-    assert model.training
-
-
-def test_repr_shows_settings_and_nesting():
-    model = Sequential(
-        Dense(4, 3, activation=("leaky_relu", 0.1)), Sequential(Flatten(), GaussianNoise(0.2))
-    )
-    assert repr(model) == (
-        "Sequential(\n"
-        "  layers.0: Dense(4, 3, ('leaky_relu', 0.1))\n"
-        "  layers.1: Sequential(\n"
-        "    layers.0: Flatten()\n"
-        "    layers.1: GaussianNoise(0.2)\n"
-        "  )\n"
-        ")"
-    )
 
 
 def test_rng_reaches_only_those_that_take_it():

@@ -17,7 +17,7 @@ WHOLE = ("model.safetensors", "metrics.jsonl", "config.toml", "environment.json"
 
 def digests(folder: Path) -> dict[str, str]:
     """What a run has made, by name; log and times aside."""
-    paths = [path for pattern in WHOLE for path in folder.glob(pattern)]
+    paths = [path for pattern in WHOLE for path in folder.glob(pattern) if path.is_file()]
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 

@@ -67,6 +67,10 @@ REFUSED = {
         other_data,
         "was made with training data of other contents, though the shapes are the same",
     ),
+    "a folder as checkpoint": (
+        lambda run: (run / "checkpoints" / "00009999.safetensors").mkdir(),
+        "00009999.safetensors: a folder, where a file should be; move it away",
+    ),
     "other test data": (
         other_test_data,
         "was made with test data of other contents, though the shapes are the same",
@@ -92,7 +96,7 @@ def test_a_refused_resume_changes_nothing(run, state, epochs):
     spoil, message = REFUSED[state]
     spoil(run)
     before = digests(run)
-    with pytest.raises(RunError, match=message):
+    with pytest.raises((RunError, CheckpointError), match=message):
         go_on(run, epochs)
     assert digests(run) == before
 

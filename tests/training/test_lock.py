@@ -156,6 +156,22 @@ def test_a_folder_renamed_while_a_file_is_written(tmp_path, monkeypatch):
     assert load(tmp_path / "new").config == tiny().config
 
 
+def test_a_folder_renamed_while_a_picture_is_drawn(tmp_path, monkeypatch):
+    from tinygen.view import Plates, epochs
+
+    draw, moves = epochs.plate, [tmp_path / "new"]
+
+    def slow(*arguments, **keywords):
+        if moves:
+            (tmp_path / "old").rename(moves.pop())
+        return draw(*arguments, **keywords)
+
+    monkeypatch.setattr(epochs, "plate", slow)
+    run_in(tmp_path / "old", trainer(tiny(), callbacks=[Plates(images(4))])).train()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert len([*(tmp_path / "new" / "samples").iterdir()]) == 3
+
+
 def test_a_folder_removed_while_it_trains(tmp_path):
     class Remove(Callback):
         def on_step(self, trainer, losses):

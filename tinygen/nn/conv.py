@@ -66,6 +66,9 @@ class _Conv(Module):
 class Conv2D(_Conv):
     """activation(x * weight + bias): (n, h, w, inputs) -> (n, h', w', outputs); see ops.conv2d.
 
+    Where pixels differ by many orders of magnitude, `tinygen.using_precision("exact")` keeps small
+    ones from being rounded away beside large ones.
+
     Args:
         inputs, outputs: channels.
         kernel: its size; a number or (height, width).

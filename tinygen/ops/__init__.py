@@ -28,15 +28,12 @@ from .conv import conv2d, conv2d_transpose, conv2d_weight_grad
 from .elementwise import (
     abs,
     add,
-    clip,
     cos,
     divide,
     exp,
     expm1,
     log,
     log1p,
-    maximum,
-    minimum,
     multiply,
     negative,
     power,
@@ -44,7 +41,6 @@ from .elementwise import (
     sqrt,
     square,
     subtract,
-    where,
 )
 from .embedding import embedding
 from .loss import (
@@ -72,6 +68,7 @@ from .random import dropout, gaussian_noise
 from .reduce import broadcast_to, logsumexp, max, mean, min, norm, sum, sum_to, var
 from .resample import blur2d, downsample2d, upfirdn2d, upsample2d
 from .rnn import gru, lstm, simple_rnn
+from .selection import clip, maximum, minimum, where
 from .shape import (
     astype,
     concatenate,

@@ -10,7 +10,7 @@ import numpy as np
 from ..backend import Array, array_module, as_array, beside, device_of, kernels
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function
-from .elementwise import where
+from .selection import where
 
 
 class EmbeddingFunction(Function):

@@ -24,8 +24,9 @@ from ..function import Function
 from ..promotion import FLOATS, float_type, promote, weak
 from ..ranges import positive
 from .activation import log_softmax, sigmoid
-from .elementwise import clip, exp, log, where
+from .elementwise import exp, log
 from .reduce import mean, sum, sum_to
+from .selection import clip, where
 from .shape import take_along_axis
 
 SMALLEST_PROBABILITY = 1e-7  # Keras's: probabilities are kept this far from 0 and 1

@@ -128,7 +128,7 @@ class NormFunction(Function):
         return self.save_output(y)
 
     def backward(self, gy: Tensor) -> Tensor:
-        from .elementwise import where
+        from .selection import where
 
         x, y = self.saved
         zero = data_of(y) == 0

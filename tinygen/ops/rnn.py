@@ -10,9 +10,9 @@ from ..config import state as config
 from ..core import Tensor, TensorLike, data_of
 from ..function import Function, wrap
 from .activation import sigmoid, tanh
-from .elementwise import where
 from .matmul import dense
 from .reduce import sum
+from .selection import where
 from .shape import concatenate, reshape, split, stack, transpose
 
 Kept: TypeAlias = Sequence[Tensor]

@@ -112,6 +112,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """A file and its header; raises CheckpointError if it is not one of ours, or cut short."""
     from safetensors import SafetensorError, safe_open
 
+    if path.is_dir():
+        raise CheckpointError(f"{path}: a folder, where a file should be; move it away")
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file")
     try:

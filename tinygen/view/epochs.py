@@ -37,11 +37,13 @@ class Plates(Callback):
             path = sample_of(trainer.run.folder, row)
             save_png(plate(of_fixed_latents(model, ROWS * SHOWN), SHOWN, scale=1, gap=0), path)
         if trainer.run and isinstance(model, Autoencoder) and self.images.ndim > 2:
-            made, path = reconstruct(model, self.images), sample_of(trainer.run.folder, row)
-            if model.kind == "images":
-                save_png(plate(made, SHOWN, scale=1, gap=0), path)
-            else:
-                save_png(draw_sequences(model, self.images, made), path)
+            made, of_images = reconstruct(model, self.images), model.kind == "images"
+            drawn = (
+                plate(made, SHOWN, scale=1, gap=0)
+                if of_images
+                else draw_sequences(model, self.images, made)
+            )
+            save_png(drawn, sample_of(trainer.run.folder, row))  # which may have been renamed
 
 
 def by_epoch(subject: Subject) -> Image.Image | Figure:
