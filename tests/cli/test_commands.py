@@ -15,6 +15,7 @@ from PIL import Image
 
 import tinygen
 from tests.cli.data import small, write_images
+from tests.models.test_registry import width
 from tinygen import data, models, ops
 from tinygen.backend import threads_in_use
 from tinygen.cli import main
@@ -203,14 +204,15 @@ def test_the_seed_decides(tmp_path):
 
 @pytest.mark.parametrize("name", models.names())
 def test_a_dry_run_shows_all_and_writes_nothing(tmp_path, capsys, name):
-    assert main(["train", name, "--dry-run", "--set", "codings=7", "--seed", "5"]) == 0
+    key = width(name)
+    assert main(["train", name, "--dry-run", "--set", f"{key}=7", "--seed", "5"]) == 0
     out = capsys.readouterr().out
     text, table = out.split("\nlayer ")
     shown = tomllib.loads(text)
-    assert shown["config"]["codings"] == 7
+    assert shown["config"][key] == 7
     assert shown["config"]["seed"] == shown["training"]["seed"] == 5
     assert shown["options"]["learning_rate"] > 0
-    parameters = sum(p.size for p in models.create(name, codings=7).parameters())
+    parameters = sum(p.size for p in models.create(name, **{key: 7}).parameters())
     assert f" {parameters:,}" in table.splitlines()[-1]
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
 

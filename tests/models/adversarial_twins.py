@@ -135,6 +135,8 @@ class Twin:
         w = self.of(module.layer, "weight")
         assert isinstance(module.layer, (nn.Dense, nn.Conv2D, nn.Embedding))  # outputs are last
         matrix, u, v = w.reshape(-1, w.shape[-1]), self.of(module, "u"), self.of(module, "v")
+        if isinstance(module.layer, nn.Embedding):
+            matrix = w.T
         with self.torch.no_grad():
             u.copy_(self.f.normalize(v @ matrix, dim=0))
             v.copy_(self.f.normalize(matrix @ u, dim=0))

@@ -1,4 +1,4 @@
-"""The table of models that the generic tests read: one row each, and one for every variant."""
+"""The table of autoencoders that the generic tests read: a row each, and one a variant."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ GREY, RGB, ODD, LARGE, ONE_PIXEL, FEATURES = (28, 28), (32, 32, 3), (13, 9), (29
 MAPS = (GREY, RGB, ODD, LARGE)
 ANY_SHAPE = (*MAPS, ONE_PIXEL, FEATURES)
 ALPHABET = "abcdefghijkl"
+AUTOENCODERS = [n for n in models.names() if issubclass(models.find(n), models.Autoencoder)]
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,27 @@ def test_a_phase_changes_its_network_alone(case):
         before = model.state_dict()
 
 
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [(c, p) for c in sorted({c.name for c in CASES}) for p in models.find(c).recipes],
+)
+def test_every_preset_makes_a_model_and_trains_it(name, preset):
+    recipe = models.find(name).recipe(preset)
+    shape = {"ring": (2,), "grid": (2,), "stacked-digits": (8, 8, 3)}.get(recipe.data, (8, 8))
+    model = models.create(name, preset=preset, image_shape=shape)
+    x, y = Random(0).uniform((12, *shape)), np.arange(12) % 10 if model.classes else None
+    before = model.state_dict()
+    options = recipe.training(batch_size=4, epochs=2)
+    data = [x] if y is None else [x, y]
+    trainer = Trainer(model, model.stages(options), data, options)
+    rows = trainer.train()
+    for name in ("discriminator_loss", "generator_loss"):
+        assert np.isfinite(rows[-1][name])
+    after = model.state_dict()
+    for key in ("generator.body", "discriminator.body"):
+        assert any((before[k] != after[k]).any() for k in before if k.startswith(key))
+
+
 @each
 def test_samples(case):
     model = case.create()

@@ -21,6 +21,12 @@ def assert_same(a: models.Model, b: models.Model) -> None:
         np.testing.assert_array_equal(mine[name], yours[name], err_msg=name)
 
 
+def width(name: str) -> str:
+    """A setting of the model that is a number of units."""
+    known = models.options(name)
+    return next(key for key in ("codings", "latents", "features") if key in known)
+
+
 def test_names():
     assert models.names()[:3] == ("linear-ae", "stacked-ae", "tied-ae")
     for name in models.names():
@@ -62,12 +68,12 @@ def test_unknown_names_and_settings(call, message):
 
 @pytest.mark.parametrize("name", models.names())
 def test_a_config_makes_the_same_model_again(name):
-    model = models.create(name, codings=2, seed=7)
-    assert model.config == {**models.options(name), "codings": 2, "seed": 7}
+    model = models.create(name, **{width(name): 2}, seed=7)
+    assert model.config == {**models.options(name), width(name): 2, "seed": 7}
     assert_same(model, models.create(name, **model.config))
     as_json = json.loads(json.dumps(model.config))
     assert_same(model, models.create(name, **as_json))
-    other = models.create(name, codings=2, seed=8)
+    other = models.create(name, **{width(name): 2}, seed=8)
     assert (other.parameters()[0].data != model.parameters()[0].data).any()
 
 

@@ -114,7 +114,7 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
     if options.features:
         network = of_onnx(options.features)
     elif dataset.labels is not None:
-        network = feature_network(dataset)
+        network = feature_network(_whole(experiment.settings["data"]))
     fake = _made(model, real, n, options.seed)
     return usage(
         report,
@@ -125,6 +125,15 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
         names=options.metrics,
         seed=options.seed,
         progress=lambda name: print(f"judging {name}", file=sys.stderr, flush=True),
+    )
+
+
+def _whole(wanted: Any) -> Any:
+    """The data of a run without a limit on how many, for a network that is as good as can be."""
+    from ..data import load
+
+    return load(
+        wanted["source"], size=wanted["size"], channels=wanted["channels"], seed=wanted["seed"]
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
-from .dcgan import ADAM, DCGAN, PAPER
+from .dcgan import ADAM, DCGAN
 from .gan import LEAKY
 from .remedies import Remedies
 from .stages import Recipe
@@ -30,12 +30,12 @@ class CGAN(DCGAN):
     labelled = True
     remedies = Remedies()
     recipes = {
-        "paper": Recipe("fashion-mnist", 10, 64, "adam", ADAM, config=PAPER),
+        "paper": Recipe("fashion-mnist", 10, 64, "adam", ADAM),
         "projection": Recipe(
             "fashion-mnist", 10, 64, "adam",
             {"learning_rate": 2e-4, "beta1": 0.0, "beta2": 0.9},
             config={
-                **PAPER, "conditioning": "projection", "loss": "hinge", "spectral_norm": True,
+                "conditioning": "projection", "loss": "hinge", "spectral_norm": True,
                 "discriminator_norm": None,
             },
         ),

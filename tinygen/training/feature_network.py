@@ -164,7 +164,7 @@ def of_onnx(path: str | Path) -> FeatureNetwork:
     Needs onnxruntime: pip install "tinygen[onnx]". Its hash is that of the file.
     """
     try:
-        import onnxruntime
+        import onnxruntime  # type: ignore[import-untyped]  # it has no types
     except ImportError as error:
         raise ModuleNotFoundError(
             'onnxruntime is missing: pip install "tinygen[onnx]"', name="onnxruntime"

@@ -165,7 +165,7 @@ def tables(found: Report) -> dict[str, Any]:
 def lines(found: Report) -> list[str]:
     """A report as a table for people: a line a metric, beside the floor and the ceiling."""
     samples = found.samples
-    rows = [("", "samples", "floor", "ceiling")]
+    rows: list[tuple[str, ...]] = [("", "samples", "floor", "ceiling")]
     for name, value in samples.scores.items():
         error = getattr(value, "standard_error", float("nan"))
         known = "" if np.isnan(error) else f" +- {error:.2g}"
