@@ -203,14 +203,17 @@ def test_the_seed_decides(tmp_path):
 
 @pytest.mark.parametrize("name", models.names())
 def test_a_dry_run_shows_all_and_writes_nothing(tmp_path, capsys, name):
-    assert main(["train", name, "--dry-run", "--set", "codings=7", "--seed", "5"]) == 0
+    units = "codings" if issubclass(models.find(name), models.Autoencoder) else "features"
+    assert main(["train", name, "--dry-run", "--set", f"{units}=7", "--seed", "5"]) == 0
     out = capsys.readouterr().out
     text, table = out.split("\nlayer ")
     shown = tomllib.loads(text)
-    assert shown["config"]["codings"] == 7
+    assert shown["config"][units] == 7
     assert shown["config"]["seed"] == shown["training"]["seed"] == 5
     assert shown["options"]["learning_rate"] > 0
-    parameters = sum(p.size for p in models.create(name, codings=7).parameters())
+    shape = shown["config"]["image_shape"]
+    model = models.create(name, image_shape=shape, **{units: 7})
+    parameters = sum(p.size for p in model.parameters())
     assert f" {parameters:,}" in table.splitlines()[-1]
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
 

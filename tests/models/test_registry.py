@@ -62,12 +62,13 @@ def test_unknown_names_and_settings(call, message):
 
 @pytest.mark.parametrize("name", models.names())
 def test_a_config_makes_the_same_model_again(name):
-    model = models.create(name, codings=2, seed=7)
-    assert model.config == {**models.options(name), "codings": 2, "seed": 7}
+    units = "codings" if issubclass(models.find(name), models.Autoencoder) else "features"
+    model = models.create(name, seed=7, **{units: 2})
+    assert model.config == {**models.options(name), units: 2, "seed": 7}
     assert_same(model, models.create(name, **model.config))
     as_json = json.loads(json.dumps(model.config))
     assert_same(model, models.create(name, **as_json))
-    other = models.create(name, codings=2, seed=8)
+    other = models.create(name, seed=8, **{units: 2})
     assert (other.parameters()[0].data != model.parameters()[0].data).any()
 
 

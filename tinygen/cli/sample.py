@@ -51,11 +51,15 @@ def run(options: argparse.Namespace) -> int:
     path = options.out or folder / "sample.png"
     if experiment.samples.ndim < 3:
         raise ValueError(f"{folder}: the model was trained on points, not on images")
+    if options.mixture and not hasattr(model, "decode"):
+        raise UsageError(f"{model.name} makes no images; leave --mixture out")
     if options.mixture or hasattr(model, "sample"):
         if model.kind != "images":
             raise UsageError(f"--mixture draws images; {folder} makes {model.kind}")
         made = _new_images(experiment, options.mixture, options.n, options.seed or 0)
         print(save_png(plate(made, min(options.n, SHOWN)), path))
+    elif not hasattr(model, "reconstruct"):
+        raise UsageError(f"{model.name} makes no images; tinygen evaluate and report look at it")
     elif options.seed is not None:
         raise UsageError(f"{model.name} has nothing to draw; --mixture K samples its codings")
     else:

@@ -9,7 +9,7 @@ imported only by the functions that need them.
 ('faces', 'fashion-mnist', 'kmnist', 'mnist', 'series')
 """
 
-from .dataset import Dataset, Samples, kind_of, load
+from .dataset import Dataset, Samples, class_labels, kind_of, load
 from .errors import DataError
 from .idx import read_idx
 from .images import as_floats, list_folder, read_images, read_npz
@@ -27,6 +27,7 @@ __all__ = [
     "alphabet_of",
     "as_floats",
     "as_text",
+    "class_labels",
     "describe",
     "fetch",
     "is_here",

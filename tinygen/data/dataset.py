@@ -126,6 +126,22 @@ class Dataset(Samples):
         )
 
 
+def class_labels(samples: Samples) -> tuple[Array, tuple[str, ...]]:
+    """The label of each sample, from 0 on, (n,) int64, and the names of the classes.
+
+    Where the names are unknown, or labels are none from 0 on, they are counted off in order.
+    Raises ValueError for samples without labels.
+    """
+    labels = samples.labels
+    if labels is None:
+        raise ValueError(f"{samples.name} has no labels")
+    most = int(labels.max(initial=-1)) + 1
+    if len(samples.class_names) >= most and labels.min(initial=0) >= 0:
+        return labels, samples.class_names
+    values, labels = np.unique(labels, return_inverse=True)
+    return labels.astype(np.int64), tuple(str(value) for value in values)
+
+
 def kind_of(source: str | os.PathLike[str]) -> str:
     """What the samples of a source for `load` are: "images", "series" or "characters"."""
     if source == SERIES.name:

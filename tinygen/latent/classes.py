@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..backend import Array
-from ..data import Samples
+from ..data import Samples, class_labels
 from ..data.factors import FACTORS
 from ..names import nearest
 
@@ -27,12 +27,7 @@ def classes(samples: Samples, by: str | None = None) -> tuple[Array, tuple[str, 
     if samples.labels is None:
         choice = f"; go by one of its factors: {', '.join(samples.factors)}"
         raise ValueError(f"{samples.name} has no labels{choice if samples.factors else ''}")
-    labels = samples.labels
-    most = int(labels.max(initial=-1)) + 1
-    if len(samples.class_names) >= most and labels.min(initial=0) >= 0:
-        return labels, samples.class_names
-    values, labels = np.unique(labels, return_inverse=True)
-    return labels.astype(np.int64), tuple(str(value) for value in values)
+    return class_labels(samples)
 
 
 def _by_factor(samples: Samples, by: str) -> tuple[Array, tuple[str, ...]]:

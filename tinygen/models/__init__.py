@@ -18,6 +18,7 @@ from typing import Any
 from ..names import nearest
 from ..ops.random import Random
 from .base import Autoencoder, Model
+from .classifier import Classifier
 from .convolutional import ConvAutoencoder
 from .denoising import DenoisingAutoencoder
 from .hashing import HashingAutoencoder
@@ -25,6 +26,7 @@ from .kinds import check_kind, check_known, check_units, kinds_of
 from .linear import LinearAutoencoder
 from .published import PUBLISHED, Published
 from .recurrent import GRUAutoencoder, RecurrentAutoencoder
+from .regressor import Regressor
 from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
 from .stacked import StackedAutoencoder, TiedAutoencoder
 from .stages import Phase, Recipe, Stage, TrainingOptions
@@ -33,6 +35,7 @@ from .variational import VariationalAutoencoder
 __all__ = [
     "PUBLISHED",
     "Autoencoder",
+    "Classifier",
     "ConvAutoencoder",
     "DenoisingAutoencoder",
     "GRUAutoencoder",
@@ -43,6 +46,7 @@ __all__ = [
     "Published",
     "Recipe",
     "RecurrentAutoencoder",
+    "Regressor",
     "SparseKLAutoencoder",
     "SparseL1Autoencoder",
     "StackedAutoencoder",
@@ -71,6 +75,8 @@ REGISTRY: dict[str, type[Model]] = {
         SparseKLAutoencoder,
         HashingAutoencoder,
         VariationalAutoencoder,
+        Classifier,
+        Regressor,
     )
 }
 

@@ -30,6 +30,8 @@ class Model(Module):
     kind: str = "images"  # what samples are, or "series" or "characters"; pictures show them so
     networks: ClassVar[tuple[str, ...]] = ()  # names of the optimisers, where there are several
     padded: ClassVar[bool] = False  # takes sequences with NaN after their last step
+    labelled: ClassVar[bool] = False  # learns from samples with labels; `classes` is in its config
+    factored: ClassVar[bool] = False  # learns the factors of samples; `factors` is in its config
     config: dict[str, Any]
     preset: str | None = None
 
@@ -41,6 +43,23 @@ class Model(Module):
         if preset not in cls.recipes:
             raise ValueError(f"{cls.name} has no preset {preset!r}{nearest(preset, cls.recipes)}")
         return cls.recipes[preset]
+
+    def check(self, x: TensorLike, target: TensorLike | None = None) -> None:
+        """Raise TypeError or ValueError if x are no samples that the model was made for."""
+        shape, dtype = data_of(x).shape, data_of(x).dtype
+        if dtype.kind in "iu":
+            raise TypeError(
+                f"{type(self).__name__}: x holds integers ({dtype}); images are floats in [0, 1], "
+                "see tinygen.data.as_floats"
+            )
+        wanted = tuple(getattr(self, "config", {}).get("image_shape", shape[1:]))
+        if shape[1:] != wanted:
+            n = ", ".join(["n", *map(str, wanted)])
+            raise ValueError(
+                f"{self.name} was made for samples of shape {wanted}, arrays ({n}); x is an array "
+                f"{shape}. Bring x to that shape (tinygen.data.load takes size= and channels=), or "
+                f"make a model with image_shape={shape[1:]}"
+            )
 
     def loss(self, x: TensorLike, target: TensorLike | None = None, *, rng: Random) -> Tensor:
         """What training lowers, for one batch."""
@@ -72,23 +91,6 @@ class Autoencoder(Model):
 
     def __init__(self, encoder: Module, decoder: Module, loss: Callable[..., Tensor]) -> None:
         self.encoder, self.decoder, self.criterion = encoder, decoder, loss
-
-    def check(self, x: TensorLike) -> None:
-        """Raise TypeError or ValueError if x are no samples that the model was made for."""
-        shape, dtype = data_of(x).shape, data_of(x).dtype
-        if dtype.kind in "iu":
-            raise TypeError(
-                f"{type(self).__name__}: x holds integers ({dtype}); images are floats in [0, 1], "
-                "see tinygen.data.as_floats"
-            )
-        wanted = tuple(getattr(self, "config", {}).get("image_shape", shape[1:]))
-        if shape[1:] != wanted:
-            n = ", ".join(["n", *map(str, wanted)])
-            raise ValueError(
-                f"{self.name} was made for samples of shape {wanted}, arrays ({n}); x is an array "
-                f"{shape}. Bring x to that shape (tinygen.data.load takes size= and channels=), or "
-                f"make a model with image_shape={shape[1:]}"
-            )
 
     def encode(self, x: TensorLike, *, rng: Random | None = None) -> Tensor:
         """The codings of x, floats: (n, ...) -> (n, codings)."""

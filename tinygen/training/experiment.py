@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..backend import Array
-from ..data import Dataset
+from ..data import Dataset, Samples, class_labels
 from ..data import load as load_data
+from ..data.factors import factor_table
 from ..data.images import in_words
 from ..data.plane import noisy_plane
-from ..models import Model, TrainingOptions
+from ..models import Model, TrainingOptions, find
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import (
     CheckpointError,
@@ -28,7 +29,14 @@ from .fingerprint import data_differs, fingerprints, model_differs
 from .loop import Trainer
 from .progress import Progress
 from .run import Run, RunError
-from .settings import PLANE, SettingsError, build_model, check_tables, read_settings
+from .settings import (
+    PLANE,
+    SettingsError,
+    build_model,
+    check_tables,
+    lacking,
+    read_settings,
+)
 from .state import check as check_state
 
 
@@ -57,8 +65,17 @@ class Experiment:
         Raises SettingsError if no such model can be made, or trained as the settings say; RunError
         if the data is not what it was when the run began.
         """
-        train, valid, dataset = _data(settings["data"])
+        dataset = _load(settings["data"])
         config, source = dict(settings["config"]), settings["data"]["source"]
+        if find(settings["model"]).labelled:
+            dataset, classes = _classified(settings["model"], source, dataset)
+            if config.get("classes") not in (None, classes):
+                raise RunError(
+                    f"{source} has {classes} classes, the model is one for {config['classes']}: "
+                    "the data is not what it was when the run began"
+                )
+            config["classes"] = classes
+        train, valid = _arrays(settings, dataset, "train"), _arrays(settings, dataset, "valid")
         if dataset is not None and dataset.kind == "characters":
             if config["alphabet"] not in ("", dataset.alphabet):
                 raise RunError(
@@ -101,9 +118,7 @@ class Experiment:
     @property
     def test(self) -> Sequence[Array]:
         """The arrays to keep for the very end; none if there is too little data."""
-        if self.dataset is None or not len(self.dataset.test):
-            return []
-        return [self.dataset.test.floats()]
+        return _arrays(self.settings, self.dataset, "test")
 
     def trainer(self, callbacks: Sequence[Callback] = (), show: bool = True) -> Trainer:
         """The trainer, at the beginning; the model moves to the device of the settings."""
@@ -124,20 +139,45 @@ class Experiment:
         )
 
 
-def _data(wanted: Mapping[str, Any]) -> tuple[list[Array], list[Array], Dataset | None]:
-    """The arrays to fit, those to validate with, and the data set if they come from one."""
+def _load(wanted: Mapping[str, Any]) -> Dataset | None:
+    """The data set that the settings name; None for the plane, which is none."""
     wanted = {"size": None, "channels": None, "count": None, **wanted}
     if wanted["source"] == PLANE:
-        return [noisy_plane(wanted["count"] or 60, wanted["seed"])], [], None
-    dataset = load_data(
+        return None
+    return load_data(
         wanted["source"],
         size=wanted["size"],
         channels=wanted["channels"],
         count=wanted["count"],
         seed=wanted["seed"],
     )
-    valid = [dataset.valid.floats()] if len(dataset.valid) else []
-    return [dataset.train.floats()], valid, dataset
+
+
+def _classified(model: str, source: str, dataset: Dataset | None) -> tuple[Dataset, int]:
+    """The data set with labels from 0 on, and how many classes; SettingsError without labels."""
+    if dataset is None or dataset.labels is None:
+        raise SettingsError(lacking(model, source))
+    labels, names = class_labels(dataset)
+    return replace(dataset, labels=labels, class_names=names), len(names)
+
+
+def _arrays(settings: Mapping[str, Any], dataset: Dataset | None, split: str) -> list[Array]:
+    """What a model learns from or is measured on; none of a part without samples."""
+    model, data = find(settings["model"]), settings["data"]
+    if model.factored and (dataset is None or not dataset.factors or dataset.kind != "images"):
+        raise SettingsError(lacking(model.name, data["source"]))
+    if dataset is None:
+        plane = noisy_plane(data.get("count") or 60, data["seed"])
+        return [plane] if split == "train" else []
+    samples: Samples = getattr(dataset, split)
+    if not len(samples):
+        return []
+    if model.factored:
+        return [samples.floats(), factor_table(samples.factors, settings["config"]["factors"])]
+    if model.labelled:
+        assert samples.labels is not None  # see _classified
+        return [samples.floats(), samples.labels]
+    return [samples.floats()]
 
 
 @contextmanager
