@@ -128,7 +128,7 @@ def test_another_number_of_classes_than_when_the_run_began(tmp_path):
 
 
 def test_the_number_of_classes_is_not_for_anybody_to_choose(tmp_path):
-    with pytest.raises(ValueError, match="classes comes from the data$"):
+    with pytest.raises(ValueError, match=r"classes comes from the data$"):
         wanted(save_npz(tmp_path, [0, 1]), classes=5)
     with pytest.raises(SettingsError, match="one class needs no classifier"):
         Experiment.build(wanted(save_npz(tmp_path, [4])))

@@ -92,7 +92,7 @@ class Classifier(Model):
 
     name = "classifier"
     labelled = True
-    figures = ("curves",)
+    figures = ("confusion", "mistakes", "curves")
     recipes = {"text": Recipe(epochs=6, batch_size=128, optimizer="adam",
                               options={"learning_rate": 2e-3})}  # fmt: skip
 

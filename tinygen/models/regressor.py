@@ -42,7 +42,7 @@ class Regressor(Model):
 
     name = "regressor"
     factored = True
-    figures = ("curves",)
+    figures = ("factors", "curves")
     recipes = {"text": Recipe(data="faces", epochs=20, batch_size=64, optimizer="adam", size=32,
                               channels=3, options={"learning_rate": 2e-3})}  # fmt: skip
 

@@ -17,6 +17,7 @@ from .autoencoders import (
 from .curves import curves
 from .epochs import by_epoch
 from .plate import save_png
+from .predictions import confusion, factors, mistakes
 from .projection import projection
 from .subject import Subject, Unfit
 
@@ -33,6 +34,9 @@ FIGURES: Mapping[str, Callable[[Subject], Image.Image | Figure]] = {
     "interpolation": interpolation,
     "reconstructions": by_epoch,
     "tsne": codings_map,
+    "confusion": confusion,
+    "mistakes": mistakes,
+    "factors": factors,
     "curves": curves,
 }
 
