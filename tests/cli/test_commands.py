@@ -212,7 +212,9 @@ def test_a_dry_run_shows_all_and_writes_nothing(tmp_path, capsys, name):
     assert shown["config"][key] == 7
     assert shown["config"]["seed"] == shown["training"]["seed"] == 5
     assert shown["options"]["learning_rate"] > 0
-    parameters = sum(p.size for p in models.create(name, **{key: 7}).parameters())
+    shape = shown["config"]["image_shape"]
+    model = models.create(name, image_shape=shape, **{key: 7})
+    parameters = sum(p.size for p in model.parameters())
     assert f" {parameters:,}" in table.splitlines()[-1]
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
 

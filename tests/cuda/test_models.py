@@ -8,7 +8,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from tests.models.cases import AUTOENCODERS, CASES, each
+from tests.models.cases import ALONE, CASES, each
 from tests.training.toys import States, whole_state
 from tinygen import Random, backend, optim
 from tinygen.backend import to_device
@@ -21,7 +21,7 @@ from .equipment import distance
 pytestmark = pytest.mark.usefixtures("card")
 NEAR = 1e-4
 SMALL = {"sparse-l1-ae": {"codings": 30}, "sparse-kl-ae": {"codings": 30}}
-BY_NAME = [next(c for c in CASES if c.name == name) for name in AUTOENCODERS]
+BY_NAME = [next(c for c in CASES if c.name == name) for name in ALONE]
 
 
 def pair(case):

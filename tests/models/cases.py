@@ -1,4 +1,4 @@
-"""The table of autoencoders that the generic tests read: a row each, and one a variant."""
+"""The table of models with one network that the generic tests read: a row each, or several."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 
 from tests.models.twins import images
 from tinygen import Random, models
+from tinygen.data.factors import factor_table, sample_factors
 
 GREY, RGB, ODD, LARGE, ONE_PIXEL, FEATURES = (28, 28), (32, 32, 3), (13, 9), (29, 31), (1, 1), (9,)
 MAPS = (GREY, RGB, ODD, LARGE)
 ANY_SHAPE = (*MAPS, ONE_PIXEL, FEATURES)
 ALPHABET = "abcdefghijkl"
-AUTOENCODERS = [n for n in models.names() if issubclass(models.find(n), models.Autoencoder)]
+ALONE = [n for n in models.names() if not issubclass(models.find(n), models.Adversarial)]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Case:
         shapes: of samples that the model takes; each is tried,
         few: with these settings on top.
         draws: whether a training step draws noise.
+        classes: of the labels that the model learns; 0 for none.
         by_heart: settings on top, for learning one batch by heart,
         few_steps: which consists of sequences of 10 steps instead of images of 28 x 28 pixels.
         fit: how to train for that; the loss must come below `least`.
@@ -49,6 +51,7 @@ class Case:
     shapes: tuple[tuple[int, ...], ...] = ANY_SHAPE
     few: Mapping[str, Any] = field(default_factory=lambda: {"codings": 3})
     draws: bool = False
+    classes: int = 0
     by_heart: Mapping[str, Any] = field(default_factory=dict)
     few_steps: bool = False
     fit: Mapping[str, Any] = field(default_factory=dict)
@@ -57,12 +60,32 @@ class Case:
     def create(self, shape: tuple[int, ...] | None = None, **settings: Any) -> models.Model:
         """The model of this row, for samples of that shape, with settings on top."""
         shape = shape or self.shape
-        text = {"alphabet": ALPHABET[: shape[-1]]} if self.kind == "characters" else {}
-        return models.create(self.name, image_shape=shape, **{**self.config, **text, **settings})
+        data: dict[str, Any] = {"classes": self.classes} if self.classes else {}
+        if self.kind == "characters":
+            data["alphabet"] = ALPHABET[: shape[-1]]
+        return models.create(self.name, image_shape=shape, **{**self.config, **data, **settings})
 
     def samples(self, n: int, shape: tuple[int, ...] | None = None, *, seed: int = 0) -> np.ndarray:
         """Samples for the model, drawn by chance."""
         return samples(self.kind, n, shape or self.shape, seed=seed)
+
+    @property
+    def has_codings(self) -> bool:
+        """Whether the model is an autoencoder."""
+        return issubclass(models.find(self.name), models.Autoencoder)
+
+    def targets(self, n: int) -> list[np.ndarray]:
+        """What the model learns of n samples, if it is something else than the samples."""
+        model = models.find(self.name)
+        if model.factored:
+            return [factor_table(sample_factors(n, 0, 0), self.config.get("factors", ()))]
+        return [np.arange(n) % self.classes] if model.labelled else []
+
+    def arrays(
+        self, n: int, shape: tuple[int, ...] | None = None, *, seed: int = 0
+    ) -> list[np.ndarray]:
+        """Samples, and what the model learns of them: what it is trained and measured on."""
+        return [self.samples(n, shape, seed=seed), *self.targets(n)]
 
     def batch(self) -> np.ndarray:
         """Eight samples that can be reproduced without any loss: pixels are black or white."""
@@ -97,6 +120,7 @@ ADAM = {"epochs": 400, "optimizer": "adam", "learning_rate": 3e-3}
 LONG = {"epochs": 1600, "optimizer": "adam", "learning_rate": 5e-3}  # through strong noise
 LONGER = {**ADAM, "epochs": 600}
 TINY = {"widths": (2,), "codings": 2}
+CONV = {"widths": (2, 2), "activation": "tanh", "seed": 3}  # no pooling is undecided
 SERIES = {"kind": "series", "output": "identity", "loss": "mse"}
 CHARACTERS = {"kind": "characters", "output": "softmax", "loss": "softmax_cross_entropy"}
 
@@ -126,7 +150,7 @@ CASES = [
     Case(
         "conv-ae",
         shape=(9, 8),
-        tiny={"widths": (2, 2), "activation": "tanh", "seed": 3},  # no pooling is undecided
+        tiny=CONV,
         tiny_shape=(5, 4),
         shapes=(*MAPS, (8, 8)),
         few={},
@@ -150,6 +174,40 @@ CASES = [
         shapes=(*MAPS, ONE_PIXEL),
         few_steps=True,
         fit=ADAM,
+    ),
+    Case(
+        "classifier",
+        shape=(9, 8),
+        tiny={**CONV, "features": 2},
+        tiny_shape=(5, 4),
+        shapes=MAPS,
+        few={"features": 8, "dropout": 0.0, "activation": "tanh"},
+        draws=True,
+        classes=3,
+        by_heart={"dropout": 0.0},
+        fit={"epochs": 60},
+    ),
+    Case(
+        "regressor",
+        shape=(9, 8),
+        tiny={**CONV, "features": 2, "dropout": 0.0},
+        tiny_shape=(5, 4),
+        shapes=MAPS,
+        few={"features": 8, "dropout": 0.0, "activation": "tanh"},
+        draws=True,
+        by_heart={"dropout": 0.0},
+        fit={"epochs": 120},
+    ),
+    Case(
+        "regressor",
+        "smile and glasses",
+        {"factors": ("smile", "glasses"), "dropout": 0.0},
+        shape=(9, 8, 3),
+        tiny={**CONV, "features": 2},
+        tiny_shape=(5, 4),
+        shapes=(GREY,),
+        few={"features": 8, "activation": "tanh"},
+        fit={"epochs": 60},
     ),
     *(
         Case(

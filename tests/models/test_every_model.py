@@ -1,4 +1,4 @@
-"""What holds for every autoencoder of the chapter; see tests/models/cases.py for the table."""
+"""What holds for every model with one network; see tests/models/cases.py for the table."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import tinygen
-from tests.models.cases import ALPHABET, AUTOENCODERS, CASES, each, samples
+from tests.models.cases import ALONE, ALPHABET, CASES, each, samples
 from tests.training.toys import States, whole_state
 from tinygen import Random, gradcheck, gradgradcheck, models, ops, tensor
 from tinygen.training import Trainer, evaluate, fit
 
 
 def test_every_model_has_a_case():
-    assert {case.name for case in CASES} == {*AUTOENCODERS}
+    assert {case.name for case in CASES} == {*ALONE}
     assert len({str(case) for case in CASES}) == len(CASES)
 
 
@@ -28,7 +28,7 @@ def test_gradients_of_the_whole_loss(case):
 
     def whole(x, *parameters):
         x = x if real.all() else ops.where(real, x, np.nan)
-        return model.loss(x, rng=Random(0))  # the same noise every time
+        return model.loss(x, *case.targets(3), rng=Random(0))  # the same noise every time
 
     inputs = [x, *model.parameters()]
     assert gradcheck(whole, inputs)
@@ -37,11 +37,11 @@ def test_gradients_of_the_whole_loss(case):
 
 @each()
 def test_one_batch_can_be_learned_by_heart(case):
-    x = case.batch()
+    x, targets = case.batch(), case.targets(8)
     model = case.create(x.shape[1:], **case.by_heart)
-    before = evaluate(model, x)
-    fit(model, x, batch_size=8, verbose=False, **case.fit)
-    after = evaluate(model, x)
+    before = evaluate(model, x, *targets)
+    fit(model, x, *targets, batch_size=8, verbose=False, **case.fit)
+    after = evaluate(model, x, *targets)
     assert after["loss"] < case.least < before["loss"]
     for name in {"accuracy", "rounded_accuracy"} & after.keys():
         assert before[name] < 0.9 < 0.99 < after[name]
@@ -50,25 +50,29 @@ def test_one_batch_can_be_learned_by_heart(case):
 
 @pytest.mark.parametrize(("case", "shape"), [(c, s) for c in CASES for s in c.shapes], ids=str)
 def test_samples_of_any_shape(case, shape):
-    x = case.samples(6, shape)
+    arrays = x, *_ = case.arrays(6, shape)
     model = case.create(shape, **case.few)
-    before = evaluate(model, x)
-    fit(model, x, epochs=3, batch_size=4, optimizer="sgd", learning_rate=0.05, verbose=False)
+    before = evaluate(model, *arrays)
+    fit(model, *arrays, epochs=3, batch_size=4, optimizer="sgd", learning_rate=0.05, verbose=False)
+    assert evaluate(model, *arrays)["loss"] < before["loss"]
+    if not case.has_codings:
+        assert model.features(x).shape == (6, case.few["features"])
+        return
     codings = model.encode(x)
     assert codings.shape == (6, case.few.get("codings", codings.shape[1]))
     assert model.decode(codings).shape == model.reconstruct(x).shape == x.shape
     np.testing.assert_array_equal(np.isnan(model.reconstruct(x).numpy()), np.isnan(x))
-    assert evaluate(model, x)["loss"] < before["loss"]
 
 
 @each()
 def test_noise_comes_from_the_stream_that_is_given_and_from_nowhere_else(case):
-    model, x = case.create(), case.samples(4)
-    first, again, other = (model.loss(x, rng=Random(seed)).item() for seed in (0, 0, 1))
+    model, (x, *targets) = case.create(), case.arrays(4)
+    losses = [model.loss(x, *targets, rng=Random(seed)).item() for seed in (0, 0, 1)]
+    first, again, other = losses
     assert first == again
     assert (first != other) == case.draws
     model.eval()  # in inference codings and reconstructions are one function of the sample
-    for use in (model.encode, model.reconstruct):
+    for use in (model.encode, model.reconstruct) if case.has_codings else (model.features, model):
         np.testing.assert_array_equal(use(x, rng=Random(0)).numpy(), use(x).numpy())
 
 
@@ -77,9 +81,9 @@ def test_a_run_that_goes_on_from_any_step_ends_as_if_it_had_not_stopped(case):
     def make(*callbacks):
         model = case.create()
         options = model.recipe().training(epochs=2, batch_size=8, seed=3)
-        x, valid = case.samples(38), case.samples(11, seed=1)
+        arrays, valid = case.arrays(38), case.arrays(11, seed=1)
         stages = model.stages(options)
-        return Trainer(model, stages, [x], options, valid=[valid], callbacks=callbacks)
+        return Trainer(model, stages, arrays, options, valid=valid, callbacks=callbacks)
 
     states = States()
     whole = make(states)
@@ -104,12 +108,12 @@ def test_saved_models_come_back(case, tmp_path):
     assert list(mine) == list(yours)
     for name in mine:
         np.testing.assert_array_equal(mine[name], yours[name], err_msg=name)
-    x = case.samples(3)
-    assert found.measures(x, rng=Random(1)) == model.eval().measures(x, rng=Random(1))
+    arrays = case.arrays(3)
+    assert found.measures(*arrays, rng=Random(1)) == model.eval().measures(*arrays, rng=Random(1))
 
 
 @pytest.mark.parametrize(
-    ("name", "preset"), [(n, p) for n in AUTOENCODERS for p in models.find(n).recipes]
+    ("name", "preset"), [(n, p) for n in ALONE for p in models.find(n).recipes]
 )
 def test_every_preset_makes_a_model_and_trains_it(name, preset):
     recipe, shape = models.find(name).recipe(preset), (8, 8)
@@ -119,10 +123,13 @@ def test_every_preset_makes_a_model_and_trains_it(name, preset):
         config["kind"] = kind
     if kind == "characters":
         config["alphabet"] = ALPHABET[:8]
+    case = next(case for case in CASES if case.name == name)
+    if case.classes:
+        config["classes"] = case.classes
     model = models.create(name, preset=preset, **config)
     assert model.config == {**models.options(name), **recipe.config, **config}
     before = model.state_dict()
-    history = fit(model, samples(kind, 8, shape), epochs=1, verbose=False)
+    history = fit(model, samples(kind, 8, shape), *case.targets(8), epochs=1, verbose=False)
     assert np.isfinite(history["loss"]).all()
     assert all((before[key] != after).any() for key, after in model.state_dict().items())
 
@@ -132,10 +139,12 @@ def test_every_preset_makes_a_model_and_trains_it(name, preset):
 
 @each()
 def test_samples_that_the_model_was_not_made_for(case):
-    model, x = case.create(), case.samples(4)
+    model, (x, *targets) = case.create(), case.arrays(4)
     whole = np.where(np.isnan(x), 0, x * 255).astype(np.uint8)
-    ways = (model.encode, model.reconstruct, lambda x: model.loss(x, rng=Random(0)))
-    for use in (*ways, lambda x: evaluate(model, x)):
+    uses = [model.encode, model.reconstruct] if case.has_codings else [model.features, model]
+    for figure in (model.loss, model.measures):
+        uses.append(lambda x, figure=figure: figure(x, *targets, rng=Random(0)))
+    for use in uses:
         with pytest.raises(TypeError, match=r"x holds integers \(uint8\); .* floats"):
             use(whole)
         for other in (x[:, 1:], x[:, :, 1:], x[..., None].repeat(3, axis=-1), x[0]):
@@ -143,10 +152,11 @@ def test_samples_that_the_model_was_not_made_for(case):
                 use(other)
     before = model.state_dict()
     with pytest.raises(ValueError, match=r"x holds integers \(uint8\)"):
-        fit(model, whole, verbose=False)
+        fit(model, whole, *targets, verbose=False)
     with pytest.raises(ValueError, match=f"{case.name} was made for samples of shape"):
-        fit(model, x[:, 1:], verbose=False)
+        fit(model, x[:, 1:], *targets, verbose=False)
+    wrong = (x[:, :, 1:], *targets) if targets else x[:, :, 1:]
     with pytest.raises(ValueError, match=f"{case.name} was made for samples of shape"):
-        fit(model, x, validation_data=x[:, :, 1:], verbose=False)
+        fit(model, x, *targets, validation_data=wrong, verbose=False)
     for key, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[key])

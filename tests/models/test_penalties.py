@@ -220,7 +220,7 @@ def test_packs():
     assert gradcheck(lambda x: pack(x, 2), t)
     with pytest.raises(ValueError, match="4 samples make up no whole packs of 3: choose a batch"):
         pack(x, 3)
-    with pytest.raises(ValueError, match="pack: size must be positive, not 0"):
+    with pytest.raises(ValueError, match="pack: size must be a whole number of at least 1, not 0"):
         pack(x, 0)
 
 
@@ -228,7 +228,7 @@ def test_the_rule_for_gamma():
     published = {(32, 16): 0.0128, (32, 32): 0.0064, (64, 16): 0.0512, (1024, 32): 6.5536}
     for (resolution, batch), gamma in published.items():
         assert gamma_rule(resolution, batch) == pytest.approx(gamma)
-    with pytest.raises(ValueError, match="batch_size must be positive"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
         gamma_rule(32, 0)
 
 

@@ -92,6 +92,6 @@ def test_what_comes_out_are_constants_of_the_type_that_came_in():
     assert pool(np.zeros((0, 3))).shape == (0, 3)
     with pytest.raises(ValueError, match=r"ReplayPool: takes samples \(n, 3\), got \(2, 2\)"):
         pool(np.ones((2, 2)))
-    with pytest.raises(ValueError, match="ReplayPool: size must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="ReplayPool: size must be a whole number of at least 1"):
         ReplayPool(0)
     assert repr(pool) == "ReplayPool(2, 3)"

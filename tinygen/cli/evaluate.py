@@ -11,6 +11,7 @@ from ._parts import UsageError, add_command, at_most, progress_bar, seed, usage
 
 MOST_SAMPLES, MOST_JUDGED = 10_000, 50_000
 BATCH = 500  # samples at a time
+FEWEST = 50  # images, to judge by without being asked
 EXAMPLE = """examples:
   tinygen evaluate runs/stacked-ae
   tinygen evaluate runs/vae --samples 500 --json
@@ -109,6 +110,9 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
         raise ValueError(f"{dataset.name}: too few images to judge by; test data is needed")
     real, others = held_out[0], experiment.train[0]
     n = min(options.n or len(real), MOST_JUDGED)
+    if options.n is None and not options.metrics and min(len(real), len(others)) < FEWEST:
+        print(f"{len(real)} images are too few to judge samples by", file=sys.stderr)
+        return None
     reals = real[:n]
     network = None
     if options.features:

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if experiment.samples.ndim < 3:
         raise ValueError(f"{folder}: the model was trained on points, not on images")
-    if options.mixture and not hasattr(model, "encode"):
+    if options.mixture and not hasattr(model, "decode"):
         raise UsageError(f"{model.name} has no codings to fit a mixture to; leave --mixture out")
     if options.mixture or hasattr(model, "sample"):
         if model.kind != "images":
@@ -70,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
         print(save_png(plate(made, min(options.n, SHOWN)), path))
     elif options.label is not None:
         raise UsageError(f"{model.name} was trained without labels; leave --label out")
+    elif not hasattr(model, "reconstruct"):
+        raise UsageError(f"{model.name} makes no images; tinygen evaluate and report look at it")
     elif options.seed is not None:
         raise UsageError(f"{model.name} has nothing to draw; --mixture K samples its codings")
     else:

@@ -139,8 +139,9 @@ def _show(wanted: dict[str, Any]) -> int:
     from ..training.settings import build_model
 
     shape = wanted["config"]["image_shape"]
-    # without a shape it is up to the data
-    model = None if shape is None else usage(build_model, wanted["config"], wanted)
+    # without a shape, or a number of classes, it is up to the data
+    known = shape is not None and wanted["config"].get("classes", 0) is not None
+    model = usage(build_model, wanted["config"], wanted) if known else None
     print(tomli_w.dumps(without_none(wanted)))
     if model is not None:
         print_rows(model.layer_rows())

@@ -7,7 +7,7 @@ know of a value; how it is painted stands in `portrait.py` and `hair.py`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -178,6 +178,28 @@ def sample_factors(n: int, seed: int, first: int) -> dict[str, NDArray[Any]]:
         factor.name: factor.sample(Random(seed, f"faces/{factor.name}").uniform((n,), first=first))
         for factor in FACTORS
     }
+
+
+def chosen_factors(names: Sequence[str] = ()) -> tuple[Factor, ...]:
+    """The factors of those names, in that order, or all; ValueError for a name that is none."""
+    known = {factor.name: factor for factor in FACTORS}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no factor '{name}'. {_nearest(str(name), tuple(known))}")
+    if len({*names}) < len(names):
+        raise ValueError(f"a factor is named twice: {', '.join(names)}")
+    return tuple(known[name] for name in names or known)
+
+
+def factor_table(factors: Mapping[str, NDArray[Any]], names: Sequence[str] = ()) -> NDArray[Any]:
+    """The values of factors side by side: n values each -> (n, number of factors), float32.
+
+    Args:
+        factors: arrays by name; of a category the indices of its values.
+        names: which, in what order; all if empty.
+    """
+    chosen = chosen_factors(names)
+    return np.stack([factors[factor.name] for factor in chosen], axis=1).astype(np.float32)
 
 
 def complete_factors(factors: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

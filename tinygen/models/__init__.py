@@ -33,6 +33,7 @@ from .losses import AdversarialLoss
 from .packing import pack
 from .published import PUBLISHED, Published
 from .recurrent import GRUAutoencoder, RecurrentAutoencoder
+from .regressor import Regressor
 from .remedies import Remedies
 from .replay import ReplayPool
 from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
@@ -64,6 +65,7 @@ __all__ = [
     "Published",
     "Recipe",
     "RecurrentAutoencoder",
+    "Regressor",
     "Remedies",
     "ReplayPool",
     "SparseKLAutoencoder",
@@ -104,6 +106,7 @@ REGISTRY: dict[str, type[Model]] = {
         SNGAN,
         CGAN,
         Classifier,
+        Regressor,
     )
 }
 

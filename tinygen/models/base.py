@@ -33,6 +33,7 @@ class Model(Module):
     padded: ClassVar[bool] = False  # takes sequences with NaN after their last step
     labelled: ClassVar[bool] = False  # learns from samples with labels; `classes` is in its config
     kinds: ClassVar[tuple[str, ...]] = ("images",)  # what samples it can be made for
+    factored: ClassVar[bool] = False  # learns the factors of samples; `factors` is in its config
     config: dict[str, Any]
     preset: str | None = None
 

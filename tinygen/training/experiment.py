@@ -12,6 +12,7 @@ from typing import Any
 from ..backend import Array
 from ..data import Dataset, Samples, class_labels
 from ..data import load as load_data
+from ..data.factors import factor_table
 from ..data.images import in_words
 from ..models import Model, TrainingOptions, find
 from .callbacks import Callback, EarlyStopping
@@ -27,7 +28,7 @@ from .fingerprint import data_differs, fingerprints, model_differs
 from .loop import Trainer
 from .progress import Progress
 from .run import Run, RunError
-from .settings import SettingsError, build_model, check_tables, read_settings
+from .settings import SettingsError, build_model, check_tables, lacking, read_settings
 from .state import check as check_state
 
 
@@ -66,7 +67,7 @@ class Experiment:
                     "the data is not what it was when the run began"
                 )
             config["classes"] = classes
-        train, valid = (_arrays(settings["model"], part) for part in (dataset.train, dataset.valid))
+        train, valid = _arrays(settings, dataset, "train"), _arrays(settings, dataset, "valid")
         if dataset.kind == "characters":
             if config["alphabet"] not in ("", dataset.alphabet):
                 raise RunError(
@@ -109,18 +110,16 @@ class Experiment:
     @property
     def test(self) -> Sequence[Array]:
         """The arrays to keep for the very end; none if there is too little data."""
-        if self.dataset is None:
-            return []
-        return _arrays(self.model.name, self.dataset.test)
+        return [] if self.dataset is None else _arrays(self.settings, self.dataset, "test")
 
     @property
     def kept(self) -> Sequence[Array]:
         """The same as the data set has it, of bytes if it is of images: a fourth to be hashed."""
-        if self.dataset is None or not len(self.dataset.test):
-            return []
-        test = self.dataset.test
-        labels = [] if test.labels is None or not self.model.labelled else [test.labels]
-        return [test.images, *labels]
+        return (
+            []
+            if self.dataset is None or not self.test
+            else [self.dataset.test.images, *_targets(self.settings, self.dataset.test)]
+        )
 
     def trainer(self, callbacks: Sequence[Callback] = (), show: bool = True) -> Trainer:
         """The trainer, at the beginning; the model moves to the device of the settings."""
@@ -155,25 +154,30 @@ def _load(wanted: Mapping[str, Any]) -> Dataset:
 
 
 def _classified(model: str, source: str, dataset: Dataset) -> tuple[Dataset, int]:
-    """The data set with labels from 0 on, and how many there are; SettingsError without labels."""
-    try:
-        labels, names = class_labels(dataset)
-    except ValueError as error:
-        raise SettingsError(
-            f"{model} learns from labels, and {source} has none; fashion-mnist has, or a folder "
-            "with a folder for each class in it"
-        ) from error
+    """The data set with labels from 0 on, and how many classes; SettingsError without labels."""
+    if dataset.labels is None:
+        raise SettingsError(lacking(model, source))
+    labels, names = class_labels(dataset)
     return replace(dataset, labels=labels, class_names=names), len(names)
 
 
-def _arrays(model: str, samples: Samples) -> list[Array]:
+def _arrays(settings: Mapping[str, Any], dataset: Dataset, split: str) -> list[Array]:
     """What a model learns from or is measured on; none of a part without samples."""
-    if not len(samples):
-        return []
-    if find(model).labelled:
-        assert samples.labels is not None
-        return [samples.floats(), samples.labels]
-    return [samples.floats()]
+    samples: Samples = getattr(dataset, split)
+    return [samples.floats(), *_targets(settings, samples)] if len(samples) else []
+
+
+def _targets(settings: Mapping[str, Any], samples: Samples) -> list[Array]:
+    """What the model learns of samples, if it is something else than the samples."""
+    model = find(settings["model"])
+    if model.factored:
+        if not samples.factors or samples.kind != "images":
+            raise SettingsError(lacking(model.name, settings["data"]["source"]))
+        return [factor_table(samples.factors, settings["config"]["factors"])]
+    if model.labelled:
+        assert samples.labels is not None  # see _classified
+        return [samples.labels]
+    return []
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from .. import data as datasets
 from .. import models
 from ..backend import check_device
 from ..data.dataset import TEXT
-from ..data.registry import SERIES, unknown
+from ..data.registry import FACES, SERIES, unknown
 from ..data.text import STEPS, read_lines
 from ..models import Model, TrainingOptions
 from ..models.kinds import check_kind, check_known, kinds_of
@@ -158,9 +158,48 @@ def settings(
     _check_kind(name, preset, result["data"]["source"])
     _settle(result["data"], quick)
     result["config"]["image_shape"] = _image_shape(result["data"])
-    if models.find(name).padded:
-        result["config"]["kind"] = datasets.kind_of(result["data"]["source"])
+    model, source = models.find(name), result["data"]["source"]
+    if model.padded:
+        result["config"]["kind"] = datasets.kind_of(source)
+    if model.factored and source != FACES.name:
+        raise ValueError(lacking(name, source))
+    if model.labelled:
+        result["config"]["classes"] = _classes(name, source)
     return result
+
+
+def lacking(name: str, source: str) -> str:
+    """What to say of data without the labels or factors that a model learns."""
+    if models.find(name).factored:
+        return (
+            f"{name} learns the factors that images were drawn from, and those of {source} are not "
+            f"known; {FACES.name} has them"
+        )
+    labelled = [n for n in datasets.names() if _class_names(n) and datasets.kind_of(n) == "images"]
+    return (
+        f"{name} learns from labels, and {source} has none; {', '.join(labelled)} have, a folder "
+        "of images with a subfolder for each class, or an .npz file with an array `labels`"
+    )
+
+
+def _classes(name: str, source: str) -> int | None:
+    """How many classes the data has; None if that is known only when it is read.
+
+    Raises ValueError if it is known to have no labels.
+    """
+    names = _class_names(source)
+    if names is None:
+        return None
+    if not names:
+        raise ValueError(lacking(name, source))
+    return len(names)
+
+
+def _class_names(source: str) -> tuple[str, ...] | None:
+    """The names of a source's classes; None for a file, which has to be read first."""
+    if source in datasets.names():
+        return datasets.describe(source).class_names
+    return datasets.list_folder(source).class_names if Path(source).is_dir() else None
 
 
 def recipe_settings(name: str, preset: str, optimizer: str | None = None) -> dict[str, Any]:
@@ -227,7 +266,8 @@ def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
         choice = " or ".join(f"{t}.{key}" for t in found)
         raise ValueError(f"there is more than one {key}: say {choice}")
     if key in FROM_DATA:
-        raise ValueError(f"{key} comes from the data: set size and channels")
+        advice = "" if key == "classes" else ": set size and channels"
+        raise ValueError(f"{key} comes from the data{advice}")
     kinds = {
         "config": models.kinds(name),
         "data": kinds_of(DataOptions),
@@ -338,6 +378,8 @@ def read_settings(config: Any, path: Path) -> dict[str, Any]:
     with _told(path, "config"):
         models.check_config(name, config["config"])
     own = {"image_shape": None, **models.find(name).recipe(config["preset"]).config}
+    if models.find(name).labelled:
+        own["classes"] = None
     defaults = {**models.options(name), **own}
     return {
         "model": name,

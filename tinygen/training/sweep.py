@@ -87,8 +87,8 @@ def train_member(member: Member, folder: Path, show: bool = False) -> dict[str, 
     with run.locked():
         trainer.resume(next(reversed(checkpoints(folder)), None))
         trainer.train()
-    model, x = experiment.model, experiment.samples
-    figures = evaluate(model, x, seed=trainer.rng.seed)
+    model, arrays = experiment.model, experiment.valid or experiment.train
+    figures, x = evaluate(model, *arrays, seed=trainer.rng.seed), arrays[0]
     if isinstance(model, Autoencoder):
         figures["mse"] = _mean(lambda x: np.square(model.reconstruct(x).numpy() - x), x)
         if "target" in model.config:

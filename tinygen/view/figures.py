@@ -12,6 +12,7 @@ from .autoencoders import activations, codings_map, denoising, nearest_images
 from .curves import curves
 from .epochs import by_epoch, progress
 from .plate import save_png
+from .predictions import confusion, factors, mistakes
 from .projection import projection
 from .subject import Subject, Unfit
 
@@ -45,6 +46,9 @@ FIGURES: Mapping[str, Callable[[Subject], Image.Image | Figure]] = {
     "nearest": adversarial.nearest,
     "reconstructions": by_epoch,
     "tsne": codings_map,
+    "confusion": confusion,
+    "mistakes": mistakes,
+    "factors": factors,
     "curves": curves,
 }
 

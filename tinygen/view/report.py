@@ -198,7 +198,8 @@ def duration(seconds: float) -> str:
 
 def _measured(curve: Curve, expected: Published | None) -> dict[str, Any]:
     """A line of the table of figures."""
-    best = max(curve.values) if "accuracy" in curve.name else min(curve.values)
+    high = curve.name.endswith(("accuracy", "r2"))
+    best = max(curve.values) if high else min(curve.values)
     last = curve.values[-1]
     level = _level([curve], expected)
     return {
