@@ -93,7 +93,7 @@ class Classifier(Model):
     name = "classifier"
     labelled = True
     figures = ("confusion", "mistakes", "curves")
-    recipes = {"text": Recipe(epochs=6, batch_size=128, optimizer="adam",
+    recipes = {"text": Recipe(epochs=10, batch_size=128, optimizer="adam",
                               options={"learning_rate": 2e-3})}  # fmt: skip
 
     def __init__(
@@ -103,8 +103,8 @@ class Classifier(Model):
         widths: Sequence[int] | None = None,
         features: int = 128,
         activation: ops.Activation = "relu",
-        dropout: float = 0.25,
-        half_life: int | None = 60_000,
+        dropout: float = 0.2,
+        half_life: int | None = 120_000,
         seed: int = 0,
     ) -> None:
         if classes == 1:

@@ -144,9 +144,9 @@ class Regressor(Model):
                 error = np.square(guess - values, dtype=np.float64).mean()
                 figures[f"{factor.name}_r2"] = float(1 - 3 * error / _scale(factor)[1] ** 2)
         means = {
-            kind: float(np.mean(values))
+            kind: float(np.mean(shares))
             for kind in ("r2", "accuracy")
-            if (values := [v for k, v in figures.items() if k.endswith(kind)])
+            if (shares := [v for k, v in figures.items() if k.endswith(kind)])
         }
         return {"loss": self.loss(x, target, rng=rng).item(), **means, **figures}
 
