@@ -18,6 +18,8 @@ APP = [
     "tomli-w>=1.0",
 ]
 
+ONNX = ["onnxruntime>=1.20"]
+
 # compiles CUDA kernels, and takes them apart again, on machines without a card
 NVRTC = [
     f"{package}; sys_platform == 'linux' and platform_machine == 'x86_64'"
@@ -31,7 +33,7 @@ NVRTC = [
 setup(
     name="tinygen",
     version=VERSION,
-    description="Autoencoders from scratch in NumPy, with kernels that are fast; GANs are to come",
+    description="Autoencoders and GANs from scratch in NumPy, with kernels that are fast",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
@@ -63,11 +65,15 @@ setup(
             "pytest-xdist>=3.5",
             "hypothesis>=6.100",
             "scikit-image>=0.24",
+            "prdc>=0.2",
+            "onnx>=1.18",
+            *ONNX,
             "ruff>=0.15",
             "mypy>=1.15",
             "build>=1.2",
             *NVRTC,
         ],
+        "onnx": ONNX,
         "bench": ["torch>=2.6"],
     },
     entry_points={"console_scripts": ["tinygen=tinygen.cli:main"]},

@@ -1,4 +1,4 @@
-"""tinygen: autoencoders from scratch in NumPy, with kernels that are fast; GANs are to come.
+"""tinygen: autoencoders and GANs from scratch in NumPy, with kernels that are fast.
 
 `ops` are differentiable operations, `nn` layers, `optim` optimisers; `models` has every autoencoder
 of the chapter, `data` what to train them on, `training` the loop, `latent` what to do with codings.

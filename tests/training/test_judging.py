@@ -1,0 +1,181 @@
+"""Feature networks and the judging of samples by them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tinygen import Random, models
+from tinygen.data import Dataset
+from tinygen.metrics import Judgement, Score, frechet_distance
+from tinygen.models.classifier import Classifier
+from tinygen.training import feature_network as networks
+from tinygen.training.judging import judge, lines, report, tables
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    """Three classes of 8 x 8 images: bright in the left, in the right, or nowhere."""
+    rng = Random(0)
+    labels = np.arange(300) % 3
+    images = (rng.uniform((300, 8, 8, 1)) * 90).astype(np.uint8)
+    images[labels == 0, :, :4] += 150
+    images[labels == 1, :, 4:] += 150
+    splits = {"train": slice(0, 200), "valid": slice(200, 230), "test": slice(230, 300)}
+    return Dataset("halves", images, labels, class_names=("left", "right", "no"), splits=splits)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of its own, and a recipe that takes no time."""
+    monkeypatch.setenv("TINYGEN_CACHE_DIR", str(tmp_path))
+    short = dataclasses.replace(Classifier.recipe(), epochs=3, batch_size=20)
+    monkeypatch.setattr(Classifier, "recipes", {"text": short})
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def network(dataset) -> networks.FeatureNetwork:
+    model = models.create("classifier", image_shape=(8, 8), classes=3, seed=1)
+    return networks.of_classifier(model, "toy", "0123", dataset.class_names)
+
+
+def test_a_feature_network_is_trained_once(cache, dataset, monkeypatch):
+    told: list[str] = []
+    first = networks.feature_network(dataset, say=told.append)
+    assert "training a classifier of halves" in told[0]
+    assert "accuracy" in told[1]
+    x = dataset.test.floats()
+    assert first.classes == ("left", "right", "no")
+    assert first.features(x).shape == (70, 128)
+    assert first.features(x).dtype == np.float64
+    right = first.probabilities(x).argmax(axis=1) == dataset.test.labels
+    assert right.mean() > 0.9
+    monkeypatch.setattr(networks, "fit", None)  # it is not trained again
+    again = networks.feature_network(dataset, say=told.append)
+    assert (again.hash, len(told)) == (first.hash, 2)
+    np.testing.assert_array_equal(again.features(x), first.features(x))
+
+
+def test_other_data_and_other_recipes_have_other_hashes(cache, dataset, monkeypatch):
+    told: list[str] = []
+    first = networks.feature_network(dataset, say=told.append)
+    images = dataset.images.copy()
+    images[0, 0, 0] ^= 1
+    changed = dataclasses.replace(dataset, images=images)
+    assert networks.feature_network(changed, say=told.append).hash != first.hash
+    longer = dataclasses.replace(Classifier.recipe(), epochs=4)
+    monkeypatch.setattr(Classifier, "recipes", {"text": longer})
+    assert networks.feature_network(dataset, say=told.append).hash != first.hash
+    assert len(told) == 6
+
+
+def test_a_damaged_network_is_trained_anew(cache, dataset):
+    told: list[str] = []
+    first = networks.feature_network(dataset, say=told.append)
+    (path,) = cache.rglob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:1000])
+    again = networks.feature_network(dataset, say=told.append)
+    assert any("it is trained anew" in line for line in told)
+    x = dataset.test.floats()
+    np.testing.assert_array_equal(again.features(x), first.features(x))
+
+
+def test_images_that_a_network_was_not_made_for(network, dataset):
+    x = dataset.test.floats()
+    for wrong, message in (
+        (x[:, 1:], r"images of \(8, 8\), not \(7, 8\)"),
+        (x * 255, r"floats in \[0, 1\], not float32"),
+        ((x * 255).astype(np.uint8), r"floats in \[0, 1\], not uint8"),
+        (x[:0], "there are no images"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            network(wrong)
+    with pytest.raises(ValueError, match="has no labels"):
+        networks.feature_network(dataclasses.replace(dataset, labels=None))
+
+
+def test_an_extractor_of_ones_own(dataset):
+    x = dataset.test.floats()
+    own = networks.of_function(lambda x: x.reshape(len(x), -1)[:, ::7], "every seventh", "1")
+    np.testing.assert_array_equal(own.features(x), x.reshape(70, -1)[:, ::7].astype(np.float64))
+    other = networks.of_function(lambda x: x.reshape(len(x), -1)[:, ::7], "every seventh", "2")
+    assert own.hash != other.hash
+    with pytest.raises(ValueError, match="every seventh has no classes"):
+        own.probabilities(x)
+    flat = networks.of_function(lambda x: x[0], "wrong")
+    with pytest.raises(ValueError, match=r"made an array \(8, 8\), not \(70, features\)"):
+        flat(x)
+
+
+def test_an_onnx_file_gives_features(tmp_path, dataset):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    x = dataset.test.floats()
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("Flatten", ["x"], ["y"])],
+        "flat",
+        [helper.make_tensor_value_info("x", kind, ["n", 8, 8, 1])],
+        [helper.make_tensor_value_info("y", kind, ["n", 64])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    path = tmp_path / "flat.onnx"
+    path.write_bytes(model.SerializeToString())
+    found = networks.of_onnx(path)
+    np.testing.assert_array_equal(found.features(x), x.reshape(70, 64).astype(np.float64))
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"flat\.onnx is no ONNX model"):
+        networks.of_onnx(path)
+
+
+def test_reals_are_better_than_noise(network, dataset):
+    x = dataset.floats()
+    found = report(x[100:170], x[:70], x[170:270], network, seed=3)
+    assert found.samples < found.ceiling
+    assert found.floor < found.ceiling
+    assert found.histogram.sum() == 70
+    assert found.expected > 0
+    scores = found.samples.scores
+    features = [network.features(part) for part in (x[:70], x[100:170])]
+    assert float(scores["frechet_distance"]) == float(frechet_distance(*features))
+    again = report(x[100:170], x[:70], x[170:270], network, seed=3)
+    assert again.samples == found.samples
+    shown = "\n".join(lines(found))
+    for part in ("samples", "floor", "ceiling", "70 samples against 70 reals, seed 3", "0123"):
+        assert part in shown
+    stored = tables(found)
+    assert stored["samples"]["scores"]["precision"]["value"] == float(scores["precision"])
+
+
+def test_without_a_network_images_are_compared(dataset):
+    x = np.kron(dataset.floats(), np.ones((1, 2, 2), np.float32))
+    found = judge(x[:50], x[50:100], None)
+    assert list(found.scores) == [
+        "sliced_wasserstein", "sliced_wasserstein_reals", "ms_ssim_diversity",
+    ]  # fmt: skip
+    assert found.extractor == ""
+    with pytest.raises(ValueError, match="recall needs a feature network"):
+        judge(x[:50], x[50:100], None, names=["recall"])
+    with pytest.raises(ValueError, match="unknown metric 'frechet', did you mean"):
+        judge(x[:50], x[50:100], None, names=["frechet"])
+
+
+def test_scores_of_other_networks_or_counts_are_not_compared():
+    a = Judgement({"frechet_distance": Score(2.0), "recall": 0.5}, "ab", 100, 100)
+    b = Judgement({"frechet_distance": Score(3.0)}, "ab", 100, 100, seed=1)
+    assert a < b
+    assert sorted([b, a]) == [a, b]
+    assert a.compare(b) == {"frechet_distance": (2.0, 3.0)}
+    for other, message in (
+        (dataclasses.replace(b, extractor="cd"), "different feature networks"),
+        (dataclasses.replace(b, real=99), "different counts of reals"),
+        (dataclasses.replace(b, fake=99), "different counts of fakes"),
+    ):
+        for use in (lambda other: a < other, a.compare, lambda other: sorted([a, other])):
+            with pytest.raises(ValueError, match=message):
+                use(other)
+    with pytest.raises(ValueError, match="no frechet_distance to rank by"):
+        _ = a < Judgement({"recall": 0.4}, "ab", 100, 100)
