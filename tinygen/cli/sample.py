@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     experiment, folder = restore(options.run_folder)
     model: Any = experiment.model
     path = options.out or folder / "sample.png"
+    label = _label(experiment, options.label)
     if experiment.samples.ndim < 3 and isinstance(model, Adversarial):
         made = _new_images(experiment, None, options.n, options.seed or 0)
         print(save_png(of_plane(model, made, experiment.dataset), path))
@@ -65,11 +66,8 @@ def run(options: argparse.Namespace) -> int:
     if options.mixture or hasattr(model, "sample"):
         if model.kind != "images":
             raise UsageError(f"--mixture draws images; {folder} makes {model.kind}")
-        label = _label(experiment, options.label)
         made = _new_images(experiment, options.mixture, options.n, options.seed or 0, label)
         print(save_png(plate(made, min(options.n, SHOWN)), path))
-    elif options.label is not None:
-        raise UsageError(f"{model.name} was trained without labels; leave --label out")
     elif not hasattr(model, "reconstruct"):
         raise UsageError(f"{model.name} makes no images; tinygen evaluate and report look at it")
     elif options.seed is not None:

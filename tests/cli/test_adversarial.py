@@ -1,0 +1,126 @@
+"""Adversarial networks from the shell: labels, ways between latents, points, scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.test_errors import failing
+from tinygen.cli import main
+from tinygen.ops.random import Random
+
+SMALL = ["--batch-size", "16", "--set", "latents=4", "--set", "widths=[3, 4]", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """A folder with runs of a conditional GAN, of one without labels, and of one on points."""
+    folder = tmp_path_factory.mktemp("runs")
+    for label in ("boots", "coats", "dresses"):
+        (folder / "clothes" / label).mkdir(parents=True)
+        for i in range(30):
+            image = Random(i).stream(label).integers(0, 255, (8, 8)).astype(np.uint8)
+            Image.fromarray(image).save(folder / "clothes" / label / f"{i}.png")
+    images = ["--data", str(folder / "clothes"), "--size", "8", "--channels", "1"]
+    for name in ("cgan", "dcgan"):
+        call = ["train", name, *images, *SMALL, "--set", "deviation=0.5"]
+        assert main([*call, "--out", str(folder / name)]) == 0
+    points = ["train", "gan", "--preset", "ring", "--set", "count=500", *SMALL]
+    assert main([*points, "--out", str(folder / "ring")]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def inside(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+
+
+def opened(path: str) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def test_samples_of_a_class_by_number_or_name():
+    call = ["sample", "cgan", "-n", "4", "--seed", "2"]
+    for label, out in (("1", "a.png"), ("coats", "b.png"), ("COA", "c.png"), ("0", "d.png")):
+        assert main([*call, "--label", label, "--out", out]) == 0
+    assert main([*call, "--out", "e.png"]) == 0
+    a, b, c, d, e = (opened(f"{name}.png") for name in "abcde")
+    np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(a, c)
+    assert (a != d).any()
+    assert a.shape == e.shape
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("sample cgan --label 3", "3"),
+        ("sample cgan --label socks", "no class 'socks'"),
+        ("sample cgan --label -1", "-1"),
+        ("sample dcgan --label 1", "dcgan was trained without labels"),
+        ("sample ring --label 1", "gan was trained without labels"),
+        ("sample dcgan --mixture 3", "leave --mixture out"),
+        ("interpolate dcgan --images 1 2", "encodes no images"),
+    ],
+)
+def test_what_cannot_be_asked_for(capsys, call, message):
+    code, line = failing(capsys, *call.split())
+    assert (code, message in line) == (2, True), line
+
+
+@pytest.mark.parametrize(
+    "command", ["explore dcgan tsne", "explore cgan look-alikes", "pretrain gan"]
+)
+def test_what_needs_codings_says_so(capsys, command):
+    code, line = failing(capsys, *command.replace("pretrain gan", "pretrain dcgan").split())
+    assert code in (1, 2)
+    assert "has no codings; an autoencoder does" in line
+
+
+@pytest.mark.parametrize("kind", ["linear", "spherical", "bilinear"])
+@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+def test_ways_between_latents(name, kind):
+    call = ["interpolate", name, "--kind", kind, "--steps", "3"]
+    assert main([*call, "--out", "one.png"]) == 0
+    assert main([*call, "--seed", "1", "--out", "other.png"]) == 0
+    assert (opened("one.png") != opened("other.png")).any()
+    assert main(["interpolate", name]) == 0
+    assert Path(name, "interpolation-spherical.png").exists()  # keeps the norm of latents
+
+
+def test_pictures_of_a_run():
+    for name in ("samples", "progress", "interpolation", "nearest", "curves"):
+        assert opened(f"cgan/{name}.png").std() > 0
+    assert {p.stem for p in Path("ring").glob("*.png")} >= {"curves", "plane"}
+    assert main(["report", "cgan"]) == 0
+    page = Path("cgan/report.html").read_text()
+    for text in ("nearest", "generator", "discriminator", "boots" if "boots" in page else "cgan"):
+        assert text in page.lower()
+
+
+def test_points_are_drawn_over_their_modes(capsys):
+    assert main(["sample", "ring", "-n", "200"]) == 0
+    assert opened("ring/sample.png").std() > 0
+    for name in ("ring", "grid"):
+        assert main(["data", "show", name, "--out", f"{name}.png"]) == 0
+    code, line = failing(capsys, "evaluate", "ring", "--n", "10")
+    assert (code, "only images are judged" in line) == (2, True)
+
+
+def test_scores_beside_floor_and_ceiling(capsys):
+    call = ["evaluate", "dcgan", "--n", "9", "--metrics", "frechet_distance", "precision"]
+    assert main(call) == 0
+    shown = capsys.readouterr()
+    assert "judging ceiling: precision" in shown.err
+    assert "9 samples against 9 reals" in shown.out
+    found = json.loads(Path("dcgan/evaluation.json").read_text())["judgement"]
+    assert found["samples"]["scores"].keys() == {"frechet_distance", "precision"}
+    assert found["samples"]["extractor"] == found["floor"]["extractor"]
+    assert sum(found["classes"]) == 9
+    code, line = failing(capsys, "evaluate", "dcgan", "--metrics", "fid")
+    assert (code, "unknown metric 'fid'" in line) == (2, True)
