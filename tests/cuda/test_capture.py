@@ -68,8 +68,9 @@ def test_every_model_is_recorded(case):
     ends = []
     for capture in (False, True):
         model = copy.deepcopy(pair(case)[1])
-        x = case.samples(20)
-        history = fit(model, x, epochs=5, batch_size=4, capture=capture, verbose=False)
+        history = fit(
+            model, *case.arrays(20), epochs=5, batch_size=4, capture=capture, verbose=False
+        )
         ends.append((history.rows, [p.numpy().tobytes() for p in model.parameters()]))
     assert ends[0] == ends[1]
 

@@ -31,10 +31,10 @@ def pair(case):
     return model, copy.deepcopy(model).to(device="cuda")
 
 
-def gradients(model, x, rng):
+def gradients(model, arrays, rng):
     """The loss, and the gradients of all parameters."""
     model.zero_grad()
-    loss = model.loss(x, rng=rng)
+    loss = model.loss(*arrays, rng=rng)
     loss.backward()
     assert {loss.device, *(p.grad.device for p in model.parameters())} == {model.device}
     return [loss.numpy(), *(p.grad.numpy() for p in model.parameters())]
@@ -43,9 +43,10 @@ def gradients(model, x, rng):
 @each()
 def test_a_training_step(case):
     model, on_card = pair(case)
-    x = case.samples(5)
-    expected = gradients(model, x, Random(3))
-    found = gradients(on_card, to_device(x, "cuda"), Random(3, device="cuda"))
+    arrays = case.arrays(5)
+    expected = gradients(model, arrays, Random(3))
+    there = [to_device(array, "cuda") for array in arrays]
+    found = gradients(on_card, there, Random(3, device="cuda"))
     for a, b in zip(found, expected, strict=True):
         assert distance(a, b) < NEAR
     for p, g in zip(on_card.parameters(), expected[1:], strict=True):
@@ -62,17 +63,15 @@ def test_a_training_step(case):
 def test_figures_and_uses(case):
     """Arrays of the CPU may be given to a model that is on the card."""
     model, on_card = pair(case)
-    x = case.samples(5)
-    expected, found = evaluate(model, x), evaluate(on_card, x)
+    arrays = x, *_ = case.arrays(5)
+    expected, found = evaluate(model, *arrays), evaluate(on_card, *arrays)
     assert expected.keys() == found.keys()
     for name, value in expected.items():
         assert abs(found[name] - value) < 1e-4 * max(abs(value), 1)
     model.eval()
     on_card.eval()
-    for a, b in (
-        (on_card.encode(x), model.encode(x)),
-        (on_card.reconstruct(x), model.reconstruct(x)),
-    ):
+    uses = ("encode", "reconstruct") if case.has_codings else ("features", "forward")
+    for a, b in ((getattr(on_card, use)(x), getattr(model, use)(x)) for use in uses):
         assert a.device == "cuda"
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-4)
     for name, array in on_card.state_dict().items():
@@ -83,10 +82,10 @@ def test_figures_and_uses(case):
 @each(*BY_NAME)
 def test_a_run_is_that_of_the_cpu_and_goes_on_from_any_step(case):
     def make(model, *callbacks):
-        x, valid = case.samples(11), case.samples(5, seed=1)
+        arrays, valid = case.arrays(11), case.arrays(5, seed=1)
         options = model.recipe().training(epochs=2, batch_size=4, seed=3, device=model.device)
         stages = model.stages(options)
-        return Trainer(model, stages, [x], options, valid=[valid], callbacks=callbacks)
+        return Trainer(model, stages, arrays, options, valid=valid, callbacks=callbacks)
 
     model, on_card = pair(case)
     again = copy.deepcopy(on_card)

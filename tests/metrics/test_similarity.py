@@ -170,5 +170,5 @@ def test_what_they_refuse():
         metrics.ms_ssim(x, x, weights=(0.5, -0.5))
     with pytest.raises(ValueError, match="one image has no other"):
         metrics.ms_ssim_diversity(x[:1], rng=Random(0))
-    with pytest.raises(ValueError, match="pairs must be positive"):
+    with pytest.raises(ValueError, match="pairs must be a whole number of at least 1"):
         metrics.ms_ssim_diversity(x, 0, rng=Random(0))

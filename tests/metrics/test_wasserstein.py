@@ -151,5 +151,5 @@ def test_what_it_refuses():
         score(x, x[:3])
     with pytest.raises(ValueError, match="unknown normalize 'real', did you mean 'reals'"):
         score(x, x, "real")
-    with pytest.raises(ValueError, match="patches must be positive"):
+    with pytest.raises(ValueError, match="patches must be a whole number of at least 1"):
         metrics.sliced_wasserstein(x, x, rng=Random(0), patches=0)

@@ -101,13 +101,15 @@ class Regressor(Model):
 
         Numbers are kept within the range of the factor.
         """
-        y, found = self(x).numpy(), {}
+        y: Array = self(x).numpy()
+        found: dict[str, Array] = {}
         for factor, place in zip(self.factors, self._places, strict=True):
             if factor.kind == "category":
                 found[factor.name] = y[:, place].argmax(axis=1)
             else:
                 middle, half = _scale(factor)
-                found[factor.name] = middle + half * np.clip(y[:, place.start], -1, 1)
+                numbers: Array = np.clip(y[:, place.start], -1, 1)
+                found[factor.name] = middle + half * numbers
         return found
 
     def loss(self, x: TensorLike, target: TensorLike | None = None, *, rng: Random) -> Tensor:
@@ -144,9 +146,9 @@ class Regressor(Model):
                 error = np.square(guess - values, dtype=np.float64).mean()
                 figures[f"{factor.name}_r2"] = float(1 - 3 * error / _scale(factor)[1] ** 2)
         means = {
-            kind: float(np.mean(shares))
+            kind: float(np.mean(own))
             for kind in ("r2", "accuracy")
-            if (shares := [v for k, v in figures.items() if k.endswith(kind)])
+            if (own := [v for k, v in figures.items() if k.endswith(kind)])
         }
         return {"loss": self.loss(x, target, rng=rng).item(), **means, **figures}
 

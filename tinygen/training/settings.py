@@ -315,6 +315,11 @@ def _settle(data: dict[str, Any], quick: bool) -> None:
     source = data["source"]
     check_source(source)
     available = None
+    if (
+        source in datasets.names()
+        and sum(datasets.describe(source).splits.values()) < QUICK_SAMPLES
+    ):
+        available = 0  # all of it is little
     if source not in datasets.names():
         path = Path(source).resolve()
         data["source"] = str(path)  # a run may be resumed from elsewhere
