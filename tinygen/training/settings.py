@@ -345,6 +345,8 @@ def _image_shape(data: Mapping[str, Any]) -> list[int] | None:
     size, channels = data["size"], data["channels"]
     kind = datasets.kind_of(data["source"])
     if kind == "points":
+        if size is not None or channels is not None:
+            raise ValueError(f"{data['source']} has points, which have no size and no channels")
         return [datasets.describe(data["source"]).shape[0]]
     if kind == "characters":
         return None

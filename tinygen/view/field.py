@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import Array
-from .axes import BLUE, GREY, ORANGE, side_by_side
+from .axes import BLUE, GREY, side_by_side
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SIDE = 80  # points of a side of the grid on which the field is worked out
 MARGIN = 0.35  # of the plane around the data, as a share of its width
 CIRCLE = 3.0  # standard deviations
+BLACK = "#202020"  # of circles: dark on both ends of the field, whatever colours an eye tells apart
 
 
 def draw_points(
@@ -37,11 +38,18 @@ def draw_points(
         field: function of points (n, 2) that gives the probability (n,) that each is real.
         real: points of the data, (n, 2).
         title: a line on top.
+
+    Raises ValueError if the samples are no points (n, 2), or nothing finite says where to look.
     """
+    if samples.ndim != 2 or samples.shape[1] != 2:
+        raise ValueError(f"draw_points: samples are points (n, 2), not {samples.shape}")
     figure, (axis,) = side_by_side(1, size=(6.0, 5.2))
     shown = [
         x for x in (centres, real, samples if centres is real is None else None) if x is not None
     ]
+    shown = [x[np.isfinite(x).all(axis=1)] for x in shown]
+    if not all(map(len, shown)):
+        raise ValueError("draw_points: no finite points; give centres, or samples that are numbers")
     low, high = np.min([x.min(axis=0) for x in shown], 0), np.max([x.max(axis=0) for x in shown], 0)
     wide = max(float((high - low).max()), 1e-3) * MARGIN
     low, high = low - wide, high + wide
@@ -50,10 +58,18 @@ def draw_points(
         x, y = (np.linspace(a, b, SIDE) for a, b in zip(low, high, strict=True))
         grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
         values = np.asarray(field(grid.astype(np.float32))).reshape(SIDE, SIDE)
-        mesh = axis.pcolormesh(
-            x, y, values, cmap="PuOr_r", vmin=0, vmax=1, alpha=0.7, shading="auto"
+        half = (high - low) / (SIDE - 1) / 2  # a pixel of the image is around its point
+        image = axis.imshow(
+            values,
+            cmap="PuOr_r",
+            vmin=0,
+            vmax=1,
+            alpha=0.45,
+            origin="lower",
+            extent=np.stack([low - half, high + half], axis=1).ravel(),
+            interpolation="bilinear",
         )
-        figure.colorbar(mesh, label="discriminator: probability of real", shrink=0.85)
+        figure.colorbar(image, label="discriminator: probability of real", shrink=0.85)
     if real is not None:
         axis.scatter(*real.T, s=5, color=GREY, linewidths=0, label="data")
     if centres is not None:
@@ -61,10 +77,11 @@ def draw_points(
         circle = np.stack([np.cos(turns), np.sin(turns)]) * max(CIRCLE * sigma, 0.01 * wide)
         for i, centre in enumerate(centres):
             label = "3 sigma of a mode" if i == 0 else None
-            axis.plot(*(centre[:, None] + circle), color=ORANGE, linewidth=1.2, label=label)
+            axis.plot(*(centre[:, None] + circle), color=BLACK, linewidth=1.2, label=label)
     inside = ((samples >= low) & (samples <= high)).all(axis=1)
     left_out = f" ({np.count_nonzero(~inside):,} outside)" if not inside.all() else ""
-    axis.scatter(*samples.T, s=6, color=BLUE, linewidths=0, alpha=0.6, label=f"samples{left_out}")
+    edge = {"edgecolors": "white", "linewidths": 0.3}  # keeps points apart from the field
+    axis.scatter(*samples.T, s=10, color=BLUE, **edge, label=f"samples{left_out}")
     axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="x1", ylabel="x2")
     axis.set_aspect("equal")
     axis.legend(frameon=True, loc="upper right", fontsize="small")
