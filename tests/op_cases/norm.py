@@ -252,7 +252,7 @@ CASES = [
     ),
     Case(
         "spectral_normalize",
-        lambda w, axis=-1: ops.spectral_normalize(w, *singular(np.shape(data_of(w)), axis), axis),
+        lambda w, axis=-1: ops.spectral_normalize(w, *singular(data_of(w).shape, axis), axis),
         [positive(2, 3, 4, 5)],
         options=grid(axis=[-1, -2, 0]),
         shapes=[((5, 3),), ((1, 4),)],

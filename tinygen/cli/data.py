@@ -67,7 +67,7 @@ def run_show(options: argparse.Namespace) -> int:
     """A plate of images, panels of series, or lines of text."""
     from .. import data
     from ..data.mixtures import SIGMA
-    from ..training.settings import check_source
+    from ..training.data_options import check_source
     from ..view import plate, save_png
     from ..view.field import draw_points
     from ..view.sequences import draw_series

@@ -185,7 +185,7 @@ def run_outliers(options: argparse.Namespace) -> int:
 def _other_images(source: str, shape: tuple[int, ...]) -> Any:
     """The images of another data set, brought to the shape that the model knows."""
     from ..data import load
-    from ..training.settings import check_source
+    from ..training.data_options import check_source
 
     usage(check_source, source)
     channels = shape[2] if len(shape) == 3 else 1

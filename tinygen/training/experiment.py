@@ -24,11 +24,12 @@ from .checkpoint import (
     model_state,
     trained,
 )
+from .data_options import lacking
 from .fingerprint import data_differs, fingerprints, model_differs
 from .loop import Trainer
 from .progress import Progress
 from .run import Run, RunError
-from .settings import SettingsError, build_model, check_tables, lacking, read_settings
+from .settings import SettingsError, build_model, check_tables, read_settings
 from .state import check as check_state
 
 
