@@ -59,9 +59,9 @@ def test_samples_of_a_class_by_number_or_name():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ("sample cgan --label 3", "3"),
+        ("sample cgan --label 3", "no class '3'; known are boots, coats, dresses"),
         ("sample cgan --label socks", "no class 'socks'"),
-        ("sample cgan --label -1", "-1"),
+        ("sample cgan --label -1", "no class '-1'; known are boots, coats, dresses"),
         ("sample dcgan --label 1", "dcgan was trained without labels"),
         ("sample ring --label 1", "gan was trained without labels"),
         ("sample dcgan --mixture 3", "leave --mixture out"),
@@ -74,10 +74,10 @@ def test_what_cannot_be_asked_for(capsys, call, message):
 
 
 @pytest.mark.parametrize(
-    "command", ["explore dcgan tsne", "explore cgan look-alikes", "pretrain gan"]
+    "command", ["explore dcgan tsne", "explore cgan look-alikes", "pretrain dcgan"]
 )
 def test_what_needs_codings_says_so(capsys, command):
-    code, line = failing(capsys, *command.replace("pretrain gan", "pretrain dcgan").split())
+    code, line = failing(capsys, *command.split())
     assert code in (1, 2)
     assert "has no codings; an autoencoder does" in line
 
@@ -99,7 +99,7 @@ def test_pictures_of_a_run():
     assert {p.stem for p in Path("ring").glob("*.png")} >= {"curves", "plane"}
     assert main(["report", "cgan"]) == 0
     page = Path("cgan/report.html").read_text()
-    for text in ("nearest", "generator", "discriminator", "boots" if "boots" in page else "cgan"):
+    for text in ("nearest", "generator", "discriminator"):
         assert text in page.lower()
 
 

@@ -65,7 +65,7 @@ def test_stacked_digits_are_what_their_labels_say():
         ({"source": "plane", "channels": 1}, "plane has points, which have no size"),
         ({"source": "grid", "count": 0}, "count must be at least 1"),
         ({"source": "grid", "count": 2**40}, "at most .* points are drawn"),
-        ({"source": "stacked-digits", "count": 2**40}, "stacked|bytes|at most"),
+        ({"source": "stacked-digits", "count": 2**40}, "at most"),
     ],
 )
 def test_what_cannot_be_drawn(arguments, message):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygen
-from tests.training.toys import States, whole_state
+from tests.training.toys import resumes_exactly
 from tinygen import Random, gradcheck, gradgradcheck, models, nn
 from tinygen.models import Phase
 from tinygen.models.adversarial import Adversarial
@@ -116,11 +115,6 @@ def test_gradients_of_the_whole_losses(case):
     for m in model.modules():
         if isinstance(m, nn.SpectralNorm):  # whose vectors are constants
             m.training = False
-    for phase in list(phases(model).values()) * 15:
-        loss_of(phase, batch)  # a layer may choose its scale, or look for singular vectors
-    for m in model.modules():
-        if isinstance(m, nn.SpectralNorm):  # whose vectors are constants
-            m.training = False
     if model.switches.clip is not None:  # which changes parameters: they are inside
         for p in model.discriminator.parameters():
             p.data[...] *= 0.9 * model.switches.clip / abs(p.data).max()
@@ -146,15 +140,7 @@ def test_a_run_that_goes_on_from_any_step_ends_as_if_it_had_not_stopped(case):
         stages = model.stages(options)
         return Trainer(model, stages, data, options, valid=valid, callbacks=callbacks)
 
-    states = States()
-    whole = make(states)
-    whole.train()
-    assert len(states.taken) == whole.step == 8  # what does not fill a batch is left out
-    for arrays, meta in states.taken[::3]:
-        again = make()
-        again.load_state(arrays, json.loads(meta))
-        again.train()
-        assert whole_state(again) == whole_state(whole)
+    resumes_exactly(make, steps=8, every=3)  # what does not fill a batch is left out
 
 
 @each

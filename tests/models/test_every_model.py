@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 import tinygen
 from tests.models.cases import ALONE, ALPHABET, CASES, each, samples
-from tests.training.toys import States, whole_state
+from tests.training.toys import resumes_exactly
 from tinygen import Random, gradcheck, gradgradcheck, models, ops, tensor
 from tinygen.training import Trainer, evaluate, fit
 
@@ -85,15 +83,7 @@ def test_a_run_that_goes_on_from_any_step_ends_as_if_it_had_not_stopped(case):
         stages = model.stages(options)
         return Trainer(model, stages, arrays, options, valid=valid, callbacks=callbacks)
 
-    states = States()
-    whole = make(states)
-    whole.train()
-    assert len(states.taken) == whole.step == 10
-    for arrays, meta in states.taken:
-        again = make()
-        again.load_state(arrays, json.loads(meta))
-        again.train()
-        assert whole_state(again) == whole_state(whole)
+    resumes_exactly(make, steps=10)
 
 
 @each()

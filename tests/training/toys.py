@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,20 @@ def whole_state(trainer: Trainer) -> tuple[dict[str, bytes], dict]:
     """Everything that a checkpoint would hold, comparable."""
     arrays, meta = trainer.state()
     return {name: array.tobytes() for name, array in arrays.items()}, meta
+
+
+def resumes_exactly(make: Callable[..., Trainer], *, steps: int, every: int = 1) -> States:
+    """From each `every`-th step on, a trainer of `make(*callbacks)` ends as it did whole."""
+    states = States()
+    whole = make(states)
+    whole.train()
+    assert len(states.taken) == whole.step == steps
+    for arrays, meta in states.taken[::every]:
+        again = make()
+        again.load_state(arrays, json.loads(meta))
+        again.train()
+        assert whole_state(again) == whole_state(whole)
+    return states
 
 
 def assert_same_end(a: Trainer, b: Trainer) -> None:

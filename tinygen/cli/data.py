@@ -8,7 +8,7 @@ from typing import Any
 
 from ._parts import add_command, at_most, picture, positive, usage
 
-USUAL, MOST_POINTS = 64, 2500  # that are shown
+USUAL, MOST_POINTS = 64, 2500  # samples that are shown
 EXAMPLE = """examples:
   tinygen data list
   tinygen data fetch fashion-mnist
@@ -33,7 +33,7 @@ def add_to(commands: Any) -> None:
     example = "examples:\n  tinygen data show faces --size 64\n  tinygen data show photos -n 9"
     show = add_command(parts, "show", what, example, run_show, computes=False)
     show.add_argument("name", metavar="NAME", help="a data set, a folder, an .npz or a .txt file")
-    show.add_argument("-n", type=at_most(10_000), default=USUAL, help="how many (default 64)")
+    show.add_argument("-n", type=at_most(10_000), help="how many (default 64, and 2,500 points)")
     show.add_argument("--size", type=positive, help="height and width in pixels")
     show.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB")
     show.add_argument("--out", type=picture, metavar="FILE", help="default NAME.png")
@@ -76,7 +76,7 @@ def run_show(options: argparse.Namespace) -> int:
     dataset = data.load(options.name, size=options.size, channels=options.channels)
     path = options.out or Path(f"{dataset.name}.png")
     print(dataset)
-    most = MOST_POINTS if dataset.kind == "points" and options.n == USUAL else options.n
+    most = options.n or (MOST_POINTS if dataset.kind == "points" else USUAL)
     samples = dataset.images[:most]
     if dataset.kind == "series":
         print(save_png(draw_series(samples), path))

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import DataError
+from .mixtures import SIGMA, centres
 from .series import KINDS, STEPS
 
 TIMEOUT = 30  # seconds without an answer from a server
@@ -65,67 +66,69 @@ def _idx_files(*sha256: str) -> Mapping[str, str]:
     return MappingProxyType(dict(zip(IDX_FILES, sha256, strict=True)))
 
 
-FACES = Source(
-    name="faces",
-    description="cartoon faces drawn by tinygen, with the factors of each; any size and number",
-    licence="MIT",
-    homepage="tinygen/data/faces.py",
-    url="",
-    sha256=MappingProxyType({}),
-    shape=(64, 64, 3),
-    class_names=(),
-    splits=MappingProxyType({"train": 8_000, "valid": 1_000, "test": 1_000}),
+def _drawn(
+    name: str,
+    description: str,
+    shape: tuple[int, int, int],
+    splits: tuple[int, int, int],
+    *,
+    file: str = "",
+    class_names: tuple[str, ...] = (),
+    licence: str = "MIT",
+) -> Source:
+    """Data that tinygen draws itself, in tinygen/data/FILE.py; it needs no files."""
+    return Source(
+        name=name,
+        description=description,
+        licence=licence,
+        homepage=f"tinygen/data/{file or name}.py",
+        url="",
+        sha256=MappingProxyType({}),
+        shape=shape,
+        class_names=class_names,
+        splits=MappingProxyType(dict(zip(("train", "valid", "test"), splits, strict=True))),
+    )
+
+
+FACES = _drawn(
+    "faces",
+    "cartoon faces drawn by tinygen, with the factors of each; any size and number",
+    (64, 64, 3),
+    (8_000, 1_000, 1_000),
 )
 
-SERIES = Source(
-    name="series",
-    description="time series of varying length drawn by tinygen: sines, chirps, ...; any number",
-    licence="MIT",
-    homepage="tinygen/data/series.py",
-    url="",
-    sha256=MappingProxyType({}),
-    shape=(STEPS, 1, 1),
+SERIES = _drawn(
+    "series",
+    "time series of varying length drawn by tinygen: sines, chirps, ...; any number",
+    (STEPS, 1, 1),
+    (8_000, 1_000, 1_000),
     class_names=KINDS,
-    splits=FACES.splits,
 )
 
-PLANE = Source(
-    name="plane",
-    description="points near a plane in three dimensions (Géron, chapter 17)",
-    licence="MIT",
-    homepage="tinygen/data/plane.py",
-    url="",
-    sha256=MappingProxyType({}),
-    shape=(3, 1, 1),
-    class_names=(),
-    splits=MappingProxyType({"train": 60, "valid": 0, "test": 0}),
+PLANE = _drawn(
+    "plane", "points near a plane in three dimensions (Géron, chapter 17)", (3, 1, 1), (60, 0, 0)
 )
 
 RING, GRID = (
-    Source(
-        name=name,
-        description=f"{modes} Gaussians in the plane, drawn by tinygen; any number of points",
-        licence="MIT",
-        homepage="tinygen/data/mixtures.py",
-        url="",
-        sha256=MappingProxyType({}),
-        shape=(2, 1, 1),
-        class_names=tuple(f"mode {i}" for i in range(modes)),
-        splits=MappingProxyType({"train": 80_000, "valid": 10_000, "test": 10_000}),
+    _drawn(
+        name,
+        f"{len(centres(name))} Gaussians in the plane, drawn by tinygen; any number of points",
+        (2, 1, 1),
+        (80_000, 10_000, 10_000),
+        file="mixtures",
+        class_names=tuple(f"mode {i}" for i in range(len(centres(name)))),
     )
-    for name, modes in (("ring", 8), ("grid", 25))
+    for name in SIGMA
 )
 
-STACKED_DIGITS = Source(
-    name="stacked-digits",
-    description="three handwritten digits of scikit-learn in an image, 1,000 modes; any number",
-    licence="MIT; the digits CC BY 4.0, (c) E. Alpaydin and C. Kaynak",
-    homepage="tinygen/data/digits.py",
-    url="",
-    sha256=MappingProxyType({}),
-    shape=(8, 8, 3),
+STACKED_DIGITS = _drawn(
+    "stacked-digits",
+    "three handwritten digits of scikit-learn in an image, 1,000 modes; any number",
+    (8, 8, 3),
+    (40_000, 5_000, 5_000),
+    file="digits",
     class_names=tuple(f"{i:03}" for i in range(1000)),
-    splits=MappingProxyType({"train": 40_000, "valid": 5_000, "test": 5_000}),
+    licence="MIT; the digits CC BY 4.0, (c) E. Alpaydin and C. Kaynak",
 )
 
 POINTS = (PLANE.name, RING.name, GRID.name)

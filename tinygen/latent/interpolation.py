@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..backend import Array
-
-PARALLEL = 1e-6  # sine of an angle; in float32 parallel codings differ by about a tenth of this
+from ..metrics.path_length import slerp
 
 
 def linear(a: Array, b: Array, steps: int) -> Array:
@@ -40,17 +39,7 @@ def spherical(a: Array, b: Array, steps: int) -> Array:
     [[1.0, 0.0], [0.707, 0.707], [0.0, 1.0]]
     """
     a, b, t = _checked("spherical", a, b, steps)
-    norm_a, norm_b = np.linalg.norm(a), np.linalg.norm(b)
-    if not norm_a or not norm_b:
-        return linear(a, b, steps)
-    u = a / norm_a
-    cosine = u @ b / norm_b
-    across = b / norm_b - cosine * u
-    sine = np.linalg.norm(across)
-    if sine < PARALLEL:
-        return linear(a, b, steps)
-    angle = t * np.arctan2(sine, cosine)
-    way = ((1 - t) * norm_a + t * norm_b) * (np.cos(angle) * u + np.sin(angle) * (across / sine))
+    way = slerp(a, b, t)
     way[0], way[-1] = a, b
     return np.asarray(way)
 

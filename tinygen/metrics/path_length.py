@@ -21,7 +21,7 @@ from .images import mean_score
 from .statistics import Score
 
 SPACES, ENDS = ("z", "w"), ("full", "end")
-PARALLEL = 1e-6  # sine of an angle
+PARALLEL = 1e-6  # sine of an angle; in float32 parallel codings differ by about a tenth of this
 SAME = 1e-5  # share of the largest value by which two runs of a generator may differ
 
 Features = Callable[[Any], Any]
@@ -119,14 +119,14 @@ def slerp(a: Array, b: Array, t: Array) -> Array:
 
         x(t) = ((1 - t) |a| + t |b|) (sin((1 - t) o) a / |a| + sin(t o) b / |b|) / sin o
 
-    with the angle o between them. Rows that are parallel have `lerp`.
+    with the angle o between them. Rows that are parallel, or zero, have `lerp`.
     """
     norm_a, norm_b = (np.linalg.norm(x, axis=-1, keepdims=True) for x in (a, b))
     u, v = a / np.where(norm_a, norm_a, 1), b / np.where(norm_b, norm_b, 1)
     cosine = (u * v).sum(axis=-1, keepdims=True)
     across = v - cosine * u
     sine = np.linalg.norm(across, axis=-1, keepdims=True)
-    parallel = sine < PARALLEL
+    parallel = (sine < PARALLEL) | (norm_a == 0)
     angle = t * np.arctan2(sine, cosine)
     direction = np.cos(angle) * u + np.sin(angle) * across / np.where(parallel, 1, sine)
     return np.where(parallel, lerp(a, b, t), lerp(norm_a, norm_b, t) * direction)

@@ -81,7 +81,7 @@ class Adversarial(Model):
         self.image_shape, self.latents = tuple(image_shape), latents
         self.noise, self.signed = noise, output == "tanh"
         self.bounded = output in ("tanh", "sigmoid")
-        self.switches, self.criterion = remedies, losses.BY_NAME[remedies.loss]
+        self.switches, self.criterion = remedies, losses.get(remedies.loss)
         self.average = copy.deepcopy(generator).freeze() if remedies.average else None
         self.pool = None
         if remedies.replay:  # a fake, and its label behind it
@@ -130,9 +130,9 @@ class Adversarial(Model):
         label = [np.zeros((1,), np.int64)] if self.classes else []
         packed = np.zeros((self.switches.packing, *self.image_shape), self.dtype)
         labels = [np.zeros((len(packed),), np.int64)] if self.classes else []
-        head, *layers, total = summary_rows(self.generator, (self.latents,), *label)
-        _, *more, other = summary_rows(self.discriminator, packed, *labels)
-        both = int(total[2].replace(",", "")) + int(other[2].replace(",", ""))
+        head, *layers, _ = summary_rows(self.generator, (self.latents,), *label)
+        _, *more, _ = summary_rows(self.discriminator, packed, *labels)
+        both = sum(p.size for net in (self.generator, self.discriminator) for p in net.parameters())
         named = [(f"generator.{name}", *rest) for name, *rest in layers]
         named += [(f"discriminator.{name}", *rest) for name, *rest in more]
         return [head, *((a, b, c) for a, b, c in named), ("total", "", f"{both:,}")]
@@ -195,14 +195,13 @@ class Adversarial(Model):
             if not share and not self.criterion.needs_real:
                 return self.criterion.generator(self.discriminator.score(packed, label, rng=rng))
             real = self.discriminator.pack(self._disturbed(self._scaled(x), rng))
+            seen = [self.discriminator.features(v, label, rng=rng) for v in (packed, real)]
             loss: Tensor | float = 0.0
             if share:
-                apart = ops.mean(
-                    self.discriminator.features(packed, label, rng=rng), axis=0
-                ) - ops.mean(self.discriminator.features(real, label, rng=rng), axis=0)
+                apart = ops.mean(seen[0], axis=0) - ops.mean(seen[1], axis=0)
                 loss = share * ops.sum(apart * apart)
             if share < 1:
-                scores = (self.discriminator.score(v, label, rng=rng) for v in (packed, real))
+                scores = (self.discriminator.judge(h, label) for h in seen)
                 loss = loss + (1.0 - share) * self.criterion.generator(*scores)
             assert isinstance(loss, Tensor)
             return loss

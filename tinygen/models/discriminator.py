@@ -126,7 +126,10 @@ class Discriminator(Module):
 
     def score(self, packed: TensorLike, label: Any = None, *, rng: Random | None = None) -> Tensor:
         """The scores of packs as `pack` makes them, with the labels (n,) of their samples."""
-        h = self.features(packed, label, rng=rng)
+        return self.judge(self.features(packed, label, rng=rng), label)
+
+    def judge(self, h: TensorLike, label: Any = None) -> Tensor:
+        """The scores of last features, (n / m, units), with the labels of their samples."""
         score: Tensor = self.head(h)
         if self.label is not None:
             score = score + ops.sum(self.label(label) * h, axis=1, keepdims=True)

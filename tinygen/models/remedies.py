@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ..names import nearest
+from ..ranges import fraction, not_negative, share, whole
 from . import losses
 from .kinds import check_kind, check_known, kinds_of
 
@@ -84,12 +84,17 @@ class Remedies:
         kinds = kinds_of(Remedies)
         for name, value in self.settings().items():
             check_kind(name, value, kinds[name])
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if number and (value < 0 or (kinds[name] in (int, int | None) and value < 1)):
-                least = "at least 1" if kinds[name] in (int, int | None) else "not negative"
-                raise ValueError(f"{name} must be {least}, not {value!r}")
-        if self.loss not in losses.BY_NAME:
-            raise ValueError(f"unknown loss {self.loss!r}{nearest(self.loss, losses.BY_NAME)}")
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue
+            if kinds[name] in (int, int | None):
+                whole(name, value)
+            elif name in ("label_smoothing", "average"):
+                fraction(name, value)
+            elif name == "feature_matching":
+                share(name, value)
+            else:
+                not_negative(name, value)
+        losses.get(self.loss)
         for name in ("generator_statistics", "discriminator_statistics"):
             _check_one_of(name, getattr(self, name), STATISTICS)
         if self.minibatch is not None:
@@ -97,13 +102,6 @@ class Remedies:
         for name in ("r1", "r2"):
             if isinstance(getattr(self, name), str):
                 _check_one_of(name, getattr(self, name), (RULE,))
-        if self.feature_matching > 1:
-            raise ValueError(
-                f"feature_matching is a share of at most 1, not {self.feature_matching}"
-            )
-        for name in ("label_smoothing", "average"):
-            if getattr(self, name) >= 1:
-                raise ValueError(f"{name} must be below 1, not {getattr(self, name)}")
         if self.clip == 0:
             raise ValueError("clip must be above 0; leave it out for no clipping")
         if self.penalty_every > 1 and not self.penalises:

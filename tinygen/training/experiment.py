@@ -118,7 +118,7 @@ class Experiment:
         """The same as the data set has it, of bytes if it is of images: a fourth to be hashed."""
         return (
             []
-            if self.dataset is None or not self.test
+            if self.dataset is None or not len(self.dataset.test)
             else [self.dataset.test.images, *_targets(self.settings, self.dataset.test)]
         )
 
