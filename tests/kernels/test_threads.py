@@ -20,6 +20,7 @@ FAST = kernels(np.zeros(1))
 RNG = np.random.default_rng(0)
 IMAGES = RNG.standard_normal((3, 8, 8, 40), np.float32)
 ROWS, POSITIVE = IMAGES.reshape(-1, 40), np.abs(IMAGES.reshape(-1, 40))
+SHARES, LOGITS = POSITIVE / POSITIVE.max(), "binary_cross_entropy_with_logits"
 SCALE = np.ones((1, 40), np.float32)
 POOLED = FAST.max_pool2d(IMAGES, Geometry((8, 8), (2, 2), (2, 2)))
 
@@ -36,9 +37,9 @@ CALLS = {
     "activation_grad": lambda: FAST.activation_grad(ROWS, ROWS, "tanh", 0.0),
     "activation_grad_sum": lambda: FAST.activation_grad_sum(ROWS, ROWS, "tanh", 0.0),
     "bias_activate": lambda: FAST.bias_activate(ROWS.copy(), ROWS[0], "sigmoid", 0.0),
-    "loss": lambda: FAST.loss(ROWS, POSITIVE, "binary_cross_entropy_with_logits", 0.0),
-    "loss_sum": lambda: FAST.loss_sum(ROWS, POSITIVE, "mse", 0.0),
-    "loss_grad": lambda: FAST.loss_grad(ROWS, POSITIVE, ROWS[:1, 0], "huber", 1.0, 0.5),
+    "loss": lambda: FAST.loss(ROWS, SHARES, LOGITS, 0.0),
+    "loss_sum": lambda: FAST.loss_sum(ROWS, SHARES, LOGITS, 0.0),
+    "loss_grad": lambda: FAST.loss_grad(ROWS, SHARES, ROWS[:1, 0], LOGITS, 0.0, 0.5),
     "channel_norm": lambda: FAST.channel_norm(ROWS[None], SCALE, SCALE, 1e-3),
     "layer_norm": lambda: FAST.layer_norm(ROWS, SCALE[0], SCALE[0], 1e-3),
     "pixel_norm": lambda: FAST.pixel_norm(ROWS, 1e-3),
