@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+import time
 
 import numpy as np
 import pytest
 
-from tinygen import Random, models
+from tinygen import Random, data, models
 from tinygen.data import Dataset
 from tinygen.metrics import Judgement, Score, frechet_distance
 from tinygen.models.classifier import Classifier
+from tinygen.models.regressor import Regressor
+from tinygen.training import extractors
 from tinygen.training import feature_network as networks
 from tinygen.training.judging import judge, lines, report, tables
 
@@ -39,7 +43,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def network(dataset) -> networks.FeatureNetwork:
     model = models.create("classifier", image_shape=(8, 8), classes=3, seed=1)
-    return networks.of_classifier(model, "toy", "0123", dataset.class_names)
+    return networks.of_model(model, "toy", dataset.class_names)
 
 
 def test_a_feature_network_is_trained_once(cache, dataset, monkeypatch):
@@ -59,7 +63,7 @@ def test_a_feature_network_is_trained_once(cache, dataset, monkeypatch):
     np.testing.assert_array_equal(again.features(x), first.features(x))
 
 
-def test_other_data_and_other_recipes_have_other_hashes(cache, dataset, monkeypatch):
+def test_other_data_and_other_recipes_make_other_networks(cache, dataset, monkeypatch):
     told: list[str] = []
     first = networks.feature_network(dataset, say=told.append)
     images = dataset.images.copy()
@@ -70,6 +74,61 @@ def test_other_data_and_other_recipes_have_other_hashes(cache, dataset, monkeypa
     monkeypatch.setattr(Classifier, "recipes", {"text": longer})
     assert networks.feature_network(dataset, say=told.append).hash != first.hash
     assert len(told) == 6
+
+
+def test_the_hash_is_that_of_the_weights(dataset):
+    """Where a machine rounds otherwise, its network is another one."""
+    model = models.create("classifier", image_shape=(8, 8), classes=3, seed=1)
+    first = networks.of_model(model, "one", dataset.class_names)
+    assert networks.of_model(model, "other name", dataset.class_names).hash == first.hash
+    weight = model.head.weight.data
+    weight[0, 0] = np.nextafter(weight[0, 0], np.float32(9))
+    assert networks.of_model(model, "one", dataset.class_names).hash != first.hash
+    with pytest.raises(TypeError, match="of a classifier or a regressor, not of stacked-ae"):
+        networks.of_model(models.create("stacked-ae"), "wrong")
+
+
+def test_data_with_factors_is_judged_by_a_regressor_of_them(cache, monkeypatch):
+    short = dataclasses.replace(Regressor.recipe(), epochs=1)
+    monkeypatch.setattr(Regressor, "recipes", {"text": short})
+    told: list[str] = []
+    faces = data.load("faces", count=100, size=8)
+    network = networks.feature_network(faces, say=told.append)
+    assert "training a regressor of faces" in told[0]
+    assert "R2" in told[1]
+    x = faces.floats()
+    found = report(x[:40], x[40:70], x[70:], network)
+    assert found.histogram is None
+    assert found.floor < found.ceiling
+    assert {"frechet_distance", "recall"} <= found.samples.scores.keys()
+    assert "classifier_score" not in found.samples.scores
+    with pytest.raises(ValueError, match="classifier_score needs a feature network with classes"):
+        judge(x[:40], x[40:], network, names=["classifier_score"])
+
+
+def test_a_process_waits_while_another_one_trains_the_network(cache, dataset):
+    """The second finds what the first has made, and does not train it again."""
+    told: list[str] = []
+    folder = cache / "tinygen" / "features" / "halves"
+    folder.mkdir(parents=True)
+
+    def second():
+        with networks._alone_in(folder, told.append):
+            done.append((folder / "made").exists())
+
+    done: list[bool] = []
+    with networks._alone_in(folder, told.append):
+        thread = threading.Thread(target=second)
+        thread.start()
+        while not told:
+            time.sleep(0.01)
+        (folder / "made").touch()
+        assert not done
+    thread.join()
+    assert done == [True]
+    assert [line.partition(": ")[2] for line in told] == [
+        "another process is training this network; waiting for it"
+    ]
 
 
 def test_a_damaged_network_is_trained_anew(cache, dataset):
@@ -99,13 +158,13 @@ def test_images_that_a_network_was_not_made_for(network, dataset):
 
 def test_an_extractor_of_ones_own(dataset):
     x = dataset.test.floats()
-    own = networks.of_function(lambda x: x.reshape(len(x), -1)[:, ::7], "every seventh", "1")
+    own = extractors.of_function(lambda x: x.reshape(len(x), -1)[:, ::7], "every seventh", "1")
     np.testing.assert_array_equal(own.features(x), x.reshape(70, -1)[:, ::7].astype(np.float64))
-    other = networks.of_function(lambda x: x.reshape(len(x), -1)[:, ::7], "every seventh", "2")
+    other = extractors.of_function(lambda x: x.reshape(len(x), -1)[:, ::7], "every seventh", "2")
     assert own.hash != other.hash
     with pytest.raises(ValueError, match="every seventh has no classes"):
         own.probabilities(x)
-    flat = networks.of_function(lambda x: x[0], "wrong")
+    flat = extractors.of_function(lambda x: x[0], "wrong")
     with pytest.raises(ValueError, match=r"made an array \(8, 8\), not \(70, features\)"):
         flat(x)
 
@@ -124,11 +183,11 @@ def test_an_onnx_file_gives_features(tmp_path, dataset):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     path = tmp_path / "flat.onnx"
     path.write_bytes(model.SerializeToString())
-    found = networks.of_onnx(path)
+    found = extractors.of_onnx(path)
     np.testing.assert_array_equal(found.features(x), x.reshape(70, 64).astype(np.float64))
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"flat\.onnx is no ONNX model"):
-        networks.of_onnx(path)
+        extractors.of_onnx(path)
 
 
 def test_reals_are_better_than_noise(network, dataset):
@@ -144,7 +203,13 @@ def test_reals_are_better_than_noise(network, dataset):
     again = report(x[100:170], x[:70], x[170:270], network, seed=3)
     assert again.samples == found.samples
     shown = "\n".join(lines(found))
-    for part in ("samples", "floor", "ceiling", "70 samples against 70 reals, seed 3", "0123"):
+    for part in (
+        "samples",
+        "floor",
+        "ceiling",
+        "70 samples against 70 reals, seed 3",
+        network.hash,
+    ):
         assert part in shown
     stored = tables(found)
     assert stored["samples"]["scores"]["precision"]["value"] == float(scores["precision"])

@@ -94,7 +94,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _judged(experiment: Any, options: argparse.Namespace) -> Any:
     """The report of samples, or of reconstructions, against the data; None for what is no image."""
-    from ..training.feature_network import feature_network, of_onnx
+    from ..training.extractors import of_onnx
+    from ..training.feature_network import feature_network
     from ..training.judging import report
 
     dataset, model = experiment.dataset, experiment.model
@@ -117,8 +118,8 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
     network = None
     if options.features:
         network = of_onnx(options.features)
-    elif dataset.labels is not None:
-        network = feature_network(_whole(experiment.settings["data"]))
+    elif dataset.labels is not None or dataset.factors:
+        network = feature_network(_whole(experiment))
     fake = _made(model, real, n, options.seed)
     return usage(
         report,
@@ -132,10 +133,13 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
     )
 
 
-def _whole(wanted: Any) -> Any:
+def _whole(experiment: Any) -> Any:
     """The data of a run without a limit on how many, for a network that is as good as can be."""
     from ..data import load
 
+    wanted = experiment.settings["data"]
+    if wanted["count"] is None:
+        return experiment.dataset
     return load(
         wanted["source"], size=wanted["size"], channels=wanted["channels"], seed=wanted["seed"]
     )

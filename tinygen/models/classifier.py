@@ -93,7 +93,7 @@ class Classifier(Model):
     name = "classifier"
     labelled = True
     figures = ("confusion", "mistakes", "curves")
-    recipes = {"text": Recipe(epochs=10, batch_size=128, optimizer="adam",
+    recipes = {"text": Recipe(epochs=14, batch_size=128, optimizer="adam",
                               options={"learning_rate": 2e-3})}  # fmt: skip
 
     def __init__(

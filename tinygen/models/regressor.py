@@ -43,7 +43,7 @@ class Regressor(Model):
     name = "regressor"
     factored = True
     figures = ("factors", "curves")
-    recipes = {"text": Recipe(data="faces", epochs=20, batch_size=64, optimizer="adam", size=32,
+    recipes = {"text": Recipe(data="faces", epochs=40, batch_size=64, optimizer="adam", size=32,
                               channels=3, options={"learning_rate": 2e-3})}  # fmt: skip
 
     def __init__(
@@ -54,7 +54,7 @@ class Regressor(Model):
         features: int = 128,
         activation: ops.Activation = "relu",
         dropout: float = 0.1,
-        half_life: int | None = 40_000,
+        half_life: int | None = 80_000,
         seed: int = 0,
     ) -> None:
         if not 0 <= dropout < 1:

@@ -1,11 +1,13 @@
-"""Feature networks: the library's own classifiers, trained once and cached, and other people's."""
+"""Feature networks: the library's own classifiers and regressors, trained once and cached."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,19 @@ from .. import models, ops
 from ..backend import Array, to_numpy
 from ..config import no_grad
 from ..data import Dataset, Samples, class_labels
+from ..data.factors import factor_table
 from ..data.registry import cache_folder
 from ..models.classifier import Classifier
+from ..models.regressor import Regressor
 from .checkpoint import CheckpointError, load, save_model
 from .fingerprint import fingerprints, plain
 from .fit import fit
+from .lock import Lock, RunError
 from .measure import evaluate
 
-BITS = 1  # counts changes of kernels or layers that give the same network other weights
+BITS = 2  # counts changes of kernels or layers that give the same network other weights
+FILE = "network.safetensors"
+WAITING = 0.5  # seconds, before a lock is tried again
 BATCH = 500  # images at a time
 
 
@@ -33,7 +40,8 @@ class FeatureNetwork:
 
     Attributes:
         name: for people.
-        hash: of all that its features depend on; scores of different hashes are not comparable.
+        hash: of its weights, or of what stands for them; scores of different hashes are not
+            comparable.
         classes: names of the classes; empty if there are none.
         image_shape: of an image, (height, width) or (height, width, channels); None for any.
         extract: images (n, ...) -> features (n, d), and probabilities (n, classes) or None.
@@ -83,118 +91,120 @@ class FeatureNetwork:
 def feature_network(
     dataset: Dataset, *, say: Callable[[str], object] | None = None
 ) -> FeatureNetwork:
-    """The library's own classifier of a labelled data set, trained once and then kept.
+    """The library's own network for a data set: trained once, then kept in the user's cache.
 
-    It is trained by the fixed recipe of the model "classifier" with seed 0. The cache knows it by
-    the SHA-256 of its training data, the recipe and what the kernels compute; a damaged file is
-    replaced. Two processes at once train it twice, to the same bits.
+    Of labelled data it is the model "classifier", which also gives probabilities; of data with
+    known factors, as `faces`, the "regressor" of these. Both are trained on the training data by
+    their recipes, with seed 0. In the cache the network is found by the SHA-256 of that data, the
+    recipe and the settings; its own hash is that of its weights, since features depend on nothing
+    else: two machines that round otherwise get two hashes. While one process trains it, others
+    wait. A file that is damaged is replaced.
 
     Args:
-        dataset: with labels.
+        dataset: with labels, or factors.
         say: what a line for people goes to; by default stderr.
 
-    Raises ValueError for data without labels.
+    Raises ValueError for data with neither.
     """
     say = say or (lambda line: print(line, file=sys.stderr, flush=True))
-    labels, names = class_labels(dataset)
-    recipe, rows = Classifier.recipe(), dataset.splits["train"]
-    x, y = dataset.train.floats(), labels[rows]
-    config = {"image_shape": x.shape[1:], "classes": len(names)}
-    known = {
-        "data": fingerprints([x, y], []),
-        "recipe": plain(recipe.training().tables()),
-        "config": plain({**models.options("classifier"), **config}),
-        "bits": BITS,
-    }
-    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
-    path = cache_folder().parent / "features" / f"{dataset.name}-{digest}.safetensors"
-    model = _kept(path, say)
+    task = _task(dataset)
+    folder = cache_folder().parent / "features" / f"{dataset.name}-{task.key()}"
+    path = folder / FILE
+    model = _kept(path, say) if path.is_file() else None
     if model is None:
-        say(f"training a classifier of {dataset.name} to judge by: {recipe.epochs} epochs, once")
-        model = models.create("classifier", **config)
-        fit(model, x, y, verbose=False, callbacks=[], **_arguments(recipe))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_model(model, path)
-        say(f"{path}: {_accuracy(model, dataset, labels)}")
-    return of_classifier(model, f"classifier of {dataset.name}", digest, names)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone_in(folder, say):
+            model = _kept(path, say) if path.is_file() else None  # another process has made it
+            if model is None:
+                model = _trained(task, dataset, say)
+                save_model(model, path)
+    return of_model(model, f"{task.model} of {dataset.name}", task.classes)
 
 
-def of_classifier(
-    model: models.Model, name: str, digest: str, names: tuple[str, ...] = ()
-) -> FeatureNetwork:
-    """The features and probabilities of a trained classifier."""
-    assert isinstance(model, Classifier)
+def of_model(model: models.Model, name: str, classes: tuple[str, ...] = ()) -> FeatureNetwork:
+    """The features of a trained classifier or regressor, and the probabilities of the former."""
+    if not isinstance(model, (Classifier, Regressor)):
+        raise TypeError(f"features are taken of a classifier or a regressor, not of {model.name}")
     model.eval()
 
-    def extract(images: Array) -> tuple[Array, Array]:
+    def extract(images: Array) -> tuple[Array, Array | None]:
         with no_grad():
             features = model.features(images.astype(model.dtype, copy=False))
-            probabilities = ops.softmax(model.head(features))
-        return features.numpy(), probabilities.numpy()
+            if isinstance(model, Regressor):
+                return features.numpy(), None
+            return features.numpy(), ops.softmax(model.head(features)).numpy()
 
-    shape = tuple(model.config["image_shape"])
-    return FeatureNetwork(name, digest, names, shape, extract)
+    weights = model.state_dict()
+    parts = [f"{key} {weights[key].dtype} {weights[key].shape}".encode() for key in weights]
+    digest = digest_of(*parts, *(np.ascontiguousarray(w).tobytes() for w in weights.values()))
+    return FeatureNetwork(name, digest, classes, tuple(model.config["image_shape"]), extract)
 
 
-def of_function(function: Callable[[Array], Array], name: str, version: str = "") -> FeatureNetwork:
-    """A person's own extractor: a function of images (n, ...) in [0, 1] that gives (n, d).
+def digest_of(*parts: bytes) -> str:
+    """The first 16 digits of the SHA-256 of all parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
 
-    Args:
-        function: what to call.
-        name: of it; scores of other names or versions cannot be compared with its own.
-        version: a text that changes when the function does.
+
+@dataclass(frozen=True)
+class _Task:
+    """What a network of a data set learns.
+
+    Attributes:
+        model: "classifier" or "regressor".
+        arrays: training images, and labels or factors.
+        classes: names of the labels.
+        config: settings of the model.
     """
-    digest = hashlib.sha256(f"{name}/{version}".encode()).hexdigest()[:16]
 
-    def extract(images: Array) -> tuple[Array, None]:
-        found = np.asarray(function(images))
-        if found.ndim != 2 or len(found) != len(images):
-            raise ValueError(
-                f"{name}: of {len(images)} images it made an array {found.shape}, not "
-                f"({len(images)}, features)"
-            )
-        return found, None
+    model: str
+    arrays: tuple[Array, Array]
+    classes: tuple[str, ...]
+    config: dict[str, Any]
 
-    return FeatureNetwork(name, digest, (), None, extract)
+    def key(self) -> str:
+        """All that the weights come from, but for how a machine rounds."""
+        known = {
+            "data": fingerprints(list(self.arrays), []),
+            "recipe": plain(models.find(self.model).recipe().training().tables()),
+            "config": plain({**models.options(self.model), **self.config}),
+            "bits": BITS,
+        }
+        return digest_of(json.dumps(known, sort_keys=True).encode())
 
 
-def of_onnx(path: str | Path) -> FeatureNetwork:
-    """An ONNX file with one input, images (n, height, width, channels), and features as output.
+def _task(dataset: Dataset) -> _Task:
+    rows, x = dataset.splits["train"], dataset.train.floats()
+    if dataset.labels is None and dataset.factors and dataset.kind == "images":
+        factors = factor_table(dataset.train.factors)
+        return _Task("regressor", (x, factors), (), {"image_shape": x.shape[1:]})
+    labels, names = class_labels(dataset)
+    config = {"image_shape": x.shape[1:], "classes": len(names)}
+    return _Task("classifier", (x, labels[rows]), names, config)
 
-    Needs onnxruntime: pip install "tinygen[onnx]". Its hash is that of the file.
-    """
-    try:
-        import onnxruntime  # type: ignore[import-untyped]  # it has no types
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            'onnxruntime is missing: pip install "tinygen[onnx]"', name="onnxruntime"
-        ) from error
-    path = Path(path)
-    data = path.read_bytes()
-    try:
-        session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    except (
-        Exception
-    ) as error:  # onnxruntime's own kinds are many, and some derive from nothing else
-        raise ValueError(f"{path} is no ONNX model that onnxruntime takes: {error}") from error
-    inputs = session.get_inputs()
-    if len(inputs) != 1:
-        raise ValueError(f"{path} has {len(inputs)} inputs; one is needed, for images")
-    rank = len(inputs[0].shape)
 
-    def extract(images: Array) -> tuple[Array, None]:
-        given = images[..., np.newaxis] if images.ndim == 3 and rank == 4 else images
-        (found, *_) = session.run(None, {inputs[0].name: given.astype(np.float32)})
-        return np.asarray(found).reshape(len(images), -1), None
-
-    digest = hashlib.sha256(data).hexdigest()[:16]
-    return FeatureNetwork(path.name, digest, (), None, extract)
+def _trained(task: _Task, dataset: Dataset, say: Callable[[str], object]) -> models.Model:
+    """The network, trained by the recipe of its model, with a line of how good it is."""
+    model = models.create(task.model, **task.config)
+    epochs = model.recipe().epochs
+    say(f"training a {task.model} of {dataset.name} to judge by: {epochs} epochs, once")
+    fit(model, *task.arrays, verbose=False)
+    which = "test" if len(dataset.test) else "train"
+    part: Samples = getattr(dataset, which)
+    if task.model == "regressor":
+        found = evaluate(model, part.floats(), factor_table(part.factors))
+        figures = f"R2 {found['r2']:.3f}, accuracy {found['accuracy']:.3f}"
+    else:
+        labels = class_labels(dataset)[0][dataset.splits[which]]
+        figures = f"accuracy {evaluate(model, part.floats(), labels)['accuracy']:.4f}"
+    say(f"{dataset.name}: {figures} on {which} data")
+    return model
 
 
 def _kept(path: Path, say: Callable[[str], object]) -> models.Model | None:
-    """The network in the cache; None if there is none that can be used."""
-    if not path.is_file():
-        return None
+    """The network in the cache; None if it cannot be used."""
     try:
         return load(path)
     except (CheckpointError, OSError) as error:
@@ -202,20 +212,20 @@ def _kept(path: Path, say: Callable[[str], object]) -> models.Model | None:
         return None
 
 
-def _arguments(recipe: models.Recipe) -> dict[str, Any]:
-    """What `fit` takes of a recipe."""
-    return {
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
-        "optimizer": recipe.optimizer,
-        **recipe.options,
-        "seed": 0,
-    }
-
-
-def _accuracy(model: models.Model, dataset: Dataset, labels: Array) -> str:
-    """How good it is on data that it has not seen."""
-    rows: Samples = dataset.test if len(dataset.test) else dataset.train
-    which = "test" if len(dataset.test) else "train"
-    found = evaluate(model, rows.floats(), labels[dataset.splits[which]])
-    return f"accuracy {found['accuracy']:.4f} on {which} data"
+@contextmanager
+def _alone_in(folder: Path, say: Callable[[str], object]) -> Iterator[None]:
+    """Within the block no other process trains in the folder; until then it waits."""
+    told = False
+    while True:
+        try:
+            lock = Lock(folder)
+            break
+        except RunError:
+            if not told:
+                say(f"{folder}: another process is training this network; waiting for it")
+                told = True
+            time.sleep(WAITING)
+    try:
+        yield
+    finally:
+        lock.release()

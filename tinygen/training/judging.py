@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,38 @@ OF_CLASSES = ("classifier_score", "classes_missing")
 OF_IMAGES = ("sliced_wasserstein", "sliced_wasserstein_reals", "ms_ssim_diversity")
 NAMES = (*OF_FEATURES, *OF_CLASSES, *OF_IMAGES)
 SCARCE = 0.02  # a class with a smaller share of the samples is missing
+
+
+class Judged:
+    """Images with what a feature network makes of them, worked out once when it is asked for.
+
+    Args:
+        images: (n, h, w) or (n, h, w, c), in [0, 1].
+        network: where features come from; None for none.
+    """
+
+    def __init__(self, images: Array, network: FeatureNetwork | None) -> None:
+        self.images, self.network = images, network
+
+    @cached_property
+    def seen(self) -> tuple[Array, Array | None]:
+        """Features (n, d), and probabilities of classes or None."""
+        assert self.network is not None  # see _chosen
+        return self.network(self.images)
+
+    @property
+    def features(self) -> Array:
+        """(n, d)."""
+        return self.seen[0]
+
+    @property
+    def probabilities(self) -> Array:
+        """(n, classes)."""
+        assert self.seen[1] is not None  # see _chosen
+        return self.seen[1]
+
+    def __len__(self) -> int:
+        return len(self.images)
 
 
 @dataclass(frozen=True)
@@ -66,43 +99,52 @@ def judge(
 
     Raises ValueError for unknown names, and those that need what the network does not have.
     """
-    chosen = _chosen(names, network)
+    return _judge(Judged(fake, network), Judged(real, network), names, seed, progress)
+
+
+def _judge(
+    fake: Judged,
+    real: Judged,
+    names: Sequence[str] | None,
+    seed: int,
+    progress: Callable[[str], object] | None,
+) -> Judgement:
+    """Every metric that is asked for, once."""
+    chosen = _chosen(names, real.network)
     told = progress or (lambda name: None)
     rng, scores = Random(seed, "metrics"), dict[str, float]()
-    empty = np.zeros((0, 1))
-    of_real, of_fake, probabilities = empty, empty, None
-    if network is not None and {*chosen} & {*OF_FEATURES, *OF_CLASSES}:
+    if {*chosen} & {*OF_FEATURES, *OF_CLASSES}:
         told("features")
-        of_real, (of_fake, probabilities) = network.features(real), network(fake)
+        _ = real.seen, fake.seen
     for name in chosen:
         if name in scores:
             continue
         told(name)
         if name == "frechet_distance":
-            scores[name] = metrics.frechet_distance(of_real, of_fake)
+            scores[name] = metrics.frechet_distance(real.features, fake.features)
         elif name == "kernel_distance":
-            scores[name] = metrics.kernel_distance(of_real, of_fake, rng=rng.stream(name))
+            stream = rng.stream(name)
+            scores[name] = metrics.kernel_distance(real.features, fake.features, rng=stream)
         elif name in ("precision", "recall"):
-            scores |= metrics.precision_recall(of_real, of_fake)._asdict()
+            scores |= metrics.precision_recall(real.features, fake.features)._asdict()
         elif name in ("density", "coverage"):
-            scores |= metrics.density_coverage(of_real, of_fake)._asdict()
+            scores |= metrics.density_coverage(real.features, fake.features)._asdict()
         elif name == "classifier_score":
-            assert probabilities is not None
-            splits = max(1, min(10, len(probabilities) // 100))
-            scores[name] = metrics.classifier_score(probabilities, splits)
+            splits = max(1, min(10, len(fake) // 100))
+            scores[name] = metrics.classifier_score(fake.probabilities, splits)
         elif name == "classes_missing":
-            counts = _histogram(probabilities)
+            counts = _histogram(fake.probabilities)
             scores[name] = metrics.Score(float((counts < SCARCE * counts.sum()).sum()))
         elif name == "ms_ssim_diversity":
-            scores[name] = metrics.ms_ssim_diversity(fake, rng=rng.stream(name))
+            scores[name] = metrics.ms_ssim_diversity(fake.images, rng=rng.stream(name))
         else:
             way: Any = "reals" if name.endswith("reals") else "own"
             few = min(len(real), len(fake))
             stream = rng.stream("sliced_wasserstein")
             scores[name] = metrics.sliced_wasserstein(
-                real[:few], fake[:few], rng=stream, normalize=way
+                real.images[:few], fake.images[:few], rng=stream, normalize=way
             )
-    digest = network.hash if network is not None else ""
+    digest = "" if real.network is None else real.network.hash
     kept = {name: scores[name] for name in chosen}
     return Judgement(kept, digest, len(real), len(fake), seed)
 
@@ -131,25 +173,28 @@ def report(
     begun, told = time.perf_counter(), progress or (lambda name: None)
     n = min(len(fake), len(others))
     noise = Random(seed, "metrics/noise").uniform((n, *fake.shape[1:]))
-    parts = {"samples": fake[:n], "floor": others[:n], "ceiling": noise}
+    reals = Judged(real, network)
+    parts = {
+        part: Judged(images, network)
+        for part, images in (("samples", fake[:n]), ("floor", others[:n]), ("ceiling", noise))
+    }
     found = {
-        part: judge(
-            images,
-            real,
-            network,
-            names=names,
-            seed=seed,
-            progress=lambda name, part=part: told(f"{part}: {name}"),  # type: ignore[misc]
+        part: _judge(
+            judged,
+            reals,
+            names,
+            seed,
+            lambda name, part=part: told(f"{part}: {name}"),  # type: ignore[misc]
         )
-        for part, images in parts.items()
+        for part, judged in parts.items()
     }
     expected, histogram = float("nan"), None
-    if network is not None:
+    if network is not None and any(name not in OF_IMAGES for name in found["samples"].scores):
         statistics = metrics.FeatureStatistics()
-        statistics.update(network.features(real))
+        statistics.update(reals.features)
         expected = metrics.frechet_floor(statistics.covariance, min(n, len(real)))
-        probabilities = network(fake[:n])[1]
-        histogram = None if probabilities is None else _histogram(probabilities)
+        if network.classes:
+            histogram = _histogram(parts["samples"].probabilities)
     seconds = time.perf_counter() - begun
     return Report(**found, expected=expected, histogram=histogram, seconds=seconds)
 
@@ -207,7 +252,6 @@ def _chosen(names: Sequence[str] | None, network: FeatureNetwork | None) -> list
     return list(dict.fromkeys(names))
 
 
-def _histogram(probabilities: Array | None) -> Array:
+def _histogram(probabilities: Array) -> Array:
     """How many samples the classifier takes for each class."""
-    assert probabilities is not None
     return metrics.mode_histogram(probabilities.argmax(axis=1), probabilities.shape[1])
