@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -45,8 +46,8 @@ PEERS = {
     "ssim of pairs": ("skimage",),
     "nearest real": (),
 }
-SAMPLED = {"kernel distance": 0.02}  # drawn subsets: as far apart as other draws are
-TOLERANCE = 1e-5
+TOLERANCE = 1e-5  # of a value
+APART = 4  # standard errors between values of other draws
 MIB = 1 << 20
 
 Answer = dict[str, Any]
@@ -125,12 +126,14 @@ def compared(path: Path, chosen: argparse.Namespace) -> tuple[list[list[str]], l
 def disagreements(
     metric: str, library: str, ours: dict[str, float], theirs: dict[str, float]
 ) -> list[str]:
-    """A line for each value that a package has otherwise."""
-    allowed = SAMPLED.get(metric, TOLERANCE)
+    """A line for each value that a package has otherwise; drawn subsets may differ by chance."""
+    drawn = APART * math.hypot(ours.get("error", 0), theirs.get("error", 0))
     return [
-        f"DISAGREES: {name} of {library} is {theirs[name]:.8g}, ours {ours[name]:.8g}"
+        f"DISAGREES: {metric}, {name}: {theirs[name]:.8g} by {library}, ours {ours[name]:.8g}"
         for name in ours
-        if name in theirs and not abs(ours[name] - theirs[name]) <= allowed * abs(theirs[name])
+        if name in theirs
+        and name != "error"
+        and not abs(ours[name] - theirs[name]) <= (drawn or TOLERANCE * abs(theirs[name]))
     ]
 
 

@@ -31,6 +31,8 @@ def test_every_default_is_there():
         "batch_size": 32,
         "accumulate": 1,
         "patience": None,
+        "judge_every": None,
+        "judge_samples": 2000,
         "seed": 0,
         "device": "cpu",
         "precision": "float32",

@@ -111,3 +111,15 @@ def test_losses_share_a_chart_and_other_figures_have_their_own():
     assert grouped(rows)[2][0].title == "validation accuracy"
     assert stage_starts(rows) == rows[2:]
     assert grouped([]) == []
+
+
+def test_scores_of_samples_are_not_drawn_among_the_losses():
+    row = {"epoch": 1, "step": 5, "stage": "a", "generator_loss": 1.0, "real_score": 0.3,
+           "frechet_distance": 9.0, "precision": 0.5, "recall": 0.2}  # fmt: skip
+    names = [[curve.name for curve in group] for group in grouped([row])]
+    assert names == [
+        ["generator_loss"],
+        ["real_score"],
+        ["frechet_distance"],
+        ["precision", "recall"],
+    ]

@@ -10,7 +10,6 @@ from typing import Any
 from ._parts import UsageError, add_command, at_most, progress_bar, seed, usage
 
 MOST_SAMPLES, MOST_JUDGED = 10_000, 50_000
-BATCH = 500  # samples at a time
 FEWEST = 50  # images, to judge by without being asked
 EXAMPLE = """examples:
   tinygen evaluate runs/stacked-ae
@@ -95,7 +94,6 @@ def run(options: argparse.Namespace) -> int:
 def _judged(experiment: Any, options: argparse.Namespace) -> Any:
     """The report of samples, or of reconstructions, against the data; None for what is no image."""
     from ..training.extractors import of_onnx
-    from ..training.feature_network import feature_network
     from ..training.judging import report
 
     dataset, model = experiment.dataset, experiment.model
@@ -115,11 +113,7 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
         print(f"{len(real)} images are too few to judge samples by", file=sys.stderr)
         return None
     reals = real[:n]
-    network = None
-    if options.features:
-        network = of_onnx(options.features)
-    elif dataset.labels is not None or dataset.factors:
-        network = feature_network(_whole(experiment))
+    network = of_onnx(options.features) if options.features else experiment.feature_network()
     fake = _made(model, real, n, options.seed)
     return usage(
         report,
@@ -133,35 +127,16 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
     )
 
 
-def _whole(experiment: Any) -> Any:
-    """The data of a run without a limit on how many, for a network that is as good as can be."""
-    from ..data import load
-
-    wanted = experiment.settings["data"]
-    if wanted["count"] is None:
-        return experiment.dataset
-    return load(
-        wanted["source"], size=wanted["size"], channels=wanted["channels"], seed=wanted["seed"]
-    )
-
-
 def _made(model: Any, real: Any, n: int, chosen: int) -> Any:
     """n samples of a generative model; reconstructions of any other autoencoder."""
     import numpy as np
 
-    from ..config import no_grad
     from ..latent import reconstruct
-    from ..ops.random import Random
+    from ..training.judge_samples import samples_of
 
     if not hasattr(model, "sample"):
         return np.clip(reconstruct(model, real[:n]), 0, 1)
-    model.eval()
-    with no_grad():
-        parts = [
-            model.sample(min(BATCH, n - i), rng=Random(chosen, f"evaluation/{i}")).numpy()
-            for i in range(0, n, BATCH)
-        ]
-    return np.clip(np.concatenate(parts), 0, 1)
+    return samples_of(model, n, chosen)
 
 
 def _parts(experiment: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ EXAMPLE = """examples:
   tinygen train stacked-ae --epochs 20 --seed 1            the chapter's recipe on Fashion-MNIST
   tinygen train tied-ae --set codings=10 --set learning_rate=1.0
   tinygen train stacked-ae --preset greedy --dry-run       show what would be done
+  tinygen train dcgan --judge-every 2                      scores of samples while it trains
   tinygen train recurrent-ae --data series                 series of unequal lengths
   tinygen train recurrent-ae --data poems.txt              the characters of a text
 """
@@ -39,6 +40,12 @@ def add_to(commands: Any) -> None:
         "--channels", type=int, choices=[1, 3], help="1 for grey, 3 for RGB (default the recipe's)"
     )
     train.add_argument("--batch-size", type=positive, metavar="B", help="samples in a step")
+    train.add_argument(
+        "--judge-every",
+        type=positive,
+        metavar="K",
+        help="judge samples every K epochs (--set judge_samples=2000 of them)",
+    )
     train.add_argument("--seed", type=seed, default=0, metavar="S", help="default 0")
     train.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default cpu")
     train.add_argument(
@@ -89,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         channels=options.channels,
         device=options.device,
         precision=options.precision,
-        overrides=dict(options.set),
+        overrides=dict(options.set) | _judged(options.judge_every),
         quick=options.quick,
     )
     if options.dry_run:
@@ -102,13 +109,18 @@ def run(options: argparse.Namespace) -> int:
     Run.check_free(folder)  # before the data is loaded, which may take a while
     try:
         experiment = Experiment.build(wanted)
+        trainer = experiment.trainer([_plates(experiment)])
     except SettingsError as error:  # as --dry-run says, if the shape of the data is known
         raise UsageError(str(error)) from error
-    trainer = experiment.trainer([_plates(experiment)])
     created = Run.create(folder, experiment.settings)
     trainer.write_to(created)
     with created.locked():
         return _train(experiment, trainer)
+
+
+def _judged(every: int | None) -> dict[str, int]:
+    """The setting of --judge-every, if it was given."""
+    return {} if every is None else {"judge_every": every}
 
 
 def run_resume(options: argparse.Namespace) -> int:

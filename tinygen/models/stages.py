@@ -37,6 +37,8 @@ class TrainingOptions:
         batch_size: samples in a batch.
         accumulate: batches in a step: their gradients are averaged before a phase updates.
         patience: epochs without improvement after which a stage ends; None to go on to its end.
+        judge_every: epochs after which samples of a generative model are judged; None for never.
+        judge_samples: how many samples are judged then.
         seed: of the order of samples and of noise, from 0 to 2^64 - 1.
         device: "cpu" or "cuda".
         precision: of products: "float32" or "exact" (convolutions without Winograd's way); on a
@@ -56,6 +58,8 @@ class TrainingOptions:
     batch_size: int = 32
     accumulate: int = 1
     patience: int | None = None
+    judge_every: int | None = None
+    judge_samples: int = 2_000
     seed: int = 0
     device: str = "cpu"
     precision: str = "float32"
@@ -66,9 +70,10 @@ class TrainingOptions:
     optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "patience", "max_steps"):
+        counts = ("epochs", "batch_size", "accumulate", "judge_samples")
+        for name in (*counts, "patience", "max_steps", "judge_every"):
             value = getattr(self, name)
-            if value is not None or name not in ("patience", "max_steps"):
+            if value is not None or name in counts:
                 object.__setattr__(self, name, check_count(name, value))
         kinds = kinds_of(TrainingOptions)
         for name in ("seed", "device", "precision", "optimizer", "options", "optimizers"):

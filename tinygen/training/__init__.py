@@ -8,6 +8,7 @@ from __future__ import annotations
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import CheckpointError, load
 from .fit import History, fit
+from .judge_samples import JudgeSamples
 from .loop import Trainer
 from .measure import TrainingError, evaluate
 from .run import Run, RunError
@@ -19,6 +20,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Interrupted",
+    "JudgeSamples",
     "Run",
     "RunError",
     "Trainer",

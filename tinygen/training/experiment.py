@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,9 @@ from .checkpoint import (
     trained,
 )
 from .data_options import lacking
+from .feature_network import FeatureNetwork, feature_network
 from .fingerprint import data_differs, fingerprints, model_differs
+from .judge_samples import JudgeSamples
 from .loop import Trainer
 from .progress import Progress
 from .run import Run, RunError
@@ -130,6 +132,9 @@ class Experiment:
         if options.patience is not None:
             monitor = "valid_loss" if self.valid else "loss"
             own.append(EarlyStopping(monitor, options.patience))
+        progress = Progress(show)
+        if options.judge_every is not None:
+            own.append(self._judge(options, progress))
         return Trainer(
             self.model,
             self.model.stages(options),
@@ -138,7 +143,38 @@ class Experiment:
             valid=self.valid,
             test=self.kept,
             callbacks=[*own, *callbacks],
-            progress=Progress(show),
+            progress=progress,
+        )
+
+    def feature_network(self, say: Callable[[str], object] | None = None) -> FeatureNetwork | None:
+        """What samples are judged by; None for data that has neither labels nor factors.
+
+        It learns from all data of the source, also where a run is limited to less of it.
+        """
+        if self.dataset is None or (self.dataset.labels is None and not self.dataset.factors):
+            return None
+        limited = self.settings["data"]["count"] is not None
+        whole = _load({**self.settings["data"], "count": None}) if limited else self.dataset
+        return feature_network(whole, say=say)
+
+    def _judge(self, options: TrainingOptions, progress: Progress) -> JudgeSamples:
+        """What judges samples during training; raises SettingsError where there are none."""
+        if not hasattr(self.model, "sample") or self.dataset is None:
+            raise SettingsError(f"judge_every: {self.model.name} draws no samples to judge")
+        if self.dataset.kind != "images" or self.samples.ndim < 3:
+            raise SettingsError(f"judge_every: images are judged, not {self.dataset.kind}")
+        known = self.dataset.labels is not None or self.dataset.factors
+
+        def network() -> FeatureNetwork:
+            found = self.feature_network(progress.say)
+            assert found is not None
+            return found
+
+        return JudgeSamples(
+            self.samples,
+            network if known else None,
+            every=options.judge_every or 1,
+            samples=options.judge_samples,
         )
 
 

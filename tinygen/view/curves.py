@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..training.judging import NAMES
 from .axes import BLUE, GREEN, GREY, ORANGE, side_by_side
 from .subject import Subject
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SHARES = ("precision", "recall", "coverage")  # from 0 to 1
 FEW = 20  # values that get a dot each
 FAR = 20  # values further apart than this factor are drawn on a logarithmic axis
 
@@ -36,9 +38,10 @@ class Curve(NamedTuple):
 
 
 def grouped(rows: Sequence[Mapping[str, Any]]) -> list[list[Curve]]:
-    """What belongs on one axis: losses, scores, then each other figure of validation by itself.
+    """What belongs on one axis: losses, scores of discriminators, shares of judged samples.
 
-    A figure of validation that has a twin in training is on the axis of that.
+    Each other figure has an axis to itself; one of validation that has a twin in training is on the
+    axis of that.
     """
     found: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
@@ -52,10 +55,19 @@ def grouped(rows: Sequence[Mapping[str, Any]]) -> list[list[Curve]]:
     for curve in curves:
         plain = curve.name.removeprefix("valid_")
         if plain in trained:
-            shared["score" if plain.endswith("_score") else "loss"].append(curve)
+            shared.setdefault(_axis(plain), []).append(curve)
         else:
             alone.append([curve])
     return [group for group in [*shared.values(), *alone] if group]
+
+
+def _axis(name: str) -> str:
+    """Which axis a figure of training is on."""
+    if name in SHARES:
+        return "share"
+    if name in NAMES:  # of judged samples
+        return name
+    return "score" if name.endswith("_score") else "loss"
 
 
 def stage_starts(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -1,0 +1,106 @@
+"""Samples that are judged while a model is trained."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.training.toys import resumes_exactly
+from tinygen import Random, models
+from tinygen.metrics import frechet_distance
+from tinygen.training import JudgeSamples, Trainer, fit
+from tinygen.training.experiment import Experiment
+from tinygen.training.extractors import of_function
+from tinygen.training.judge_samples import samples_of
+from tinygen.training.settings import SettingsError, settings
+
+X = Random(0).uniform((40, 8, 8))
+PIXELS = of_function(lambda x: x.reshape(len(x), -1)[:, ::16], "every sixteenth pixel")
+
+
+def gan(**config):
+    return models.create("gan", image_shape=(8, 8), widths=[6], latents=3, average=0.9, **config)
+
+
+def options(**given):
+    return {"epochs": 5, "batch_size": 8, "verbose": False, **given}
+
+
+def test_scores_are_those_of_samples_that_are_drawn_every_few_epochs():
+    model = gan()
+    judged = JudgeSamples(X[:30], PIXELS, every=2, samples=20, seed=3)
+    history = fit(model, X, callbacks=[judged], **options())
+    for name in ("frechet_distance", "precision", "recall"):
+        assert np.isfinite(history[name]).tolist() == [False, True, False, True, True]
+    made = samples_of(model, 20, seed=3)
+    expected = frechet_distance(*(PIXELS.features(x) for x in (X[:20], made)))
+    assert history["frechet_distance"][-1] == float(expected)
+    np.testing.assert_array_equal(made, samples_of(model, 20, seed=3))
+    assert (made != samples_of(model, 20)).any()
+
+
+def test_training_is_the_same_with_it_and_without():
+    plain, watched = gan(), gan()
+    one = fit(plain, X, **options())
+    other = fit(watched, X, callbacks=[JudgeSamples(X, PIXELS, samples=9)], **options())
+    assert one["generator_loss"] == other["generator_loss"]
+    for name, array in plain.state_dict().items():
+        np.testing.assert_array_equal(array, watched.state_dict()[name])
+    assert not watched.training
+
+
+def test_a_judged_run_goes_on_from_any_step():
+    def make(*callbacks):
+        model = gan()
+        given = model.recipe().training(epochs=2, batch_size=8)
+        own = [JudgeSamples(X, lambda: PIXELS, every=2, samples=10), *callbacks]
+        return Trainer(model, model.stages(given), [X], given, callbacks=own)
+
+    resumes_exactly(make, steps=10, every=4)
+
+
+def test_without_features_images_are_compared():
+    judged = JudgeSamples(np.kron(X, np.ones((1, 2, 2), np.float32)), samples=8)
+    model = models.create("gan", image_shape=(16, 16), widths=[6], latents=3)
+    history = fit(model, judged.real.repeat(2, axis=0), callbacks=[judged], **options(epochs=1))
+    assert history["sliced_wasserstein"][0] > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"every": 0}, "JudgeSamples: every must be a whole number of at least 1, not 0"),
+        ({"samples": 1}, "JudgeSamples: samples must be a whole number of at least 2, not 1"),
+        ({"names": ["fid"]}, "JudgeSamples: unknown metric 'fid'"),
+    ],
+)
+def test_what_cannot_be_judged(given, message):
+    with pytest.raises(ValueError, match=message):
+        JudgeSamples(X, PIXELS, **given)
+    with pytest.raises(ValueError, match="stacked-ae draws no samples"):
+        samples_of(models.create("stacked-ae"), 3)
+
+
+def test_settings_ask_for_it(tmp_path):
+    images = (X * 255).astype(np.uint8)
+    np.savez(tmp_path / "plain.npz", images=images)
+    source = str(tmp_path / "plain.npz")
+    given = {"judge_every": 1, "judge_samples": 3, "size": None, "channels": None}
+    known = {"gan": {"widths": [6], "latents": 3}, "stacked-ae": {}}
+    made = {
+        name: Experiment.build(settings(name, data=source, epochs=1, overrides=given | own))
+        for name, own in known.items()
+    }
+    trainer = made["gan"].trainer(show=False)
+    (judged,) = trainer.callbacks
+    assert (judged.every, len(judged.real), judged.network) == (1, 3, None)
+    with pytest.raises(SettingsError, match="judge_every: stacked-ae draws no samples to judge"):
+        made["stacked-ae"].trainer(show=False)
+    points = Experiment.build(
+        settings("gan", preset="ring", overrides={"judge_every": 1, "count": 50})
+    )
+    with pytest.raises(SettingsError, match="judge_every: images are judged, not points"):
+        points.trainer(show=False)
+    assert json.dumps(made["gan"].settings["training"]["judge_every"]) == "1"

@@ -1,0 +1,102 @@
+"""Judge what a generative model makes while it is trained: a callback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backend import Array
+from ..config import no_grad
+from ..models import Model
+from ..ops.random import Random
+from ..ranges import whole
+from .callbacks import Callback
+from .feature_network import FeatureNetwork
+from .judging import NAMES, judge
+
+if TYPE_CHECKING:
+    from .loop import Trainer
+
+BATCH = 500  # samples at a time
+DEFAULT = ("frechet_distance", "precision", "recall")
+WITHOUT_FEATURES = ("sliced_wasserstein",)
+
+
+def samples_of(model: Model, n: int, seed: int = 0) -> Array:
+    """n samples of a generative model in inference mode, from the average if it has one.
+
+    Args:
+        model: with a method `sample`.
+        n: how many.
+        seed: of latents and labels; the same ones come whatever else is drawn.
+
+    Returns:
+        (n, ...), in [0, 1].
+    """
+    if not hasattr(model, "sample"):
+        raise ValueError(f"{model.name} draws no samples")
+    was_training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            parts = [
+                model.sample(min(BATCH, n - i), rng=Random(seed, f"evaluation/{i}")).numpy()
+                for i in range(0, n, BATCH)
+            ]
+    finally:
+        model.train(was_training)
+    made: Array = np.clip(np.concatenate(parts), 0, 1)
+    return made
+
+
+class JudgeSamples(Callback):
+    """Scores of samples every few epochs and at the end, beside the losses of these epochs.
+
+    They come from latents that are the same every time, and draw from no stream of training: the
+    run is the same to the bit with it or without.
+
+    Args:
+        real: images in [0, 1] to judge against, (m, h, w) or (m, h, w, c).
+        network: where features come from, or a function that gives it when it is first needed;
+            None for metrics of images alone.
+        every: epochs from one time to the next.
+        samples: how many are judged; no more than there are reals.
+        names: of `tinygen.training.judging.NAMES`; by default the Fréchet distance, precision and
+            recall, or the sliced Wasserstein distance without a network.
+        seed: of latents, and of what metrics draw.
+
+    Raises ValueError for counts that make no sense and unknown names.
+    """
+
+    def __init__(
+        self,
+        real: Array,
+        network: FeatureNetwork | Callable[[], FeatureNetwork] | None = None,
+        *,
+        every: int = 1,
+        samples: int = 2_000,
+        names: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.every = whole("JudgeSamples: every", every)
+        self.real = real[: whole("JudgeSamples: samples", samples, least=2)]
+        self.network, self.seed = network, seed
+        default = DEFAULT if network is not None else WITHOUT_FEATURES
+        self.names = tuple(default if names is None else names)
+        for name in self.names:
+            if name not in NAMES:
+                raise ValueError(f"JudgeSamples: unknown metric {name!r}")
+
+    def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Add the scores to the line of metrics, if their turn has come."""
+        if trainer.batch or (row["epoch"] % self.every and not trainer.done):
+            return
+        n = len(self.real)
+        if self.network is not None and not isinstance(self.network, FeatureNetwork):
+            self.network = self.network()
+        trainer.progress.say(f"judging {n:,} samples against {n:,} reals")
+        fake = samples_of(trainer.model, n, self.seed)  # type: ignore[arg-type]  # it is asked
+        found = judge(fake, self.real, self.network, names=self.names, seed=self.seed)
+        row.update({name: float(value) for name, value in found.scores.items()})
