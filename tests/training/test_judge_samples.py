@@ -33,7 +33,7 @@ def test_scores_are_those_of_samples_that_are_drawn_every_few_epochs():
     judged = JudgeSamples(X[:30], PIXELS, every=2, samples=20, seed=3)
     history = fit(model, X, callbacks=[judged], **options())
     for name in ("frechet_distance", "precision", "recall"):
-        assert np.isfinite(history[name]).tolist() == [False, True, False, True, True]
+        assert [v is not None for v in history[name]] == [False, True, False, True, True]
     made = samples_of(model, 20, seed=3)
     expected = frechet_distance(*(PIXELS.features(x) for x in (X[:20], made)))
     assert history["frechet_distance"][-1] == float(expected)

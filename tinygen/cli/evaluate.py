@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from typing import Any
 
@@ -57,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     from ..training.checkpoint import write_atomically
     from ..training.experiment import restore
     from ..training.judging import lines, tables
+    from ..view.scores import FILE
 
     experiment, folder = restore(options.run_folder)
     model, parts = experiment.model, _parts(experiment)
@@ -78,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     if judgement is not None:
         whole["judgement"] = tables(judgement)
         text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
-        write_atomically(folder / "evaluation.json", text.encode())
+        write_atomically(folder / FILE, text.encode())
     if options.json:
         print(json.dumps(whole, indent=2))
         return 0
@@ -87,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         print()
         for line in lines(judgement):
             print(line)
-        print(f"\n{folder / 'evaluation.json'}")
+        print(f"\n{folder / FILE}; tinygen report {shlex.quote(str(folder))} shows it")
     return 0
 
 

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.dataset import TEXT
+from ..data.dataset import TEXT, class_labels
 from ..models import PUBLISHED, Model, Published
 from ..models.kinds import check_kind
 from ..system import require
@@ -25,6 +25,7 @@ from ..training.settings import FROM_DATA, TABLES, check_tables, read_settings, 
 from .chart import line_chart
 from .curves import Curve, grouped, stage_starts
 from .figures import FIGURES, draw_figures
+from .scores import read_scores
 from .subject import Subject
 
 TITLES = {"config": "Model", "data": "Data", "training": "Training", "options": "Optimiser"}
@@ -115,6 +116,7 @@ def contents(run: Run, source: str | Path) -> dict[str, Any]:
         ],
         "columns": columns,
         "rows": [[_readable(row.get(column, "")) for column in columns] for row in rows],
+        "scores": read_scores(run.folder, _class_names(experiment)),
         "sections": [("Pictures", _pictures(run, rows, experiment))],
         "layers": model.layer_rows() if model else [],
         "tables": [(TITLES.get(table, table), found) for table, found in tables.items()],
@@ -137,6 +139,12 @@ def _restored(run: Run, source: str | Path) -> tuple[Experiment | None, Model | 
         experiment, _ = restore(source)
         return experiment, experiment.model
     return None, load(source) if (run.folder / MODEL).is_file() else None
+
+
+def _class_names(experiment: Experiment | None) -> Sequence[str]:
+    """The names of the classes of the data, if it has any."""
+    dataset = experiment.dataset if experiment else None
+    return class_labels(dataset)[1] if dataset is not None and dataset.labels is not None else ()
 
 
 def _is_done(run: Run, rows: Sequence[Mapping[str, Any]]) -> bool:
