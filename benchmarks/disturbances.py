@@ -1,6 +1,6 @@
 """What each metric of samples notices: images that are disturbed more and more.
 
-    python -m benchmarks.disturbances [--n 5000] [--picture FILE.png]
+    python -m benchmarks.disturbances [--n 2000] [--picture FILE.png]
 
 Training images of Fashion-MNIST are disturbed by blur, noise, a shift, contrast and brightness, of
 growing strength, and judged against its test images by every metric; features are those of the
@@ -43,7 +43,7 @@ def studied(n: int, progress: Callable[[str], object]) -> Study:
         for strength in STRENGTHS:
             progress(f"{kind} {strength:g}")
             fake = disturb(some, kind, strength, rng=Random(0, "study")).astype(np.float32)
-            for name, value in judge(fake, real, network).scores.items():
+            for name, value in judge(fake, real, network, names=NAMES).scores.items():
                 scores[name].append(float(value))
         found[kind] = scores
     return found
@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--n", type=int, default=5_000, help="samples (default: %(default)s)")
+    parser.add_argument("--n", type=int, default=2_000, help="samples (default: %(default)s)")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the responses, a .png")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
     chosen = parser.parse_args(arguments)

@@ -94,7 +94,7 @@ def test_settings_ask_for_it(tmp_path):
         for name, own in known.items()
     }
     trainer = made["gan"].trainer(show=False)
-    (judged,) = trainer.callbacks
+    judged = next(c for c in trainer.callbacks if isinstance(c, JudgeSamples))
     assert (judged.every, len(judged.real), judged.network) == (1, 3, None)
     with pytest.raises(SettingsError, match="judge_every: stacked-ae draws no samples to judge"):
         made["stacked-ae"].trainer(show=False)

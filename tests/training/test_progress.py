@@ -75,7 +75,7 @@ def test_a_bar_on_a_terminal_that_goes_away(monkeypatch, capsys):
     assert progress.bar.postfix == "loss 0.2500"
     for _ in range(50):
         progress.step({"critic": 0.25, "generator": -1.0})
-    assert progress.bar.postfix == "critic 0.2500, G -1.0000"
+    assert progress.bar.postfix == "critic 0.2500, G -1"
     progress.end({"loss": 0.5}, 1.0)
     assert progress.bar is None
     assert capsys.readouterr().out == "epoch 1/2  loss 0.5000  (1.0 s)\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from typing import Any
 
@@ -51,13 +50,14 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """A row for each part of the data, then scores of samples."""
+    """A row for each part of the data, then scores of samples, also in the report's page."""
     from ..latent import has_likelihood, negative_log_likelihood
     from ..models import Adversarial
     from ..training import evaluate
     from ..training.checkpoint import write_atomically
     from ..training.experiment import restore
     from ..training.judging import lines, tables
+    from ..view.report import write_report
     from ..view.scores import FILE
 
     experiment, folder = restore(options.run_folder)
@@ -81,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
         whole["judgement"] = tables(judgement)
         text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
         write_atomically(folder / FILE, text.encode())
+        page = write_report(options.run_folder)
     if options.json:
         print(json.dumps(whole, indent=2))
         return 0
@@ -89,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
         print()
         for line in lines(judgement):
             print(line)
-        print(f"\n{folder / FILE}; tinygen report {shlex.quote(str(folder))} shows it")
+        print(f"\n{folder / FILE}\n{page}")
     return 0
 
 
@@ -136,9 +137,8 @@ def _made(model: Any, real: Any, n: int, chosen: int) -> Any:
     from ..latent import reconstruct
     from ..training.judge_samples import samples_of
 
-    if not hasattr(model, "sample"):
-        return np.clip(reconstruct(model, real[:n]), 0, 1)
-    return samples_of(model, n, chosen)
+    drawn = hasattr(model, "sample")
+    return np.clip(samples_of(model, n, chosen) if drawn else reconstruct(model, real[:n]), 0, 1)
 
 
 def _parts(experiment: Any) -> dict[str, Any]:

@@ -180,6 +180,7 @@ def _train(experiment: Any, trainer: Any) -> int:
     """Train to the end, draw the figures, say where everything is."""
     from ..training import Interrupted
     from ..training.checkpoint import trained
+    from ..training.findings import findings_of
     from ..view import Subject, draw_figures
 
     told = experiment.brought()
@@ -199,6 +200,8 @@ def _train(experiment: Any, trainer: Any) -> int:
         trainer.run.log(str(stopped))
         return _stopped(str(stopped), stopped.signal_number)
     folder = trainer.run.folder
+    for finding in findings_of(experiment, rows):
+        trainer.progress.say(f"\n{finding}")
     try:
         experiment.model.to(device="cpu")
         print("\npictures:")

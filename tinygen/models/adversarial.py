@@ -28,6 +28,7 @@ from .replay import ReplayPool
 from .stages import Phase, Stage, TrainingOptions
 
 NOISE = ("normal", "uniform")
+GRADIENT_NORMS = 10  # steps from one measurement of the gradients' norms to the next
 Figures = dict[str, Tensor]
 
 
@@ -122,6 +123,7 @@ class Adversarial(Model):
                 drop_remainder=True,
                 schedules=fade,
                 averages=averages,
+                gradient_norms=GRADIENT_NORMS,
             )
         ]
 
@@ -213,7 +215,12 @@ class Adversarial(Model):
     def measures(
         self, x: TensorLike, target: TensorLike | None = None, *, rng: Random
     ) -> dict[str, float]:
-        """Both losses, and the mean scores of reals and fakes, on samples that were held out."""
+        """Both losses, mean scores of reals and fakes, and how far these are apart, held out.
+
+        Separation is the share of pairs of a real and a fake in which the real has the higher score
+        (the area under the ROC curve): 1 where the discriminator makes no mistake, 0.5 where it
+        knows nothing, whatever the loss.
+        """
         n = len(data_of(x)) // self.switches.packing * self.switches.packing
         if not n:
             return {}
@@ -228,7 +235,8 @@ class Adversarial(Model):
                 "real_score": ops.mean(scores[0]),
                 "fake_score": ops.mean(scores[1]),
             }
-        return {name: value.item() for name, value in found.items()}
+        figures = {name: value.item() for name, value in found.items()}
+        return {**figures, "separation": losses.separation(*(s.numpy() for s in scores))}
 
     def sample(self, n: int, *, rng: Random, label: Any = None) -> Tensor:
         """n new samples, in the range of the data: (n, *image_shape).

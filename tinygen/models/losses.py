@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from .. import ops
 from ..backend import Array, array_module
 from ..core import Tensor, TensorLike, data_of
@@ -181,3 +183,10 @@ def get(name: str) -> AdversarialLoss:
     if not isinstance(name, str) or name not in BY_NAME:
         raise ValueError(f"unknown adversarial loss {name!r:.80}{nearest(name, BY_NAME)}")
     return BY_NAME[name]
+
+
+def separation(real_scores: Array, fake_scores: Array) -> float:
+    """The share of pairs in which the real has the higher score; ties count half."""
+    real, fake = real_scores.ravel(), np.sort(fake_scores.ravel())
+    below, up_to = (np.searchsorted(fake, real, side) for side in ("left", "right"))
+    return float((below + up_to).mean() / (2 * len(fake)))

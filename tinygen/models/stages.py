@@ -204,6 +204,8 @@ class Stage:
         averages: moving averages of weights, updated after each step.
         measures: what validation reports, a function of (*batch, rng=rng); by default the model's
             `measures`.
+        gradient_norms: report the norm of each module's gradient, "NAME_gradient", in every so many
+            steps; 0 for never.
     """
 
     name: str
@@ -220,6 +222,7 @@ class Stage:
     schedules: Mapping[str, Callable[[int], float]] = field(default_factory=dict)
     averages: Sequence[EMA] = ()
     measures: Callable[..., Mapping[str, float]] | None = None
+    gradient_norms: int = 0
 
     @property
     def trained(self) -> dict[str, Module]:

@@ -102,6 +102,14 @@ class Optimizer:
         for p in self.parameters:
             p.grad = None
 
+    def gradient_norm(self) -> Tensor:
+        """The Euclidean norm of all gradients together, without axes; 0 where there are none."""
+        gradients = [p.grad.array for p in self.parameters if p.grad is not None]
+        if not gradients:
+            return Tensor(np.zeros(()))
+        xp = array_module(gradients[0])
+        return Tensor(xp.sqrt(xp.asarray(kernels(gradients[0]).sum_of_squares(gradients))))
+
     def step(self) -> None:
         """Change the parameters once."""
         gathered = self.gathered

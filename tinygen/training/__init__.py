@@ -11,6 +11,7 @@ from .fit import History, fit
 from .judge_samples import JudgeSamples
 from .loop import Trainer
 from .measure import TrainingError, evaluate
+from .monitor import Monitor
 from .run import Run, RunError
 from .signals import Interrupted
 
@@ -21,6 +22,7 @@ __all__ = [
     "History",
     "Interrupted",
     "JudgeSamples",
+    "Monitor",
     "Run",
     "RunError",
     "Trainer",

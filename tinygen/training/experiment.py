@@ -14,7 +14,8 @@ from ..data import Dataset, Samples, class_labels
 from ..data import load as load_data
 from ..data.factors import factor_table
 from ..data.images import in_words
-from ..models import Model, TrainingOptions, find
+from ..data.mixtures import SIGMA, centres
+from ..models import Adversarial, Model, TrainingOptions, find
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import (
     CheckpointError,
@@ -29,6 +30,7 @@ from .feature_network import FeatureNetwork, feature_network
 from .fingerprint import data_differs, fingerprints, model_differs
 from .judge_samples import JudgeSamples
 from .loop import Trainer
+from .monitor import Monitor
 from .progress import Progress
 from .run import Run, RunError
 from .settings import SettingsError, build_model, check_tables, read_settings
@@ -132,6 +134,8 @@ class Experiment:
         if options.patience is not None:
             monitor = "valid_loss" if self.valid else "loss"
             own.append(EarlyStopping(monitor, options.patience))
+        if isinstance(self.model, Adversarial):
+            own.append(self._monitor())
         progress = Progress(show)
         if options.judge_every is not None:
             own.append(self._judge(options, progress))
@@ -156,6 +160,13 @@ class Experiment:
         limited = self.settings["data"]["count"] is not None
         whole = _load({**self.settings["data"], "count": None}) if limited else self.dataset
         return feature_network(whole, say=say)
+
+    def _monitor(self) -> Monitor:
+        """What watches samples during training; of a mixture with its modes."""
+        name = "" if self.dataset is None else self.dataset.name
+        if name not in SIGMA:
+            return Monitor(self.samples)
+        return Monitor(self.samples, centres=centres(name), sigma=SIGMA[name])
 
     def _judge(self, options: TrainingOptions, progress: Progress) -> JudgeSamples:
         """What judges samples during training; raises SettingsError where there are none."""

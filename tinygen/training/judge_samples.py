@@ -33,7 +33,7 @@ def samples_of(model: Model, n: int, seed: int = 0) -> Array:
         seed: of latents and labels; the same ones come whatever else is drawn.
 
     Returns:
-        (n, ...), in [0, 1].
+        (n, ...), in the range of the data.
     """
     if not hasattr(model, "sample"):
         raise ValueError(f"{model.name} draws no samples")
@@ -47,8 +47,7 @@ def samples_of(model: Model, n: int, seed: int = 0) -> Array:
             ]
     finally:
         model.train(was_training)
-    made: Array = np.clip(np.concatenate(parts), 0, 1)
-    return made
+    return np.concatenate(parts)
 
 
 class JudgeSamples(Callback):
@@ -98,5 +97,7 @@ class JudgeSamples(Callback):
             self.network = self.network()
         trainer.progress.say(f"judging {n:,} samples against {n:,} reals")
         fake = samples_of(trainer.model, n, self.seed)  # type: ignore[arg-type]  # it is asked
-        found = judge(fake, self.real, self.network, names=self.names, seed=self.seed)
+        found = judge(
+            np.clip(fake, 0, 1), self.real, self.network, names=self.names, seed=self.seed
+        )
         row.update({name: float(value) for name, value in found.scores.items()})

@@ -261,7 +261,8 @@ class Trainer(Position):
         for step, name, samples, value in self.losses.read():
             if not math.isfinite(value):
                 check_finite(self.model, self.loader.arrays, "training")
-                raise self._broken(f"the loss of phase {name!r} became {value}", step)
+                what = "" if name.endswith("_gradient") else "the loss of phase "
+                raise self._broken(f"{what}{name!r} became {value}", step)
             if step != self.last_step:
                 self.last, self.last_step = {}, step
             for sums in (self.sums, self.last):

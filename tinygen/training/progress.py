@@ -21,6 +21,8 @@ LEFT_OUT = (
     "valid_generator_loss",
     "valid_real_score",
     "valid_fake_score",
+    "discriminator_gradient",
+    "generator_gradient",
 )  # of the line of an epoch
 
 
@@ -109,5 +111,7 @@ def title(name: str) -> str:
 
 
 def short(value: float) -> str:
-    """A figure with four decimals, or with three digits if it is very small or large."""
+    """A figure with four decimals, or three digits if it is very small or large; counts as such."""
+    if value.is_integer() and abs(value) < 1e5:
+        return f"{value:.0f}"
     return f"{value:.4f}" if 0.01 <= abs(value) < 1e5 else f"{value:.3g}"

@@ -159,10 +159,14 @@ class Step:
             assign(schedule(images))
         if self.stage.prepare is not None:
             batches = [tuple(self.stage.prepare(*batch)) for batch in batches]
+        rarely = self.stage.gradient_norms
         for phase in self.phases:
             if (number + 1) % phase.every:
                 continue
             phase.gradients(batches, step, self.losses)
+            if rarely and number // phase.every % rarely == 0 and phase.name in self.stage.trained:
+                norm = phase.optimizer.gradient_norm()
+                self.losses.keep(step, f"{phase.name}_gradient", len(batches[0][0]), norm)
             self.check()
             phase.optimizer.step()
             phase.optimizer.zero_grad()

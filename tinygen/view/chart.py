@@ -10,6 +10,7 @@ from .curves import FEW, Curve, spans_far
 
 WIDTH, HEIGHT = 440, 280
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 42
+ROW = 18  # of the legend
 
 
 def line_chart(
@@ -29,8 +30,7 @@ def line_chart(
     across = _scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
     down = _scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP, math.log if log else float)
     names = escape(", ".join(curve.title for curve in curves))
-    box = f"0 0 {WIDTH} {HEIGHT}"
-    parts = [f'<svg class="chart" viewBox="{box}" role="img" aria-label="{names} by epoch">']
+    parts = []
     for tick in ticks:
         parts.append(f'<path class="grid" d="M{LEFT} {down(tick):.1f}H{WIDTH - RIGHT}"/>')
         parts.append(_text(LEFT - 8, down(tick) + 4, f"{tick:.6g}", "end"))
@@ -48,7 +48,10 @@ def line_chart(
         parts += _drawn(curve, kind, across, down)
     named = [(f"line {kind}", curve.title) for curve, kind in zip(curves, kinds, strict=True)]
     named += [] if level is None else [("level", f"published {level:g}")]
-    return "\n".join([*parts, *_legend(named), "</svg>"])
+    legend, above = _legend(named)
+    box = f"0 {-above} {WIDTH} {HEIGHT + above}"
+    head = f'<svg class="chart" viewBox="{box}" role="img" aria-label="{names} by epoch">'
+    return "\n".join([head, *parts, *legend, "</svg>"])
 
 
 def _kinds(curves: Sequence[Curve]) -> list[str]:
@@ -83,14 +86,23 @@ def _drawn(
     return parts
 
 
-def _legend(named: Sequence[tuple[str, str]]) -> list[str]:
-    """Names beside short strokes of a class, in a row over the chart."""
-    parts, x = [], float(LEFT)
+def _legend(named: Sequence[tuple[str, str]]) -> tuple[list[str], int]:
+    """Names beside short strokes of a class, in rows over the chart, and how high they reach."""
+    rows: list[list[tuple[float, str, str]]] = [[]]
+    x = float(LEFT)
     for kind, name in named:
-        parts.append(f'<path class="{kind}" d="M{x:.0f} 14h18"/>')
-        parts.append(_text(x + 24, 18, name, "start"))
-        x += 24 + 6.6 * len(name) + 16  # about the width of the letters
-    return parts
+        width = 24 + 6.6 * len(name)  # about that of the letters
+        if rows[-1] and x + width > WIDTH:
+            rows.append([])
+            x = float(LEFT)
+        rows[-1].append((x, kind, name))
+        x += width + 16
+    parts = []
+    for y, row in zip(range(14 - ROW * (len(rows) - 1), 15, ROW), rows, strict=True):
+        for x, kind, name in row:
+            parts.append(f'<path class="{kind}" d="M{x:.0f} {y}h18"/>')
+            parts.append(_text(x + 24, y + 4, name, "start"))
+    return parts, ROW * (len(rows) - 1)
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

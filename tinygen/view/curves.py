@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHARES = ("precision", "recall", "coverage")  # from 0 to 1
+WATCHED = ("diversity", "modes", "high_quality")  # see training.Monitor
 FEW = 20  # values that get a dot each
 FAR = 20  # values further apart than this factor are drawn on a logarithmic axis
 
@@ -34,7 +35,8 @@ class Curve(NamedTuple):
     @property
     def title(self) -> str:
         """The name as a person would say it."""
-        return self.name.replace("_", " ").replace("valid ", "validation ")
+        plain = self.name.replace("_", " ").replace("valid ", "validation ")
+        return plain.replace("frechet", "Fréchet").replace("ms ssim", "MS-SSIM")
 
 
 def grouped(rows: Sequence[Mapping[str, Any]]) -> list[list[Curve]]:
@@ -65,8 +67,10 @@ def _axis(name: str) -> str:
     """Which axis a figure of training is on."""
     if name in SHARES:
         return "share"
-    if name in NAMES:  # of judged samples
+    if name in NAMES or name in WATCHED:
         return name
+    if name.endswith("_gradient"):
+        return "gradient"
     return "score" if name.endswith("_score") else "loss"
 
 

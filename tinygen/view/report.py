@@ -19,6 +19,7 @@ from ..system import require
 from ..training import Run, load
 from ..training.checkpoint import MODEL, checkpoints, finished, write_atomically
 from ..training.experiment import Experiment, folder_of, restore
+from ..training.findings import findings_of
 from ..training.progress import short
 from ..training.run import RunError
 from ..training.settings import FROM_DATA, TABLES, check_tables, read_settings, recipe_settings
@@ -29,6 +30,13 @@ from .scores import read_scores
 from .subject import Subject
 
 TITLES = {"config": "Model", "data": "Data", "training": "Training", "options": "Optimiser"}
+HIGHER = (
+    *("accuracy", "r2", "precision", "recall", "coverage", "classifier_score"),
+    *("modes", "high_quality"),
+)  # is better
+# Of a game neither side's loss is the better the lower it is.
+NO_BEST = ("discriminator_loss", "generator_loss", "_score", "_gradient", "separation",
+           "diversity", "density")  # fmt: skip
 HEADINGS = {"tsne": "Map of the codings"}  # others are the name of the figure
 UNSET = "-"
 
@@ -106,6 +114,7 @@ def contents(run: Run, source: str | Path) -> dict[str, Any]:
         "description": (inspect.getdoc(type(model)) or "").split("\n")[0] if model else "",
         "status": _status(run, rows, experiment),
         "go_on": None if _is_done(run, rows) else run.to_go_on(),
+        "findings": findings_of(experiment, rows) if experiment else [],
         "facts": _facts(run, rows, model, expected),
         "expected": expected is not None,
         "differing": _differing(tables),
@@ -206,15 +215,16 @@ def duration(seconds: float) -> str:
 
 def _measured(curve: Curve, expected: Published | None) -> dict[str, Any]:
     """A line of the table of figures."""
-    high = curve.name.endswith(("accuracy", "r2"))
-    best = max(curve.values) if high else min(curve.values)
     last = curve.values[-1]
-    level = _level([curve], expected)
+    level, best, epoch = _level([curve], expected), "", 0
+    if not curve.name.endswith(NO_BEST) or curve.name in HIGHER:
+        value = (max if curve.name.endswith(HIGHER) else min)(curve.values)
+        best, epoch = short(value), curve.epochs[curve.values.index(value)]
     return {
         "name": curve.title,
         "last": short(last),
-        "best": short(best),
-        "epoch": curve.epochs[curve.values.index(best)],
+        "best": best,
+        "epoch": epoch,
         "published": "" if level is None else f"{level:g}",
         "difference": "" if level is None else f"{100 * (last / level - 1):+.1f} %",
     }

@@ -1,0 +1,172 @@
+"""What the figures of an adversarial run say, and what is measured for it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import mannwhitneyu
+
+from tests.training.toys import resumes_exactly
+from tinygen import Random, models, optim
+from tinygen.data import centres
+from tinygen.models.losses import separation
+from tinygen.training import Monitor, Trainer, fit
+from tinygen.training.experiment import Experiment
+from tinygen.training.findings import findings, findings_of
+from tinygen.training.monitor import mean_distance
+from tinygen.training.settings import settings
+from tinygen.view.report import write_report
+
+HEALTHY = {
+    "valid_separation": 0.8,
+    "real_score": 1.0,
+    "fake_score": -1.0,
+    "valid_real_score": 0.8,
+    "valid_fake_score": -1.0,
+    "discriminator_gradient": 1.0,
+    "generator_gradient": 0.5,
+    "diversity": 0.95,
+    "modes": 8.0,
+    "high_quality": 0.9,
+    "classes_missing": 0.0,
+}
+
+
+def run(epochs: int = 6, since: int = 4, **changes) -> list[dict]:
+    """The rows of a run in which some figures change from an epoch on."""
+    return [
+        {"epoch": e, "step": 100 * e, **HEALTHY, **(changes if e >= since else {})}
+        for e in range(1, epochs + 1)
+    ]
+
+
+def names(rows, **known) -> list[str]:
+    return [found.name for found in findings(rows, **{"modes": 8, "classes": 10, **known})]
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "said"),
+    [
+        ({"valid_separation": 0.999}, "separation", "99.90% of pairs are in order"),
+        ({"diversity": 0.1}, "collapse", "0.10 times as far apart as two reals"),
+        ({"modes": 5.0}, "missing modes", "3 of 8 modes are missing"),
+        ({"classes_missing": 7.0}, "missing classes", "7 of 10 classes are missing"),
+        ({"generator_gradient": 99.0}, "divergence", "generator's gradient went from 0.5 to 99"),
+        ({"discriminator_gradient": 99.0}, "divergence", "discriminator's gradient went from 1"),
+        ({"fake_score": -500.0}, "divergence", "mean scores are 1 of reals and -500 of fakes"),
+        ({"generator_gradient": 1e-5}, "vanishing gradient", "fell from 0.5 to 1e-05"),
+        ({"real_score": 5.0, "valid_real_score": -2.0}, "memorisation", "5.00 in the mean, others"),
+    ],
+)
+def test_each_fault_is_named_with_its_figures_and_since_when(changes, name, said):
+    (found,) = findings(run(**changes), modes=8, classes=10)
+    assert found.name == name
+    assert said in found.text
+    assert (found.epoch, found.step) == (4, 400)
+    assert found.advice
+    if name != "missing modes":
+        assert "since epoch 4 (step 400)" in found.text
+    assert str(found).startswith(found.text)
+    assert names(run(since=1, **changes))[:1] == [name] or "gradient" in next(iter(changes))
+
+
+def test_nothing_is_said_of_a_healthy_run_or_without_figures():
+    assert names(run()) == []
+    assert names([]) == []
+    assert names([{"epoch": 1, "step": 3, "loss": 2.0}]) == []
+
+
+@pytest.mark.parametrize("fault", [{"valid_separation": 1.0}, {"diversity": 0.2}, {"modes": 2.0}])
+def test_what_was_so_for_one_epoch_only_is_not_told(fault):
+    assert names(run(since=6, **fault)) == []
+    passed = [*run(4, since=2, **fault), *run(8)[4:]]
+    assert names(passed) == []
+
+
+def test_a_critic_has_to_separate():
+    rows = run(valid_separation=1.0, real_score=900.0, fake_score=-900.0, valid_real_score=890.0)
+    assert names(rows, critic=True) == []
+    assert {*names(rows)} == {"divergence", "separation"}
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_separation_is_the_area_under_the_curve(ties):
+    rng = np.random.default_rng(0)
+    for n, m in ((1, 1), (7, 5), (40, 60)):
+        real, fake = rng.standard_normal((n, 1)) + 1, rng.standard_normal((m, 1))
+        if ties:
+            real, fake = real.round(), fake.round()
+        pairs = mannwhitneyu(real.ravel(), fake.ravel()).statistic
+        assert separation(real, fake) == pytest.approx(pairs / (n * m))
+
+
+def test_the_mean_distance_is_that_of_all_pairs():
+    x = Random(0).uniform((9, 2, 3), dtype=np.float64)
+    pairs = [np.linalg.norm(a - b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j]
+    assert mean_distance(x) == pytest.approx(np.mean(pairs))
+    assert mean_distance(np.ones((4, 3))) == 0
+
+
+def test_the_norm_of_a_gradient():
+    model = models.create("gan", image_shape=(4, 4), widths=[3], latents=2)
+    optimizer = optim.SGD(model.generator)
+    assert optimizer.gradient_norm().item() == 0
+    model.generator(np.ones((2, 2), np.float32)).sum().backward()
+    expected = math.sqrt(sum(float((p.grad.data**2).sum()) for p in model.generator.parameters()))
+    assert optimizer.gradient_norm().item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_norms_of_gradients_are_reported_also_of_a_phase_that_is_rare():
+    x = Random(0).uniform((24, 4, 4))
+    model = models.create("gan", image_shape=(4, 4), widths=[3], latents=2, critic_steps=3)
+    row = fit(model, x, epochs=1, batch_size=4, verbose=False)
+    assert row["discriminator_gradient"][0] > 0
+    assert row["generator_gradient"][0] > 0
+
+
+def test_a_monitored_run_goes_on_from_any_step_and_is_the_same_without():
+    x = Random(0).uniform((40, 4, 4))
+
+    def make(*callbacks, monitor=True):
+        model = models.create("gan", image_shape=(4, 4), widths=[3], latents=2)
+        options = model.recipe().training(epochs=2, batch_size=8)
+        own = [Monitor(x, samples=10)] if monitor else []
+        given = [*own, *callbacks]
+        return Trainer(model, model.stages(options), [x], options, valid=[x], callbacks=given)
+
+    resumes_exactly(make, steps=10, every=3)
+    plain, watched = make(monitor=False), make()
+    one, other = plain.train(), watched.train()
+    assert [{**row, "diversity": row["diversity"]} for row in other] == [
+        {**row, "diversity": other[i]["diversity"]} for i, row in enumerate(one)
+    ]
+    for name, array in plain.model.state_dict().items():
+        np.testing.assert_array_equal(array, watched.model.state_dict()[name])
+
+
+def test_modes_of_a_mixture_are_counted(tmp_path):
+    wanted = settings("gan", preset="ring", epochs=2, overrides={"count": 400, "widths": [4]})
+    experiment = Experiment.build(wanted)
+    rows = experiment.trainer(show=False).train()
+    assert {"modes", "high_quality", "diversity"} <= rows[-1].keys()
+    assert findings_of(experiment, rows)[-1].name == "missing modes"  # two epochs are few
+    with pytest.raises(ValueError, match="at least 2 reals"):
+        Monitor(experiment.samples[:1], centres=centres("ring"), sigma=0.01)
+
+
+def test_the_page_and_the_shell_tell_what_was_found(tmp_path, capsys, monkeypatch):
+    from tinygen.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    call = "train gan --preset ring --epochs 2 --set count=400 --set widths=[4] --out run"
+    assert main(call.split()) == 0
+    assert "of 8 modes are missing" in capsys.readouterr().out
+    assert "of 8 modes are missing" in (tmp_path / "run" / "log.txt").read_text()
+    page = write_report(tmp_path / "run").read_text()
+    assert "<h2>Findings</h2>" in page
+    assert "<code>packing=2</code>" in page
+    first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert first["generator_gradient"] > 0
