@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,10 @@ def test_samples_of_a_class_by_number_or_name():
         ("sample ring --label 1", "gan was trained without labels"),
         ("sample dcgan --mixture 3", "leave --mixture out"),
         ("interpolate dcgan --images 1 2", "encodes no images"),
+        ("interpolate dcgan --animate --out a.png", "--animate writes a .webp"),
+        ("interpolate dcgan --out a.webp", "--animate writes a .webp and nothing else does"),
+        ("interpolate dcgan --animate --kind bilinear", "--kind linear or spherical"),
+        ("interpolate dcgan --animate --images 1 2", "leave --images out"),
     ],
 )
 def test_what_cannot_be_asked_for(capsys, call, message):
@@ -91,6 +96,18 @@ def test_ways_between_latents(name, kind):
     assert (opened("one.png") != opened("other.png")).any()
     assert main(["interpolate", name]) == 0
     assert Path(name, "interpolation-spherical.png").exists()  # keeps the norm of latents
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+def test_an_animation_ends_where_it_began(name):
+    assert main(["interpolate", name, "--animate", "--steps", "3", "--out", "moving.webp"]) == 0
+    with Image.open("moving.webp") as moving:
+        assert (moving.format, moving.n_frames) == ("WEBP", 8)  # two steps to each of four stops
+        frames = []
+        for i in range(8):
+            moving.seek(i)
+            frames.append(np.asarray(moving.convert("RGB")).astype(int))
+    assert all((a != b).any() for a, b in pairwise(frames))
 
 
 def test_pictures_of_a_run():

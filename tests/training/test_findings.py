@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.stats import mannwhitneyu
 
 from tests.training.toys import resumes_exactly
@@ -165,6 +166,8 @@ def test_the_page_and_the_shell_tell_what_was_found(tmp_path, capsys, monkeypatc
     assert main(call.split()) == 0
     assert "of 8 modes are missing" in capsys.readouterr().out
     assert "of 8 modes are missing" in (tmp_path / "run" / "log.txt").read_text()
+    with Image.open(tmp_path / "run" / "progress.webp") as moving:
+        assert moving.n_frames == 2  # the samples over their modes, after each epoch
     page = write_report(tmp_path / "run").read_text()
     assert "<h2>Findings</h2>" in page
     assert "<code>packing=2</code>" in page

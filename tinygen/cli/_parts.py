@@ -100,6 +100,11 @@ def picture(text: str) -> Path:
     return Path(text)
 
 
+def picture_or_animation(text: str) -> Path:
+    """The name of a picture, or of an animation, to write."""
+    return Path(text) if text.lower().endswith(".webp") else picture(text)
+
+
 def assignment(text: str) -> tuple[str, Any]:
     """KEY=VALUE, where VALUE is a number, true, false, a list in brackets, or else a text."""
     key, sign, value = text.partition("=")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from typing import Any
 
-from ._parts import UsageError, add_command, at_most, picture, seed
+from ._parts import UsageError, add_command, at_most, picture_or_animation, seed
 from ._trained import looked_at
 
 EXAMPLE = """examples:
@@ -13,7 +14,11 @@ EXAMPLE = """examples:
   tinygen interpolate runs/vae --kind spherical --steps 12
   tinygen interpolate runs/vae --kind bilinear --images 3 14 15 92
   tinygen interpolate runs/dcgan --seed 1                   between latents drawn by chance
+  tinygen interpolate runs/dcgan --animate --steps 16       an animation that ends where it began
 """
+
+TILES, STOPS = 24, 4  # of an animation: images side by side, and codings that each goes through
+FRAME_SECONDS = 0.08
 
 
 def add_to(commands: Any) -> None:
@@ -40,7 +45,13 @@ def add_to(commands: Any) -> None:
         "--seed", type=seed, default=0, metavar="S", help="of the choice of images, or of latents"
     )
     command.add_argument(
-        "--out", type=picture, metavar="FILE", help="a .png (default RUN/interpolation-KIND.png)"
+        "--animate", action="store_true", help="a .webp that moves instead of a .png with rows"
+    )
+    command.add_argument(
+        "--out",
+        type=picture_or_animation,
+        metavar="FILE",
+        help="a .png or, of --animate, a .webp (default RUN/interpolation-KIND.png)",
     )
 
 
@@ -56,8 +67,12 @@ def run(options: argparse.Namespace) -> int:
 
     if options.steps < 2:
         raise UsageError("--steps must be at least 2: both ends are among them")
+    if options.out and (options.out.suffix.lower() == ".webp") != options.animate:
+        raise UsageError(f"--animate writes a .webp and nothing else does, not {options.out.name}")
     subject = looked_at(options.run_folder, "images")
     model, steps = subject.model, options.steps
+    if options.animate:
+        return _animated(options, subject)
     if isinstance(model, Adversarial):
         options.kind = options.kind or "spherical"
         return _between_latents(options, subject)
@@ -74,6 +89,43 @@ def run(options: argparse.Namespace) -> int:
     ends = subject.samples[chosen].reshape(-1, 2, *subject.samples.shape[1:])
     title = f"{model.name}: {options.kind} interpolation of codings"
     print(save_png(walks(ends, made.reshape(len(ends), steps, *made.shape[1:]), title=title), path))
+    return 0
+
+
+def _animated(options: argparse.Namespace, subject: Any) -> int:
+    """Images that change into others and back, side by side."""
+    import numpy as np
+
+    from ..latent import decode, linear, spherical
+    from ..models import Adversarial
+    from ..ops.random import Random
+    from ..view.adversarial import generated
+    from ..view.animation import save_animation
+    from ..view.plate import plate
+
+    model, rng = subject.model, Random(options.seed, "interpolation")
+    drawn = isinstance(model, Adversarial)
+    kind = options.kind or ("spherical" if drawn else "linear")
+    if kind == "bilinear":
+        raise UsageError("--animate goes along ways: --kind linear or spherical")
+    if options.images is not None:
+        raise UsageError("--animate chooses by --seed; leave --images out")
+    path = options.out or subject.folder / f"interpolation-{kind}.webp"
+    if drawn:
+        stops = model.draw_latents(TILES * STOPS, rng=rng)
+    else:
+        stops = subject.codings[rng.integers(0, len(subject.codings), (TILES * STOPS,))]
+    way = linear if kind == "linear" else spherical
+    rounds = [[*tile, tile[0]] for tile in stops.reshape(TILES, STOPS, -1)]
+    ways = np.stack(
+        [np.concatenate([way(a, b, options.steps)[:-1] for a, b in pairwise(r)]) for r in rounds],
+        axis=1,
+    )  # (frames, tiles, d)
+    labels = np.arange(TILES) % model.classes if drawn and model.classes else None
+    frames = [
+        plate(generated(model, z, labels) if drawn else decode(model, z), columns=8) for z in ways
+    ]
+    print(save_animation(frames, path, FRAME_SECONDS))
     return 0
 
 

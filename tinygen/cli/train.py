@@ -173,7 +173,7 @@ def _plates(experiment: Any) -> Any:
     """What draws a row of pictures after each epoch."""
     from ..view import Plates
 
-    return Plates(experiment.samples)
+    return Plates(experiment.samples, experiment.dataset)
 
 
 def _train(experiment: Any, trainer: Any) -> int:

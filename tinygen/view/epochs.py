@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backend import Array
+from ..data import Dataset
 from ..latent import reconstruct
 from ..models import Adversarial, Autoencoder
 from ..training import Callback, Trainer
-from .adversarial import of_fixed_latents
+from .adversarial import SHOWN_POINTS, of_fixed_latents, of_plane
+from .animation import save_animation
 from .plate import SHOWN, plate, save_png
 from .sequences import MOST, draw_sequences
 from .subject import Subject, Unfit
@@ -22,20 +24,30 @@ if TYPE_CHECKING:
     from PIL import Image
 
 ROWS = 4  # of samples of fixed latents
+FRAMES = 100  # of an animation
+WIDE = 600  # pixels; smaller pictures are enlarged to about so much
 
 
 class Plates(Callback):
-    """After every epoch, reconstructions or samples of fixed latents in the run's samples/."""
+    """After every epoch, reconstructions or samples of fixed latents in the run's samples/.
 
-    def __init__(self, images: Array) -> None:
-        self.images = images[:SHOWN]
+    Args:
+        images: samples of the data; those that are reconstructed.
+        dataset: where they come from, for points of a plane.
+    """
+
+    def __init__(self, images: Array, dataset: Dataset | None = None) -> None:
+        self.images, self.dataset = images[:SHOWN], dataset
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        """Draw them, unless the samples are points."""
+        """Draw them, unless the samples are points of more dimensions than two."""
         model = trainer.model
         if trainer.run and isinstance(model, Adversarial) and self.images.ndim > 2:
             path = sample_of(trainer.run.folder, row)
             save_png(plate(of_fixed_latents(model, ROWS * SHOWN), SHOWN, scale=1, gap=0), path)
+        if trainer.run and isinstance(model, Adversarial) and self.images.shape[1:] == (2,):
+            figure = of_plane(model, of_fixed_latents(model, SHOWN_POINTS), self.dataset)
+            save_png(figure, sample_of(trainer.run.folder, row))
         if trainer.run and isinstance(model, Autoencoder) and self.images.ndim > 2:
             made, of_images = reconstruct(model, self.images), model.kind == "images"
             drawn = (
@@ -64,6 +76,30 @@ def progress(subject: Subject) -> Image.Image:
     subject.need("images")
     strips, captions = after_epochs(subject, np.empty((SHOWN, *subject.samples.shape[1:])))
     return plate(np.concatenate(strips), SHOWN, captions=captions)
+
+
+def animate(subject: Subject) -> Path:
+    """The pictures of the epochs one after the other, as progress.webp in the folder of the run."""
+    from PIL import Image
+
+    paths = [sample_of(subject.folder, row) for row in subject.rows]
+    paths = [path for path in paths if path.exists()]
+    if len(paths) < 2 or not isinstance(subject.model, Adversarial):
+        raise Unfit(f"{subject.folder}: there are no pictures of two epochs of a generator")
+    chosen = sorted({round(i) for i in np.linspace(0, len(paths) - 1, FRAMES)})
+    frames = []
+    for i in chosen:
+        with Image.open(paths[i]) as picture:
+            frame = picture.convert("RGB")
+        times = max(1, WIDE // frame.width)
+        size = frame.width * times, frame.height * times
+        frames.append(frame.resize(size, Image.Resampling.NEAREST))
+    canvas = max(f.width for f in frames), max(f.height for f in frames)
+    on_canvas = []  # plots are a few pixels wider where a label is
+    for frame in frames:
+        on_canvas.append(Image.new("RGB", canvas, "white"))
+        on_canvas[-1].paste(frame, (canvas[0] - frame.width, canvas[1] - frame.height))
+    return save_animation(on_canvas, subject.folder / "progress.webp")
 
 
 def after_epochs(subject: Subject, like: Array) -> tuple[list[Array], list[str]]:

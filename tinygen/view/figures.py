@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from ..models import Adversarial
 from . import adversarial, autoencoders
 from .autoencoders import activations, codings_map, denoising, nearest_images
 from .curves import curves
-from .epochs import by_epoch, progress
+from .epochs import animate, by_epoch, progress
 from .plate import save_png
 from .predictions import confusion, factors, mistakes
 from .projection import projection
@@ -56,7 +57,8 @@ FIGURES: Mapping[str, Callable[[Subject], Image.Image | Figure]] = {
 def draw_figures(subject: Subject) -> list[Path]:
     """The figures of the model that its data allows, in the folder of its run; returns their paths.
 
-    A run that has not done an epoch yet has none. t-SNE needs scikit-learn.
+    A run that has not done an epoch yet has none. t-SNE needs scikit-learn. Of a generator also the
+    animation of its epochs.
     """
     paths = []
     for name in subject.model.figures if subject.rows else ():
@@ -65,4 +67,6 @@ def draw_figures(subject: Subject) -> list[Path]:
         except Unfit:
             continue
         paths.append(save_png(picture, subject.folder / f"{name}.png"))
+    with suppress(Unfit):
+        paths.append(animate(subject))
     return paths

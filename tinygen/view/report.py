@@ -301,7 +301,8 @@ def _pictures(
         paths = [run.folder / f"{name}.png" for name in names]
     else:
         paths = draw_figures(Subject(experiment, run.folder, rows))
-    return [_picture(path) for path in paths if path.stem in names and path.is_file()]
+    shown = [path for path in paths if path.stem in names and path.suffix == ".png"]
+    return [_picture(path) for path in shown if path.is_file()]
 
 
 def _picture(path: Path) -> Picture:
