@@ -160,7 +160,7 @@ def main(library: str, metric: str, file: str) -> None:
     before, start = peak(), time.perf_counter()
     values = work(given)
     seconds = time.perf_counter() - start
-    print(json.dumps({"values": values, "seconds": seconds, "memory": peak() - before}))
+    print(json.dumps({"values": values, "seconds": seconds, "memory": max(0, peak() - before)}))
 
 
 if __name__ == "__main__":
