@@ -162,10 +162,10 @@ def train(task: dict[str, Any], began: tuple[float, int]) -> dict[str, Any]:
     before = set(sys.modules)
     watched = importlib.import_module(task["watch"]).watch() if task["watch"] else {}
 
-    from benchmarks import problems  # not earlier: it needs NumPy, which is for a library to import
+    from benchmarks import problem  # not earlier: it needs NumPy, which is for a library to import
     from benchmarks.peers import choice
 
-    problems.POOL, choice.alone = BATCHES, task["candidate"]
+    problem.POOL, choice.alone = BATCHES, task["candidate"]
     subject = module.load(task["name"], **task["options"])
     note("built")
     losses = subject.check(1)

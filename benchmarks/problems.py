@@ -1,4 +1,4 @@
-"""What every library is given: the sizes of a model, its initial weights, its batches, its FLOPs.
+"""The models whose training steps are compared: their sizes, initial weights, batches, FLOPs.
 
 Written with NumPy alone, because every library's interpreter has that. A problem is what one of the
 functions in `peers/*_steps.py` builds a training step from; the weights are drawn here, so all of
@@ -8,73 +8,13 @@ them start from the same and must report the same losses.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
-Layer: TypeAlias = tuple[Array, Array]  # weights and biases
-
-POOL = 64  # batches that a benchmark goes round: too many to stay in the inner caches
-SEED = 42
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Training steps of one model, small enough to be written in every library.
-
-    Attributes:
-        batch: samples in a step.
-        optimizer: in words, for the table.
-        tolerance: how far losses of different libraries may be apart, relatively.
-    """
-
-    name: str
-    batch: int
-    optimizer: str
-    tolerance: float = 1e-4
-
-    def batches(self) -> list[Any]:
-        """A pool of random images, (batch, 28, 28) each, between 0 and 1."""
-        rng = np.random.default_rng(SEED)
-        return [rng.random((self.batch, 28, 28), np.float32) for _ in range(POOL)]
-
-    def noise(self, length: int, seed: int) -> list[Array]:
-        """Normal numbers (batch, length) for each batch of the pool: the same for all libraries."""
-        rng = np.random.default_rng(seed)
-        return [rng.standard_normal((self.batch, length), np.float32) for _ in range(POOL)]
-
-    @property
-    def flops(self) -> float:
-        """Floating-point operations of the matrix products and convolutions of one step."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class RMSpropProblem(Problem):
-    """Trained by RMSprop:  s = rho s + (1 - rho) g^2,  w -= learning_rate g / (sqrt(s) + epsilon).
-
-    That is PyTorch's form. Keras has an epsilon of 1e-7 under the root; outside of it the root of
-    that does about the same. (With PyTorch's own 1e-8 the first steps are hardly more than signs of
-    the gradients, and the losses of no two libraries would agree.)
-    """
-
-    learning_rate: float = 1e-3
-    rho: float = 0.9
-    epsilon: float = 3e-4
-
-
-def dense_layers(sizes: Iterable[tuple[int, int]], seed: int) -> list[Layer]:
-    """(in, out) weights by Glorot's rule, and biases of 0."""
-    rng = np.random.default_rng(seed)
-    layers = []
-    for n, m in sizes:
-        limit = (6 / (n + m)) ** 0.5
-        w = rng.uniform(-limit, limit, (n, m)).astype(np.float32)
-        layers.append((w, np.zeros(m, np.float32)))
-    return layers
+from .games import DCGAN, GAN, ConditionalGAN, SpectralGAN, WassersteinGAN
+from .problem import SEED, Array, Layer, Problem, RMSpropProblem, dense_layers
 
 
 @dataclass(frozen=True)
@@ -224,128 +164,6 @@ class VariationalAutoencoder(RMSpropProblem):
 
 
 @dataclass(frozen=True)
-class AdversarialProblem(RMSpropProblem):
-    """A generator and a discriminator, one phase after the other in every step.
-
-    1. The generator, in inference, makes images of noise. They and as many real ones are one
-       batch, labels 0 and 1, on which the discriminator is trained. The generator is not
-       differentiated.
-    2. The generator, in training, makes images of other noise, and is trained to have them labelled
-       1. The gradient goes through the discriminator, whose weights ask for none.
-
-    A batch is (images, noise of phase 1, noise of phase 2). The discriminator ends with a logit,
-    the loss is cross-entropy from logits; what a step reports is the sum of both phases' losses.
-    """
-
-    latents: int = 0
-
-    def images(self) -> list[Any]:
-        """The real ones."""
-        return super().batches()
-
-    def batches(self) -> list[Any]:
-        """(images, noise, noise)."""
-        noise = [self.noise(self.latents, SEED + 2 + phase) for phase in (0, 1)]
-        return list(zip(self.images(), *noise, strict=True))
-
-    def products(self) -> tuple[list[int], list[int]]:
-        """Multiply-adds of a sample's way forward: layers of the generator, the discriminator."""
-        raise NotImplementedError
-
-    @property
-    def flops(self) -> float:
-        """What both phases compute.
-
-        Phase 1, for the images of the generator its way forward; for those and as many others the
-        discriminator's, the gradients of its weights, and of all inputs but the first layer's.
-        Phase 2, both ways forward, the gradients of all inputs of the discriminator, of the
-        generator's weights, and of all its inputs but the first layer's.
-        """
-        generator, discriminator = self.products()
-        g, d = sum(generator), sum(discriminator)
-        first = g + 2 * (3 * d - discriminator[0])
-        second = g + d + d + (2 * g - generator[0])
-        return 2.0 * self.batch * (first + second)
-
-
-@dataclass(frozen=True)
-class GAN(AdversarialProblem):
-    """Dense layers with SELU: a generator 30-100-150-784, and a discriminator 784-150-100-1.
-
-    The generator ends with a sigmoid; images are between 0 and 1.
-    """
-
-    latents: int = 30
-    sizes: tuple[int, ...] = (100, 150, 784)
-
-    @property
-    def pairs(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Inputs and outputs of the layers of both networks."""
-        back = 784, *reversed(self.sizes[:-1]), 1
-        return (
-            list(itertools.pairwise((self.latents, *self.sizes))),
-            list(itertools.pairwise(back)),
-        )
-
-    def weights(self) -> tuple[list[Layer], list[Layer]]:
-        """Layer by layer: the generator's, the discriminator's."""
-        generator, discriminator = self.pairs
-        return dense_layers(generator, SEED + 4), dense_layers(discriminator, SEED + 5)
-
-    def products(self) -> tuple[list[int], list[int]]:
-        """One for every weight."""
-        generator, discriminator = ([n * m for n, m in pairs] for pairs in self.pairs)
-        return generator, discriminator
-
-
-@dataclass(frozen=True)
-class DCGAN(AdversarialProblem):
-    """Convolutions 5x5 with stride 2, padded as TensorFlow's "same": 28 -> 14 -> 7 pixels.
-
-    Generator: dense 100 to 7 x 7 x 128, batch norm, transposed 64 with SELU, batch norm,
-    transposed 1 with tanh. Discriminator: 64 and 128 with LeakyReLU 0.2, dense to the logit. Images
-    are between -1 and 1. Batch norm has Keras's momentum of 0.99 and epsilon of 1e-3, and starts
-    with scale 1, shift 0, mean 0, variance 1. The text's dropout of 0.4 is left out: every library
-    would draw masks of its own, and the losses could not be compared.
-
-    PyTorch counts the running variance n / (n - 1) times as large, for n of at least 1,568 values;
-    and RMSprop makes rounding errors of small gradients as large as others. Losses are compared to
-    three digits.
-    """
-
-    latents: int = 100
-    channels: tuple[int, int] = (64, 128)
-
-    def images(self) -> list[Any]:
-        """(batch, 28, 28, 1)."""
-        return [2 * x[..., None] - 1 for x in super().images()]
-
-    def weights(self) -> tuple[list[Layer], list[Layer]]:
-        """The generator's dense layer and two kernels (5, 5, out, in); the discriminator's two
-        kernels (5, 5, in, out) and dense layer. All by Glorot's rule, biases 0; a dense layer has
-        the rows, columns and channels of an image in that order."""
-        few, many = self.channels
-        rng = np.random.default_rng(SEED + 4)
-
-        def kernel(n: int, m: int, outputs: int) -> Layer:
-            limit = (6 / (25 * (n + m))) ** 0.5
-            w = rng.uniform(-limit, limit, (5, 5, n, m)).astype(np.float32)
-            return w, np.zeros(outputs, np.float32)
-
-        (first,), (last,) = (
-            dense_layers([sizes], SEED + 5) for sizes in ((self.latents, 49 * many), (49 * many, 1))
-        )
-        generator = [first, kernel(few, many, few), kernel(1, few, 1)]
-        return generator, [kernel(1, few, few), kernel(few, many, many), last]
-
-    def products(self) -> tuple[list[int], list[int]]:
-        """Kernels are put to 14 x 14 and 7 x 7 places, by the generator the other way round."""
-        few, many = self.channels
-        convolutions = [14 * 14 * 25 * few, 7 * 7 * 25 * few * many]
-        return [self.latents * 49 * many, *reversed(convolutions)], [*convolutions, 49 * many]
-
-
-@dataclass(frozen=True)
 class StyleBlock(Problem):
     """A block of StyleGAN's generator: twice as many pixels, half as many channels.
 
@@ -398,6 +216,9 @@ PROBLEMS: dict[str, Problem] = {
         GAN("gan", 32, "RMSprop 0.001"),
         DCGAN("dcgan", 32, "RMSprop 0.001", 1e-3),
         DCGAN("dcgan-128", 128, "RMSprop 0.001", 1e-3),
+        WassersteinGAN("wgan-gp", 32, "RMSprop 0.001", 1e-3),
+        SpectralGAN("sngan", 32, "RMSprop 0.001", 1e-3),
+        ConditionalGAN("cgan", 32, "RMSprop 0.001", 1e-3),
         StyleBlock("style-block", 16, "SGD 0.1"),
     )
 }

@@ -29,7 +29,8 @@ from .harness import (
     ratio,
     take_turns,
 )
-from .problems import PROBLEMS, Problem
+from .problem import Problem
+from .problems import PROBLEMS
 from .subject import AbsentError
 
 STEPS_COMPARED = 5

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from benchmarks.games import DCGAN, GAN, AdversarialProblem
 from benchmarks.peers.jax_updates import (
     beginning,
     changed,
@@ -18,7 +19,7 @@ from benchmarks.peers.jax_updates import (
     stepping,
     training,
 )
-from benchmarks.problems import DCGAN, GAN, AdversarialProblem, VariationalAutoencoder
+from benchmarks.problems import VariationalAutoencoder
 from benchmarks.subject import TrainingStep
 
 

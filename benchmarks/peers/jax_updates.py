@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks.problems import Problem, RMSpropProblem
+from benchmarks.problem import Problem, RMSpropProblem
 from benchmarks.subject import TrainingStep
 
 

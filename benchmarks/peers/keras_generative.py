@@ -9,14 +9,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from benchmarks.games import DCGAN, GAN, AdversarialProblem
 from benchmarks.peers.keras_autoencoders import dense_layers
-from benchmarks.problems import (
-    DCGAN,
-    GAN,
-    AdversarialProblem,
-    RMSpropProblem,
-    VariationalAutoencoder,
-)
+from benchmarks.problem import RMSpropProblem
+from benchmarks.problems import VariationalAutoencoder
 
 
 class RMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]  # Keras need not be installed

@@ -6,13 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.peers.tinygen_phases import Phase, training_step
-from benchmarks.problems import (
-    ConvAutoencoder,
-    DenseAutoencoder,
-    Layer,
-    Problem,
-    RecurrentAutoencoder,
-)
+from benchmarks.problem import Layer, Problem
+from benchmarks.problems import ConvAutoencoder, DenseAutoencoder, RecurrentAutoencoder
 from benchmarks.subject import TrainingStep
 from tinygen import nn, ops, optim
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import tinygen
+from benchmarks.games import DCGAN, GAN, AdversarialProblem
 from benchmarks.peers.tinygen_autoencoders import dense_layers
 from benchmarks.peers.tinygen_phases import Phase, training_step
-from benchmarks.problems import (
-    DCGAN,
-    GAN,
-    AdversarialProblem,
-    RMSpropProblem,
-    VariationalAutoencoder,
-)
+from benchmarks.problem import RMSpropProblem
 from benchmarks.problems import StyleBlock as StyleProblem
+from benchmarks.problems import VariationalAutoencoder
 from benchmarks.subject import TrainingStep
 from tinygen import nn, ops, optim
 
@@ -63,10 +60,16 @@ def gan(problem: GAN, device: str = "cpu", captured: bool = False) -> TrainingSt
 
 def dcgan(problem: DCGAN, device: str = "cpu", captured: bool = False) -> TrainingStep:
     """The convolutional GAN."""
+    generator, discriminator = dcgan_networks(problem)
+    return adversarial(generator.to(device), discriminator.to(device), problem, captured)
+
+
+def dcgan_networks(problem: DCGAN) -> tuple[nn.Sequential, nn.Sequential]:
+    """Its generator and its discriminator, with the problem's weights."""
     few, many = problem.channels
     leaky = "leaky_relu", 0.2
     generator = nn.Sequential(
-        nn.Dense(problem.latents, 49 * many),
+        nn.Dense(problem.inputs, 49 * many),
         nn.Reshape(7, 7, many),
         nn.BatchNorm(many),
         nn.Conv2DTranspose(many, few, 5, 2, activation="selu"),
@@ -74,7 +77,7 @@ def dcgan(problem: DCGAN, device: str = "cpu", captured: bool = False) -> Traini
         nn.Conv2DTranspose(few, 1, 5, 2, activation="tanh"),
     )
     discriminator = nn.Sequential(
-        nn.Conv2D(1, few, 5, 2, activation=leaky),
+        nn.Conv2D(problem.seen, few, 5, 2, activation=leaky),
         nn.Conv2D(few, many, 5, 2, activation=leaky),
         nn.Flatten(),
         nn.Dense(49 * many, 1),
@@ -85,7 +88,7 @@ def dcgan(problem: DCGAN, device: str = "cpu", captured: bool = False) -> Traini
         ]
         for layer, (w, b) in zip(layers, weights, strict=True):
             layer.load_state_dict({"weight": w, "bias": b})
-    return adversarial(generator.to(device), discriminator.to(device), problem, captured)
+    return generator, discriminator
 
 
 class StyleBlock(nn.Module):
@@ -136,6 +139,19 @@ def adversarial(
     def generated(images: Any, first: Any, second: Any) -> Any:
         logits = discriminator(generator(second))
         return ops.binary_cross_entropy_with_logits(logits, real)
+
+    return game(generator, discriminator, problem, captured, judged, generated)
+
+
+def game(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    problem: AdversarialProblem,
+    captured: bool,
+    judged: Callable[..., Any],
+    generated: Callable[..., Any],
+) -> TrainingStep:
+    """Both phases, with a loss each of the parts of a batch; the other network is frozen."""
 
     def judging() -> None:
         generator.eval()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tinygen
-from benchmarks.problems import Problem
+from benchmarks.problem import Problem
 from benchmarks.subject import TrainingStep
 from tinygen import nn, optim
 from tinygen.training.capture import Captured

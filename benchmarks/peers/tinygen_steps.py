@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import tinygen
-from benchmarks.peers import tinygen_autoencoders, tinygen_generative
+from benchmarks.peers import tinygen_autoencoders, tinygen_games, tinygen_generative
 from benchmarks.problems import PROBLEMS
 from benchmarks.subject import AbsentError, TrainingStep
 
@@ -18,6 +18,9 @@ MODELS: dict[str, Any] = {
     "gan": tinygen_generative.gan,
     "dcgan": tinygen_generative.dcgan,
     "dcgan-128": tinygen_generative.dcgan,
+    "wgan-gp": tinygen_games.wgan_gp,
+    "sngan": tinygen_games.sngan,
+    "cgan": tinygen_games.cgan,
     "style-block": tinygen_generative.style_block,
 }
 

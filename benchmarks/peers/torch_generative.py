@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from benchmarks.games import DCGAN, GAN, AdversarialProblem, ConditionalGAN
 from benchmarks.peers.torch_autoencoders import dense_layers
 from benchmarks.peers.torch_updates import (
     Candidates,
@@ -23,7 +24,7 @@ from benchmarks.peers.torch_updates import (
     updates,
     with_weights,
 )
-from benchmarks.problems import DCGAN, GAN, AdversarialProblem, VariationalAutoencoder
+from benchmarks.problems import VariationalAutoencoder
 from benchmarks.subject import TrainingStep
 
 
@@ -139,7 +140,25 @@ class Arrange(nn.Module):  # type: ignore[misc]  # PyTorch need not be installed
 
 
 def dcgan(problem: DCGAN, compiled: bool) -> Candidates:
-    """The convolutional GAN, in both memory formats and every way to update it.
+    """The convolutional GAN, in both memory formats and every way to update it."""
+
+    def ways(layout: Any) -> Candidates:
+        networks = functools.partial(dcgan_networks, problem, layout)
+        return adversarial(networks, problem, dcgan_batches(problem, layout), compiled)
+
+    return in_both_layouts(ways)
+
+
+def dcgan_batches(problem: DCGAN, layout: Any) -> list[Any]:
+    """The problem's batches with mirrored images, see `dcgan_networks`."""
+    return [
+        (images.flip(1, 2).permute(0, 3, 1, 2).contiguous(memory_format=layout), *rest)
+        for images, *rest in tensors(problem.batches())
+    ]
+
+
+def dcgan_networks(problem: DCGAN, layout: Any) -> tuple[Any, Any]:
+    """The generator and the discriminator of the convolutional GAN, with the problem's weights.
 
     With a stride of 2, TensorFlow's "same" pads one pixel before and two after; PyTorch's padding
     of 2 is one that pads two before and uses one after. So everything is mirrored here: images, and
@@ -147,52 +166,42 @@ def dcgan(problem: DCGAN, compiled: bool) -> Candidates:
     copying.
     """
     few, many = problem.channels
+    (project, enlarge, draw), (see, shrink, judge) = problem.weights()
 
-    def networks(layout: Any) -> tuple[Any, Any]:
-        (project, enlarge, draw), (see, shrink, judge) = problem.weights()
-        order = (2, 0, 1, 3) if layout is torch.contiguous_format else (0, 1, 2, 3)
+    def kernel(layer: Any, w: Any, b: Any) -> Any:
+        return with_weights(layer, w[::-1, ::-1].transpose(3, 2, 0, 1), b)
 
-        def places(w: Any) -> Any:
-            """Mirrored along the 7 x 7 x channels of the first axis, in the order of memory."""
-            images = w.reshape(7, 7, many, -1)[::-1, ::-1]
-            return images.transpose(order).reshape(w.shape)
+    def norm(channels: int) -> Any:
+        layer = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+        layer.num_batches_tracked = None  # a count that only serves averages without momentum
+        return layer
 
-        def kernel(layer: Any, w: Any, b: Any) -> Any:
-            return with_weights(layer, w[::-1, ::-1].transpose(3, 2, 0, 1), b)
+    generator = nn.Sequential(
+        linear(places(project[0].T, layout).T, project[1]),
+        Arrange(layout, many),
+        norm(many),
+        kernel(nn.ConvTranspose2d(many, few, 5, 2, 2, 1), *enlarge),
+        nn.SELU(inplace=True),
+        norm(few),
+        kernel(nn.ConvTranspose2d(few, 1, 5, 2, 2, 1), *draw),
+        nn.Tanh(),
+    )
+    discriminator = nn.Sequential(
+        kernel(nn.Conv2d(problem.seen, few, 5, 2, 2), *see),
+        nn.LeakyReLU(0.2, inplace=True),
+        kernel(nn.Conv2d(few, many, 5, 2, 2), *shrink),
+        nn.LeakyReLU(0.2, inplace=True),
+        Arrange(layout),
+        linear(places(judge[0], layout), judge[1]),
+    )
+    return generator.to(memory_format=layout), discriminator.to(memory_format=layout)
 
-        def norm(channels: int) -> Any:
-            layer = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
-            layer.num_batches_tracked = None  # a count that only serves averages without momentum
-            return layer
 
-        generator = nn.Sequential(
-            linear(places(project[0].T).T, project[1]),
-            Arrange(layout, many),
-            norm(many),
-            kernel(nn.ConvTranspose2d(many, few, 5, 2, 2, 1), *enlarge),
-            nn.SELU(inplace=True),
-            norm(few),
-            kernel(nn.ConvTranspose2d(few, 1, 5, 2, 2, 1), *draw),
-            nn.Tanh(),
-        )
-        discriminator = nn.Sequential(
-            kernel(nn.Conv2d(1, few, 5, 2, 2), *see),
-            nn.LeakyReLU(0.2, inplace=True),
-            kernel(nn.Conv2d(few, many, 5, 2, 2), *shrink),
-            nn.LeakyReLU(0.2, inplace=True),
-            Arrange(layout),
-            linear(places(judge[0]), judge[1]),
-        )
-        return generator.to(memory_format=layout), discriminator.to(memory_format=layout)
-
-    def ways(layout: Any) -> Candidates:
-        batches = [
-            (images.flip(1, 2).permute(0, 3, 1, 2).contiguous(memory_format=layout), *noise)
-            for images, *noise in tensors(problem.batches())
-        ]
-        return adversarial(functools.partial(networks, layout), problem, batches, compiled)
-
-    return in_both_layouts(ways)
+def places(w: Any, layout: Any) -> Any:
+    """Weights mirrored along the 7 x 7 x channels of the first axis, in the order of memory."""
+    images = w.reshape(7, 7, len(w) // 49, -1)[::-1, ::-1]
+    order = (2, 0, 1, 3) if layout is torch.contiguous_format else (0, 1, 2, 3)
+    return images.transpose(order).reshape(w.shape)
 
 
 def adversarial(
@@ -206,37 +215,71 @@ def adversarial(
     real = both[problem.batch :]
     loss_of = F.binary_cross_entropy_with_logits
 
+    def judged(discriminator: Any, fakes: Any, images: Any) -> Any:
+        return loss_of(discriminator(torch.cat([fakes, images])), both)
+
+    def generated(discriminator: Any, fakes: Any) -> Any:
+        return loss_of(discriminator(fakes), real)
+
+    return game(networks, problem, batches, compiled, judged, generated)
+
+
+def game(
+    networks: Callable[[], tuple[Any, Any]],
+    problem: AdversarialProblem,
+    batches: Any,
+    compiled: bool,
+    judged: Callable[..., Any],
+    generated: Callable[..., Any],
+    *,
+    double: bool = False,
+) -> Candidates:
+    """Both phases in one step, in every way to update the networks.
+
+    Args:
+        networks: makes the generator and the discriminator.
+        problem: its problem.
+        batches: the pool; what follows the noise of a batch goes to both losses.
+        compiled: whether to compile the losses, or all of the step.
+        judged: the discriminator's loss of it, of fakes, of reals and of the rest of a batch.
+        generated: the generator's of the discriminator, of fakes and of the rest.
+        double: the discriminator's loss has a gradient in it, which torch.compile cannot
+            differentiate again but in a step that is compiled as a whole.
+    """
+
     def usual(how: dict[str, bool]) -> TrainingStep:
         generator, discriminator = networks()
         generating, judging = (optimizer(net, problem, how) for net in (generator, discriminator))
 
-        def judge(images: Any, noise: Any) -> Any:
+        def judge(images: Any, noise: Any, *rest: Any) -> Any:
             with torch.no_grad():
-                fakes = generator(noise)
-            return loss_of(discriminator(torch.cat([fakes, images])), both)
+                fakes = generator(noise, *labels_of(problem, rest))
+            return judged(discriminator, fakes, images, *rest)
 
-        def generate(noise: Any) -> Any:
-            return loss_of(discriminator(generator(noise)), real)
+        def generate(noise: Any, *rest: Any) -> Any:
+            fakes = generator(noise, *labels_of(problem, rest))
+            return generated(discriminator, fakes, *rest)
 
         if compiled:  # the backward of a compiled function is compiled too
-            judge, generate = torch.compile(judge), torch.compile(generate)
+            judge = judge if double else torch.compile(judge)
+            generate = torch.compile(generate)
 
         def step(batch: Any) -> Any:
-            images, first, second = batch
+            images, first, second, *rest = batch
             generator.eval()
             discriminator.requires_grad_(True)
             judging.zero_grad()
-            judged = judge(images, first)
-            judged.backward()
+            one = judge(images, first, *rest)
+            one.backward()
             judging.step()
 
             generator.train()
             discriminator.requires_grad_(False)
             generating.zero_grad()
-            generated = generate(second)
-            generated.backward()
+            other = generate(second, *rest)
+            other.backward()
             generating.step()
-            return judged.detach() + generated.detach()
+            return one.detach() + other.detach()
 
         return TrainingStep(step, batches)
 
@@ -244,24 +287,29 @@ def adversarial(
         """Both phases and updates compiled as one function of the weights."""
         generator, discriminator = networks()
         g, d = Weights(generator, problem), Weights(discriminator, problem)
-        moments = dict(generator.named_buffers())
+        moments, own = dict(generator.named_buffers()), dict(discriminator.named_buffers())
         in_inference = copy.deepcopy(generator).eval()
         call = torch.func.functional_call
 
-        def judge(d: Any, fakes: Any, images: Any) -> Any:
-            return loss_of(call(discriminator, d, torch.cat([fakes, images])), both)
+        def judge(d: Any, fakes: Any, images: Any, *rest: Any) -> Any:
+            net = lambda *x: call(discriminator, {**d, **own}, x)  # noqa: E731
+            return judged(net, fakes, images, *rest)
 
-        def generate(g: Any, d: Any, noise: Any) -> Any:
-            return loss_of(call(discriminator, d, call(generator, {**g, **moments}, noise)), real)
+        def generate(g: Any, d: Any, noise: Any, *rest: Any) -> Any:
+            fakes = call(generator, {**g, **moments}, (noise, *labels_of(problem, rest)))
+            return generated(lambda *x: call(discriminator, {**d, **own}, x), fakes, *rest)
 
         def step(batch: Any) -> Any:
-            images, first, second = batch
-            fakes = call(in_inference, {**g.values, **moments}, first)
-            gradients, judged = torch.func.grad_and_value(judge)(d.values, fakes, images)
+            images, first, second, *rest = batch
+            given = first, *labels_of(problem, rest)
+            fakes = call(in_inference, {**g.values, **moments}, given)
+            gradients, one = torch.func.grad_and_value(judge)(d.values, fakes, images, *rest)
             d.update(gradients)
-            gradients, generated = torch.func.grad_and_value(generate)(g.values, d.values, second)
+            gradients, other = torch.func.grad_and_value(generate)(
+                g.values, d.values, second, *rest
+            )
             g.update(gradients)
-            return judged + generated
+            return one + other
 
         return TrainingStep(torch.compile(step), batches)
 
@@ -269,3 +317,8 @@ def adversarial(
     if compiled:
         ways["whole step"] = whole
     return ways
+
+
+def labels_of(problem: AdversarialProblem, rest: Any) -> Any:
+    """What the generator is given beside noise: the labels of a conditional one."""
+    return rest if isinstance(problem, ConditionalGAN) else ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers import torch_autoencoders, torch_generative
+from benchmarks.peers import torch_autoencoders, torch_games, torch_generative
 from benchmarks.peers.choice import fastest
 from benchmarks.peers.torch_updates import Candidates
 from benchmarks.problems import PROBLEMS
@@ -22,6 +22,9 @@ MODELS: dict[str, Callable[[Any, bool], Candidates]] = {
     "gan": torch_generative.gan,
     "dcgan": torch_generative.dcgan,
     "dcgan-128": torch_generative.dcgan,
+    "wgan-gp": torch_games.wgan_gp,
+    "sngan": torch_games.sngan,
+    "cgan": torch_games.cgan,
     "style-block": torch_generative.style_block,
 }
 

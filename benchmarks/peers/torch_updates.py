@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from benchmarks.problems import RMSpropProblem
+from benchmarks.problem import RMSpropProblem
 from benchmarks.subject import TrainingStep
 
 Candidates: TypeAlias = dict[str, Callable[[], TrainingStep]]
