@@ -21,6 +21,7 @@ OF_FEATURES = ("frechet_distance", "kernel_distance", "precision", "recall", "de
 OF_CLASSES = ("classifier_score", "classes_missing")
 OF_IMAGES = ("sliced_wasserstein", "sliced_wasserstein_reals", "ms_ssim_diversity")
 NAMES = (*OF_FEATURES, *OF_CLASSES, *OF_IMAGES)
+PRECISION_K, COVERAGE_K = 3, 5  # which neighbour, as the papers choose it
 SCARCE = 0.02  # a class with a smaller share of the samples is missing
 
 
@@ -34,6 +35,7 @@ class Judged:
 
     def __init__(self, images: Array, network: FeatureNetwork | None) -> None:
         self.images, self.network = images, network
+        self._radii: dict[int, Array] = {}
 
     @cached_property
     def seen(self) -> tuple[Array, Array | None]:
@@ -51,6 +53,12 @@ class Judged:
         """(n, classes)."""
         assert self.seen[1] is not None  # see _chosen
         return self.seen[1]
+
+    def radii(self, k: int) -> Array:
+        """Squared distances to the k-th nearest of the others, (n,)."""
+        if k not in self._radii:
+            self._radii[k] = metrics.real_radii(self.features, k)
+        return self._radii[k]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -126,9 +134,13 @@ def _judge(
             stream = rng.stream(name)
             scores[name] = metrics.kernel_distance(real.features, fake.features, rng=stream)
         elif name in ("precision", "recall"):
-            scores |= metrics.precision_recall(real.features, fake.features)._asdict()
+            scores |= metrics.precision_recall(
+                real.features, fake.features, PRECISION_K, radii=real.radii(PRECISION_K)
+            )._asdict()
         elif name in ("density", "coverage"):
-            scores |= metrics.density_coverage(real.features, fake.features)._asdict()
+            scores |= metrics.density_coverage(
+                real.features, fake.features, COVERAGE_K, radii=real.radii(COVERAGE_K)
+            )._asdict()
         elif name == "classifier_score":
             splits = max(1, min(10, len(fake) // 100))
             scores[name] = metrics.classifier_score(fake.probabilities, splits)
