@@ -125,6 +125,7 @@ def test_the_kernel_distance_is_the_double_loop():
     found = kernel_distance(x, y, subsets=1, rng=Random(0))  # a subset of all
     assert float(found) == pytest.approx(expected, rel=1e-10)
     assert found.count == 12
+    assert np.isnan(kernel_distance(x, y).standard_error)  # a hundred times the same is no spread
 
 
 def test_the_kernel_distance_of_equal_laws_is_0_and_may_be_negative():
