@@ -282,6 +282,7 @@ def test_evaluate_judges_reconstructions_and_samples_of_a_vae(capsys, runs):
         assert lines[-1] == f"the page shows them: {runs[name]}/report.html"
         page = Path(runs[name], "report.html").read_text()
         assert f"Scores of {kind}" in page
+        assert "other weights than those that were judged" not in page
         found = json.loads(Path(runs[name], "evaluation.json").read_text())["judgement"]
         experiment, _ = restore(runs[name])
         (real,), network = experiment.test, experiment.feature_network()

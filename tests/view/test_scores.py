@@ -61,6 +61,14 @@ def test_shares_of_classes_have_names_where_there_are_as_many(tmp_path):
     assert np.isclose(sum(share for _, share in read_scores(tmp_path).classes), 1)
 
 
+def test_scores_of_other_weights_are_told(tmp_path):
+    found = tables(report(X[:30], X[30:60], X[60:], None, names=["sliced_wasserstein"]))
+    text = json.dumps({"weights": "ab", "judgement": found})
+    (tmp_path / "evaluation.json").write_text(text)
+    for weights, outdated in ((None, False), ("ab", False), ("cd", True)):
+        assert read_scores(tmp_path, weights=weights).outdated == outdated
+
+
 def test_nothing_was_judged(tmp_path):
     assert read_scores(tmp_path) is None
 

@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     from ..training import evaluate
     from ..training.checkpoint import write_atomically
     from ..training.experiment import restore
+    from ..training.feature_network import weights_digest
     from ..training.judging import lines, tables
     from ..view.report import write_report
     from ..view.scores import FILE
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     judgement = _judged(experiment, options) if judged else None
     whole = {"run": str(folder), "model": model.name, **figures}
     if judgement is not None:
-        whole["judgement"] = tables(judgement)
+        whole |= {"weights": weights_digest(model), "judgement": tables(judgement)}
         text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
         write_atomically(folder / FILE, text.encode())
         print("drawing the page", file=sys.stderr, flush=True)

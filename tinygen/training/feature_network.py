@@ -135,10 +135,15 @@ def of_model(model: models.Model, name: str, classes: tuple[str, ...] = ()) -> F
                 return features.numpy(), None
             return features.numpy(), ops.softmax(model.head(features)).numpy()
 
+    shape = tuple(model.config["image_shape"])
+    return FeatureNetwork(name, weights_digest(model), classes, shape, extract)
+
+
+def weights_digest(model: models.Model) -> str:
+    """The hash of a model's weights and buffers, with their names, types and shapes."""
     weights = model.state_dict()
     parts = [f"{key} {weights[key].dtype} {weights[key].shape}".encode() for key in weights]
-    digest = digest_of(*parts, *(np.ascontiguousarray(w).tobytes() for w in weights.values()))
-    return FeatureNetwork(name, digest, classes, tuple(model.config["image_shape"]), extract)
+    return digest_of(*parts, *(np.ascontiguousarray(w).tobytes() for w in weights.values()))
 
 
 def digest_of(*parts: bytes) -> str:

@@ -23,6 +23,7 @@ OF_CLASSES = ("classifier_score", "classes_missing")
 OF_IMAGES = ("sliced_wasserstein", "sliced_wasserstein_reals", "ms_ssim_diversity")
 NAMES = (*OF_FEATURES, *OF_CLASSES, *OF_IMAGES)
 PRECISION_K, COVERAGE_K = 3, 5  # which neighbour, as the papers choose it
+LEAST = {"precision": 4, "recall": 4, "density": 6, "coverage": 6}  # samples; 2 of all others
 KINDS = ("samples", "reconstructions")
 FLOOR = {
     "samples": "floor: other real images, which no generator can be expected to better",
@@ -47,7 +48,7 @@ class Judged:
     @cached_property
     def seen(self) -> tuple[Array, Array | None]:
         """Features (n, d), and probabilities of classes or None."""
-        assert self.network is not None  # see _chosen
+        assert self.network is not None  # see able_names
         return self.network(self.images)
 
     @property
@@ -58,7 +59,7 @@ class Judged:
     @property
     def probabilities(self) -> Array:
         """(n, classes)."""
-        assert self.seen[1] is not None  # see _chosen
+        assert self.seen[1] is not None  # see able_names
         return self.seen[1]
 
     def radii(self, k: int) -> Array:
@@ -128,7 +129,7 @@ def _judge(
     progress: Callable[[str], object] | None,
 ) -> Judgement:
     """Every metric that is asked for, once."""
-    chosen = _chosen(names, real.network)
+    chosen = able_names(names, real.network)
     told = progress or (lambda name: None)
     rng, scores = Random(seed, "metrics"), dict[str, float]()
     if {*chosen} & {*OF_FEATURES, *OF_CLASSES}:
@@ -278,8 +279,11 @@ def with_error(value: float, error: float, sign: str = "+-") -> str:
     return f"{float(value):.{digits}f} {sign} {error:.{digits}f}"
 
 
-def _chosen(names: Sequence[str] | None, network: FeatureNetwork | None) -> list[str]:
-    """The metrics to work out."""
+def able_names(names: Sequence[str] | None, network: FeatureNetwork | None) -> list[str]:
+    """The metrics to work out: those that are asked for, or all that the network can give.
+
+    Raises ValueError for unknown names, and those that need what the network does not have.
+    """
     able = [*OF_IMAGES]
     if network is not None:
         able = [*OF_FEATURES, *(OF_CLASSES if network.classes else ()), *OF_IMAGES]

@@ -44,6 +44,7 @@ class Scores(NamedTuple):
         floor: in words, what the floor says of this kind.
         expected: the Fréchet distance of two sets of reals by chance; empty if it is not known.
         classes: their names, and the share that the classifier takes for each.
+        outdated: whether the model has other weights now.
     """
 
     kind: str
@@ -52,14 +53,18 @@ class Scores(NamedTuple):
     floor: str
     expected: str
     classes: list[tuple[str, float]]
+    outdated: bool
 
 
-def read_scores(folder: Path, names: Sequence[str] = ()) -> Scores | None:
+def read_scores(
+    folder: Path, names: Sequence[str] = (), weights: str | None = None
+) -> Scores | None:
     """The scores that `tinygen evaluate` wrote for a run; None if there are none.
 
     Args:
         folder: of the run.
         names: of the classes; numbers where there are not as many.
+        weights: the hash of the model's weights, if it is known.
 
     Raises RunError for a file that cannot be read.
     """
@@ -67,15 +72,16 @@ def read_scores(folder: Path, names: Sequence[str] = ()) -> Scores | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text("utf-8"))["judgement"]
-        return _scores(found, names)
+        found = json.loads(path.read_text("utf-8"))
+        outdated = weights is not None and found.get("weights") != weights
+        return _scores(found["judgement"], names, outdated)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(
             f"{path} cannot be read ({error}); remove it, or write it anew by tinygen evaluate"
         ) from error
 
 
-def _scores(found: Mapping[str, Any], names: Sequence[str]) -> Scores:
+def _scores(found: Mapping[str, Any], names: Sequence[str], outdated: bool) -> Scores:
     samples, floor, ceiling = (found[part]["scores"] for part in PARTS)
     rows = []
     for name, own in samples.items():
@@ -100,4 +106,5 @@ def _scores(found: Mapping[str, Any], names: Sequence[str]) -> Scores:
         FLOOR[kind],
         "" if expected is None else f"{expected:.4g}",
         [(name, count / total) for name, count in zip(known, counts, strict=True)],
+        outdated,
     )
