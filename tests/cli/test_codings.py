@@ -15,6 +15,7 @@ from tinygen.cli import main
 from tinygen.ops.random import Random
 from tinygen.training import evaluate
 from tinygen.training.experiment import restore
+from tinygen.training.judge_samples import samples_of
 
 COMMANDS = {
     "explore RUN tsne": "tsne.png",
@@ -271,6 +272,47 @@ def test_evaluate_gives_the_likelihood_of_a_vae_in_nats(capsys, runs):
     assert out["test"]["standard_error"] == found.standard_error
     lines = printed(capsys, call, runs["vae"])
     assert lines[-1].endswith(f"{found.mean:.2f} +- {found.standard_error:.2f} nats")
+
+
+def test_evaluate_judges_reconstructions_and_samples_of_a_vae(capsys, runs):
+    for name, kind in (("stacked-ae", "reconstructions"), ("vae", "samples")):
+        call = "evaluate RUN --n 6 --metrics precision recall"
+        lines = printed(capsys, call, runs[name])
+        assert f"6 {kind} against 6 reals, seed 0" in "\n".join(lines)
+        assert lines[-1] == f"the page shows them: {runs[name]}/report.html"
+        page = Path(runs[name], "report.html").read_text()
+        assert f"Scores of {kind}" in page
+        assert "other weights than those that were judged" not in page
+        found = json.loads(Path(runs[name], "evaluation.json").read_text())["judgement"]
+        experiment, _ = restore(runs[name])
+        (real,), network = experiment.test, experiment.feature_network()
+        made = (
+            latent.reconstruct(experiment.model, real)
+            if kind == "reconstructions"
+            else samples_of(experiment.model, 6)
+        )
+        expected = metrics.precision_recall(*(network.features(x) for x in (real, made)))
+        assert found["kind"] == kind
+        for metric, value in expected._asdict().items():
+            assert found["samples"]["scores"][metric]["value"] == float(value)
+
+
+def test_evaluate_says_when_there_are_fewer_images(capsys, runs):
+    capsys.readouterr()
+    call = ["evaluate", runs["vae"], "--n", "500", "--metrics", "precision"]
+    assert main(call) == 0
+    shown = capsys.readouterr()
+    assert "images has no 500 images; judged are 48 against 6 reals" in shown.err
+    assert "48 samples against 6 reals" in shown.out
+
+
+def test_a_classifier_makes_nothing_to_judge(capsys, tmp_path):
+    run, data = str(tmp_path / "run"), write_images(tmp_path)
+    call = ["train", "classifier", "--data", data, "--steps", "1", "--set", "widths=[2]"]
+    assert main([*call, "--size", "6", "--out", run]) == 0
+    code, line = failing(capsys, "evaluate RUN --n 9", run)
+    assert code == 2
+    assert "classifier makes no images to judge by --n, --metrics and --features" in line
 
 
 def test_evaluate_where_all_data_was_trained_on(capsys, tmp_path):

@@ -14,6 +14,7 @@ from tinygen.metrics import (
     kernel_distance,
     nearest_neighbours,
     precision_recall,
+    real_radii,
 )
 from tinygen.metrics.features import neighbour_radii, squared_distances
 
@@ -124,6 +125,7 @@ def test_the_kernel_distance_is_the_double_loop():
     found = kernel_distance(x, y, subsets=1, rng=Random(0))  # a subset of all
     assert float(found) == pytest.approx(expected, rel=1e-10)
     assert found.count == 12
+    assert np.isnan(kernel_distance(x, y).standard_error)  # a hundred times the same is no spread
 
 
 def test_the_kernel_distance_of_equal_laws_is_0_and_may_be_negative():
@@ -155,6 +157,20 @@ def test_what_was_learned_by_heart_is_found():
     np.testing.assert_array_equal(copied.indices[:50], np.arange(100, 150))
     assert 0.5 <= float(copied.memorised) < 0.56
     assert np.isnan(nearest_neighbours(real, fake).memorised)
+
+
+@pytest.mark.parametrize("metric", [precision_recall, density_coverage])
+def test_radii_of_reals_may_be_known(metric):
+    real, fake = normal(50, 3), normal(30, 3, seed=1)
+    distances = plain_distances(real, real)
+    np.testing.assert_allclose(real_radii(real, 4), np.sort(distances, axis=1)[:, 4])
+    assert metric(real, fake, 4, radii=real_radii(real, 4)) == metric(real, fake, 4)
+    none = np.zeros(50)  # balls that are points hold no other sample
+    assert metric(real, fake, 4, radii=none)[0] == 0
+    with pytest.raises(ValueError, match=r"one for each of 50 reals, not \(30,\)"):
+        metric(real, fake, 4, radii=real_radii(fake, 4))
+    with pytest.raises(ValueError, match="real_radii: real has 30 samples"):
+        real_radii(fake, 30)
 
 
 @pytest.mark.parametrize("metric", [precision_recall, density_coverage])

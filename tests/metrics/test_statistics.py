@@ -31,6 +31,14 @@ def test_one_value_tells_nothing():
         metrics.interval([1.0, 2.0], 95)
 
 
+def test_scores_of_other_counts_have_no_common_mean():
+    one, other = (metrics.Score(2.0, count=n) for n in (100, 2_000))
+    with pytest.raises(ValueError, match="scores of 100 and of 2,000 samples cannot be compared"):
+        metrics.interval([one, other])
+    alike = [one, metrics.Score(3.0, count=100), 1.0]
+    assert metrics.interval(alike) == metrics.interval([2.0, 3.0, 1.0])
+
+
 @pytest.mark.parametrize("n", [50, 8])  # more samples than features, and fewer
 def test_pca_leaves_the_rest_of_the_singular_values(n):
     x = Random(0).normal((n, 3, 4), dtype=np.float64)

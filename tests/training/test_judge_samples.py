@@ -13,6 +13,7 @@ from tinygen.metrics import frechet_distance
 from tinygen.training import JudgeSamples, Trainer, fit
 from tinygen.training.experiment import Experiment
 from tinygen.training.extractors import of_function
+from tinygen.training.feature_network import of_model
 from tinygen.training.judge_samples import samples_of
 from tinygen.training.settings import SettingsError, settings
 
@@ -73,14 +74,47 @@ def test_without_features_images_are_compared():
     [
         ({"every": 0}, "JudgeSamples: every must be a whole number of at least 1, not 0"),
         ({"samples": 1}, "JudgeSamples: samples must be a whole number of at least 2, not 1"),
-        ({"names": ["fid"]}, "JudgeSamples: unknown metric 'fid'"),
+        ({"names": ["frechet"]}, "unknown metric 'frechet', did you mean 'frechet_distance'"),
+        ({"samples": 3}, "precision needs at least 4 samples and as many reals, not 3"),
+        ({"samples": 5, "names": ["coverage"]}, "coverage needs at least 6 samples"),
+        ({"network": None, "names": ["recall"]}, "recall needs a feature network, and there is no"),
     ],
 )
 def test_what_cannot_be_judged(given, message):
     with pytest.raises(ValueError, match=message):
-        JudgeSamples(X, PIXELS, **given)
+        JudgeSamples(X, **{"network": PIXELS, **given})
+    with pytest.raises(ValueError, match="sliced_wasserstein: real has images of 6 x 6 pixels"):
+        JudgeSamples(X[:, :6, :6])
     with pytest.raises(ValueError, match="stacked-ae draws no samples"):
         samples_of(models.create("stacked-ae"), 3)
+
+
+def test_a_network_is_made_before_the_first_step():
+    asked = []
+
+    def made():
+        asked.append(trainer.step)
+        return PIXELS
+
+    model = gan()
+    given = model.recipe().training(epochs=1, batch_size=8)
+    judged = JudgeSamples(X, made, samples=10)
+    trainer = Trainer(model, model.stages(given), [X], given, callbacks=[judged])
+    trainer.train()
+    assert asked == [0]
+    needy = JudgeSamples(X, made, names=["classifier_score"], samples=10)
+    trainer = Trainer(model, model.stages(given), [X], given, callbacks=[needy])
+    with pytest.raises(ValueError, match="classifier_score needs a feature network with classes"):
+        trainer.train()
+    assert trainer.step == 0
+
+
+def test_missing_classes_are_counted_where_there_are_classes():
+    classifier = models.create("classifier", image_shape=(8, 8), classes=3)
+    network = of_model(classifier, "toy", ("a", "b", "c"))
+    history = fit(gan(), X, callbacks=[JudgeSamples(X, network, samples=9)], **options(epochs=1))
+    assert {"frechet_distance", "precision", "recall", "classes_missing"} <= history.rows[0].keys()
+    assert 0 <= history["classes_missing"][0] <= 2
 
 
 def test_settings_ask_for_it(tmp_path):
@@ -96,6 +130,9 @@ def test_settings_ask_for_it(tmp_path):
     trainer = made["gan"].trainer(show=False)
     judged = next(c for c in trainer.callbacks if isinstance(c, JudgeSamples))
     assert (judged.every, len(judged.real), judged.network) == (1, 3, None)
+    few = settings("gan", data=source, overrides=given | {"judge_samples": 1, **known["gan"]})
+    with pytest.raises(SettingsError, match=r"judge_samples: .* at least 2, not 1"):
+        Experiment.build(few).trainer(show=False)
     with pytest.raises(SettingsError, match="judge_every: stacked-ae draws no samples to judge"):
         made["stacked-ae"].trainer(show=False)
     points = Experiment.build(

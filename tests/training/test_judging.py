@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from tinygen import Random, data, models
+from tinygen import Random, data, metrics, models
 from tinygen.data import Dataset
 from tinygen.metrics import Judgement, Score, frechet_distance
 from tinygen.models.classifier import Classifier
@@ -142,6 +142,44 @@ def test_a_damaged_network_is_trained_anew(cache, dataset):
     np.testing.assert_array_equal(again.features(x), first.features(x))
 
 
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [("classifier", {"classes": 3, "seed": 1}), ("classifier", {"classes": 4}), ("linear-ae", {})],
+)
+def test_a_model_that_does_not_fit_is_replaced(cache, dataset, name, config):
+    told: list[str] = []
+    first = networks.feature_network(dataset, say=told.append)
+    (path,) = cache.rglob("*.safetensors")
+    shape = (3,) if name == "linear-ae" else (8, 8)
+    models.create(name, image_shape=shape, **config).save(path)
+    again = networks.feature_network(dataset, say=told.append)
+    assert told[2] == f"{path}: a {name} with other settings than asked for; it is trained anew"
+    assert again.hash == first.hash
+    assert networks.feature_network(dataset, say=told.append).hash == first.hash
+    assert len(told) == 5
+
+
+def test_a_report_works_out_once_what_reals_need(network, dataset, monkeypatch):
+    seen, radii = [], []
+    real_radii = metrics.real_radii
+
+    def extract(images):
+        seen.append(len(images))
+        return network.extract(images)
+
+    def counted(features, k):
+        radii.append(k)
+        return real_radii(features, k)
+
+    monkeypatch.setattr(metrics, "real_radii", counted)
+    x = dataset.floats()
+    found = report(x[:60], x[60:110], x[110:150], dataclasses.replace(network, extract=extract))
+    assert sorted(seen) == [40, 40, 40, 50]  # samples, floor, ceiling; reals
+    assert sorted(radii) == [3, 5]
+    plain = metrics.precision_recall(*(network.features(part) for part in (x[60:110], x[:40])))
+    assert found.samples.scores["recall"] == plain.recall
+
+
 def test_images_that_a_network_was_not_made_for(network, dataset):
     x = dataset.test.floats()
     for wrong, message in (
@@ -230,7 +268,7 @@ def test_without_a_network_images_are_compared(dataset):
 
 def test_scores_of_other_networks_or_counts_are_not_compared():
     a = Judgement({"frechet_distance": Score(2.0), "recall": 0.5}, "ab", 100, 100)
-    b = Judgement({"frechet_distance": Score(3.0)}, "ab", 100, 100, seed=1)
+    b = Judgement({"frechet_distance": Score(3.0)}, "ab", 100, 100)
     assert a < b
     assert sorted([b, a]) == [a, b]
     assert a.compare(b) == {"frechet_distance": (2.0, 3.0)}
@@ -238,6 +276,7 @@ def test_scores_of_other_networks_or_counts_are_not_compared():
         (dataclasses.replace(b, extractor="cd"), "different feature networks"),
         (dataclasses.replace(b, real=99), "different counts of reals"),
         (dataclasses.replace(b, fake=99), "different counts of fakes"),
+        (dataclasses.replace(b, seed=1), "different seeds"),
     ):
         for use in (lambda other: a < other, a.compare, lambda other: sorted([a, other])):
             with pytest.raises(ValueError, match=message):

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from ..system import require
 from ._parts import UsageError, add_command, at_most, progress_bar, seed, usage
 
 MOST_SAMPLES, MOST_JUDGED = 10_000, 50_000
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     from ..training import evaluate
     from ..training.checkpoint import write_atomically
     from ..training.experiment import restore
+    from ..training.feature_network import weights_digest
     from ..training.judging import lines, tables
     from ..view.report import write_report
     from ..view.scores import FILE
@@ -75,12 +77,15 @@ def run(options: argparse.Namespace) -> int:
             figures[name]["negative_log_likelihood"] = found.mean
             figures[name]["standard_error"] = found.standard_error
     judged = options.n or options.metrics or options.features or isinstance(model, Adversarial)
+    if judged:
+        require("jinja2", "matplotlib", "sklearn")  # not only when the page is written
     judgement = _judged(experiment, options) if judged else None
     whole = {"run": str(folder), "model": model.name, **figures}
     if judgement is not None:
-        whole["judgement"] = tables(judgement)
+        whole |= {"weights": weights_digest(model), "judgement": tables(judgement)}
         text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
         write_atomically(folder / FILE, text.encode())
+        print("drawing the page", file=sys.stderr, flush=True)
         page = write_report(options.run_folder)
     if options.json:
         print(json.dumps(whole, indent=2))
@@ -90,16 +95,22 @@ def run(options: argparse.Namespace) -> int:
         print()
         for line in lines(judgement):
             print(line)
-        print(f"\n{folder / FILE}\n{page}")
+        print(f"\nkept in {folder / FILE}\nthe page shows them: {page}")
     return 0
 
 
 def _judged(experiment: Any, options: argparse.Namespace) -> Any:
     """The report of samples, or of reconstructions, against the data; None for what is no image."""
+    from ..models import Autoencoder
     from ..training.extractors import of_onnx
     from ..training.judging import report
 
     dataset, model = experiment.dataset, experiment.model
+    if not hasattr(model, "sample") and not isinstance(model, Autoencoder):
+        raise UsageError(
+            f"{model.name} makes no images to judge by --n, --metrics and --features; a GAN or an "
+            "autoencoder does"
+        )
     if dataset.kind != "images" or experiment.samples.ndim < 3:
         if options.n or options.metrics or options.features:
             raise UsageError(
@@ -116,8 +127,11 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
         print(f"{len(real)} images are too few to judge samples by", file=sys.stderr)
         return None
     reals = real[:n]
+    if options.n is not None and min(len(real), len(others)) < options.n:
+        counts = f"{min(n, len(others)):,} against {len(reals):,} reals"
+        print(f"{dataset.name} has no {options.n:,} images; judged are {counts}", file=sys.stderr)
     network = of_onnx(options.features) if options.features else experiment.feature_network()
-    fake = _made(model, real, n, options.seed)
+    fake, kind = _made(model, real, n, options.seed)
     return usage(
         report,
         fake,
@@ -127,18 +141,20 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
         names=options.metrics,
         seed=options.seed,
         progress=lambda name: print(f"judging {name}", file=sys.stderr, flush=True),
+        kind=kind,
     )
 
 
-def _made(model: Any, real: Any, n: int, chosen: int) -> Any:
-    """n samples of a generative model; reconstructions of any other autoencoder."""
+def _made(model: Any, real: Any, n: int, chosen: int) -> tuple[Any, str]:
+    """n samples of a generative model, reconstructions of any other autoencoder; and which."""
     import numpy as np
 
     from ..latent import reconstruct
     from ..training.judge_samples import samples_of
 
-    drawn = hasattr(model, "sample")
-    return np.clip(samples_of(model, n, chosen) if drawn else reconstruct(model, real[:n]), 0, 1)
+    if hasattr(model, "sample"):
+        return np.clip(samples_of(model, n, chosen), 0, 1), "samples"
+    return np.clip(reconstruct(model, real[:n]), 0, 1), "reconstructions"
 
 
 def _parts(experiment: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from .neighbours import (
     density_coverage,
     nearest_neighbours,
     precision_recall,
+    real_radii,
 )
 from .path_length import perceptual_path_length
 from .pca import pca_errors
@@ -71,6 +72,7 @@ __all__ = [
     "perceptual_path_length",
     "precision_recall",
     "psnr",
+    "real_radii",
     "sliced_wasserstein",
     "ssim",
 ]

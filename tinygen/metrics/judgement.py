@@ -12,8 +12,8 @@ from typing import Any
 class Judgement:
     """What metrics say of a set of samples, and what they rest on.
 
-    Scores of different feature networks, or of other counts of samples, say nothing about each
-    other: `compare`, `<` and so sorting refuse them.
+    Scores of different feature networks, of other counts of samples or of other seeds say nothing
+    about each other: `compare`, `<` and so sorting refuse them.
 
     Attributes:
         scores: by the name of the metric; numbers, or `Score`s with a standard error.
@@ -40,6 +40,7 @@ class Judgement:
             ("feature networks", self.extractor, other.extractor),
             ("counts of reals", self.real, other.real),
             ("counts of fakes", self.fake, other.fake),
+            ("seeds", self.seed, other.seed),
         ):
             if mine != yours:
                 raise ValueError(

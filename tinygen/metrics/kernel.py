@@ -35,7 +35,9 @@ def kernel_distance(
     Args:
         real: features (n, d) of at least two samples.
         fake: likewise.
-        subsets: how many draws; the standard error is that of their mean.
+        subsets: how many draws; the standard error is that of their mean, for these samples: it
+            says nothing of what others would give. Where a draw is of all samples of both sets,
+            one is enough, and there is no error.
         size: samples in a draw.
         rng: where they are drawn; by default the process's stream.
 
@@ -47,6 +49,8 @@ def kernel_distance(
     m = min(size, len(real), len(fake))
     if m < 2:
         raise ValueError(f"kernel_distance: size must be at least 2, not {size}")
+    if m == len(real) == len(fake):
+        return Score(_discrepancy(real, fake), count=m)
     draws = (rng or default_rng()).on("cpu")
     values = np.empty(subsets)
     for i in range(subsets):

@@ -48,7 +48,9 @@ class Neighbours(NamedTuple):
     memorised: Score
 
 
-def precision_recall(real: TensorLike, fake: TensorLike, k: int = 3) -> PrecisionRecall:
+def precision_recall(
+    real: TensorLike, fake: TensorLike, k: int = 3, *, radii: Array | None = None
+) -> PrecisionRecall:
     """Improved precision and recall, from 0 to 1.
 
     Precision is the share of fakes that lie in a ball around some real, whose radius is the
@@ -60,20 +62,23 @@ def precision_recall(real: TensorLike, fake: TensorLike, k: int = 3) -> Precisio
         real: features (n, d), more than k samples.
         fake: likewise.
         k: which neighbour.
+        radii: squared ones of the reals' balls, (n,), by `real_radii`, if they are known.
 
     Source: Kynkäänniemi et al. 2019.
     """
     real, fake = features_of("precision_recall", {"real": real, "fake": fake})
     check_neighbours("precision_recall", k, real=real, fake=fake)
-    real_radii, fake_radii = neighbour_radii(real, k), neighbour_radii(fake, k)
+    radii, fake_radii = _radii("precision_recall", real, k, radii), neighbour_radii(fake, k)
     precise, recalled = np.zeros(len(fake), bool), np.zeros(len(real), bool)
     for rows, distances in squared_distances(fake, real):
-        precise[rows] = (distances <= real_radii).any(axis=1)
+        precise[rows] = (distances <= radii).any(axis=1)
         recalled |= (distances <= fake_radii[rows, np.newaxis]).any(axis=0)
     return PrecisionRecall(_share(precise), _share(recalled))
 
 
-def density_coverage(real: TensorLike, fake: TensorLike, k: int = 5) -> DensityCoverage:
+def density_coverage(
+    real: TensorLike, fake: TensorLike, k: int = 5, *, radii: Array | None = None
+) -> DensityCoverage:
     """Density and coverage.
 
     density = 1 / (k M) sum over fakes of the number of reals in whose ball it lies, 0 or more;
@@ -86,12 +91,13 @@ def density_coverage(real: TensorLike, fake: TensorLike, k: int = 5) -> DensityC
         real: features (n, d), more than k samples.
         fake: likewise, at least one.
         k: which neighbour.
+        radii: as of `precision_recall`.
 
     Source: Naeem et al. 2020.
     """
     real, fake = features_of("density_coverage", {"real": real, "fake": fake})
     check_neighbours("density_coverage", k, real=real)
-    radii = neighbour_radii(real, k)
+    radii = _radii("density_coverage", real, k, radii)
     counts, covered = np.zeros(len(fake)), np.zeros(len(real), bool)
     for rows, distances in squared_distances(fake, real):
         inside = distances < radii
@@ -121,6 +127,34 @@ def nearest_neighbours(
         return Neighbours(indices, distances, Score(math.nan, count=len(fake)))
     bound = np.percentile(_nearest(real, others[0])[1], PERCENTILE)
     return Neighbours(indices, distances, _share(distances < bound))
+
+
+def real_radii(real: TensorLike, k: int) -> Array:
+    """Squared radii of the balls around reals: the distance to the k-th nearest of the others.
+
+    Worked out once, they serve to compare several sets of fakes with the same reals.
+
+    Args:
+        real: features (n, d), more than k samples.
+        k: which neighbour: 3 by default of `precision_recall`, 5 of `density_coverage`.
+
+    Returns:
+        (n,) float64.
+    """
+    (real,) = features_of("real_radii", {"real": real})
+    check_neighbours("real_radii", k, real=real)
+    return neighbour_radii(real, k)
+
+
+def _radii(metric: str, real: Array, k: int, known: Array | None) -> Array:
+    """Those that are known, if they are as many as there are reals."""
+    if known is None:
+        return neighbour_radii(real, k)
+    if np.shape(known) != (len(real),):
+        raise ValueError(
+            f"{metric}: radii must be one for each of {len(real)} reals, not {np.shape(known)}"
+        )
+    return np.asarray(known)
 
 
 def _nearest(real: Array, fake: Array) -> tuple[Array, Array]:

@@ -28,10 +28,12 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     n - 1 degrees of freedom, so that a few runs are enough if they are alike.
 
     Args:
-        values: of independent runs, two or more.
+        values: of independent runs, two or more. `Score`s must be of one count of samples; they
+            carry no feature network, which must be the same for all: `Judgement.compare` knows it.
         level: how often such an interval covers the true mean.
 
-    Raises ValueError for fewer than two values, ModuleNotFoundError without scipy.
+    Raises ValueError for fewer than two values and for scores of other counts,
+    ModuleNotFoundError without scipy.
 
     >>> print(interval([1.0, 2.0, 3.0]))
     2.0000 ± 2.4841
@@ -42,6 +44,12 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     n = len(values)
     if n < 2:
         raise ValueError(f"interval: {n} value tells nothing of the spread; give two or more")
+    counts = sorted({v.count for v in values if isinstance(v, Score) and v.count})
+    if len(counts) > 1:
+        raise ValueError(
+            f"interval: scores of {counts[0]:,} and of {counts[-1]:,} samples cannot be compared; "
+            "judge all anew with one count"
+        )
     if not 0 < level < 1:
         raise ValueError(f"interval: level must be between 0 and 1, not {level}")
     t = float(stdtrit(n - 1, (1 + level) / 2))

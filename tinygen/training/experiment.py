@@ -181,12 +181,15 @@ class Experiment:
             assert found is not None
             return found
 
-        return JudgeSamples(
-            self.samples,
-            network if known else None,
-            every=options.judge_every or 1,
-            samples=options.judge_samples,
-        )
+        try:
+            return JudgeSamples(
+                self.samples,
+                network if known else None,
+                every=options.judge_every or 1,
+                samples=options.judge_samples,
+            )
+        except ValueError as error:
+            raise SettingsError(f"judge_every, judge_samples: {error}") from error
 
 
 def _load(wanted: Mapping[str, Any]) -> Dataset:

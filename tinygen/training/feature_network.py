@@ -98,7 +98,8 @@ def feature_network(
     their recipes, with seed 0. In the cache the network is found by the SHA-256 of that data, the
     recipe and the settings; its own hash is that of its weights, since features depend on nothing
     else: two machines that round otherwise get two hashes. While one process trains it, others
-    wait. A file that is damaged is replaced.
+    wait. A file that is damaged, or holds a model of another kind or with other settings, is
+    replaced.
 
     Args:
         dataset: with labels, or factors.
@@ -110,11 +111,11 @@ def feature_network(
     task = _task(dataset)
     folder = cache_folder().parent / "features" / f"{dataset.name}-{task.key()}"
     path = folder / FILE
-    model = _kept(path, say) if path.is_file() else None
+    model = _kept(task, path, say)
     if model is None:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone_in(folder, say):
-            model = _kept(path, say) if path.is_file() else None  # another process has made it
+            model = _kept(task, path, lambda line: None)  # another process may have made it
             if model is None:
                 model = _trained(task, dataset, say)
                 save_model(model, path)
@@ -134,10 +135,15 @@ def of_model(model: models.Model, name: str, classes: tuple[str, ...] = ()) -> F
                 return features.numpy(), None
             return features.numpy(), ops.softmax(model.head(features)).numpy()
 
+    shape = tuple(model.config["image_shape"])
+    return FeatureNetwork(name, weights_digest(model), classes, shape, extract)
+
+
+def weights_digest(model: models.Model) -> str:
+    """The hash of a model's weights and buffers, with their names, types and shapes."""
     weights = model.state_dict()
     parts = [f"{key} {weights[key].dtype} {weights[key].shape}".encode() for key in weights]
-    digest = digest_of(*parts, *(np.ascontiguousarray(w).tobytes() for w in weights.values()))
-    return FeatureNetwork(name, digest, classes, tuple(model.config["image_shape"]), extract)
+    return digest_of(*parts, *(np.ascontiguousarray(w).tobytes() for w in weights.values()))
 
 
 def digest_of(*parts: bytes) -> str:
@@ -169,10 +175,15 @@ class _Task:
         known = {
             "data": fingerprints(list(self.arrays), []),
             "recipe": plain(models.find(self.model).recipe().training().tables()),
-            "config": plain({**models.options(self.model), **self.config}),
+            "config": self.settings,
             "bits": BITS,
         }
         return digest_of(json.dumps(known, sort_keys=True).encode())
+
+    @property
+    def settings(self) -> Any:
+        """All settings of the model, as JSON holds them."""
+        return plain({**models.options(self.model), **self.config})
 
 
 def _task(dataset: Dataset) -> _Task:
@@ -203,13 +214,19 @@ def _trained(task: _Task, dataset: Dataset, say: Callable[[str], object]) -> mod
     return model
 
 
-def _kept(path: Path, say: Callable[[str], object]) -> models.Model | None:
-    """The network in the cache; None if it cannot be used."""
+def _kept(task: _Task, path: Path, say: Callable[[str], object]) -> models.Model | None:
+    """The network in the cache; None if there is none, or none that can be used."""
+    if not path.is_file():
+        return None
     try:
-        return load(path)
+        model = load(path)
     except (CheckpointError, OSError) as error:
         say(f"{error}; it is trained anew")
         return None
+    if (model.name, plain(model.config)) != (task.model, task.settings):
+        say(f"{path}: a {model.name} with other settings than asked for; it is trained anew")
+        return None
+    return model
 
 
 @contextmanager

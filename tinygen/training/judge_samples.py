@@ -10,11 +10,12 @@ import numpy as np
 from ..backend import Array
 from ..config import no_grad
 from ..models import Model
+from ..names import nearest
 from ..ops.random import Random
 from ..ranges import whole
 from .callbacks import Callback
 from .feature_network import FeatureNetwork
-from .judging import NAMES, judge
+from .judging import LEAST, NAMES, OF_IMAGES, able_names, judge
 
 if TYPE_CHECKING:
     from .loop import Trainer
@@ -62,11 +63,13 @@ class JudgeSamples(Callback):
             None for metrics of images alone.
         every: epochs from one time to the next.
         samples: how many are judged; no more than there are reals.
-        names: of `tinygen.training.judging.NAMES`; by default the Fréchet distance, precision and
-            recall, or the sliced Wasserstein distance without a network.
+        names: of `tinygen.training.judging.NAMES`; by default the Fréchet distance, precision,
+            recall and, where there are classes, how many are missing; without a network the
+            sliced Wasserstein distance.
         seed: of latents, and of what metrics draw.
 
-    Raises ValueError for counts that make no sense and unknown names.
+    Raises ValueError, before anything is trained, for counts that make no sense, unknown names,
+    and metrics that need features, more samples or larger images than there are.
     """
 
     def __init__(
@@ -82,22 +85,45 @@ class JudgeSamples(Callback):
         self.every = whole("JudgeSamples: every", every)
         self.real = real[: whole("JudgeSamples: samples", samples, least=2)]
         self.network, self.seed = network, seed
-        default = DEFAULT if network is not None else WITHOUT_FEATURES
-        self.names = tuple(default if names is None else names)
-        for name in self.names:
+        self.names = None if names is None else tuple(names)
+        wanted = self.names or (DEFAULT if network is not None else WITHOUT_FEATURES)
+        for name in wanted:
             if name not in NAMES:
-                raise ValueError(f"JudgeSamples: unknown metric {name!r}")
+                raise ValueError(f"JudgeSamples: unknown metric {name!r}{nearest(name, NAMES)}")
+            if network is None and name not in OF_IMAGES:
+                raise ValueError(f"JudgeSamples: {name} needs a feature network, and there is none")
+            least = LEAST.get(name, 2)
+            if len(self.real) < least:
+                raise ValueError(
+                    f"JudgeSamples: {name} needs at least {least} samples and as many reals, not "
+                    f"{len(self.real)}"
+                )
+        of_images = [name for name in wanted if name in OF_IMAGES]
+        if of_images:  # a trial, since the sizes that they take differ
+            judge(self.real[:2], self.real[:2], None, names=of_images)
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Train the network if it has to be, before an interruption would lose something."""
+        self._chosen()
+
+    def _chosen(self) -> tuple[FeatureNetwork | None, list[str]]:
+        """The network, and the metrics that it is to give."""
+        if self.network is not None and not isinstance(self.network, FeatureNetwork):
+            self.network = self.network()
+        names = self.names
+        if names is None:
+            names = WITHOUT_FEATURES if self.network is None else DEFAULT
+            if self.network is not None and self.network.classes:
+                names = (*names, "classes_missing")
+        return self.network, able_names(names, self.network)
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Add the scores to the line of metrics, if their turn has come."""
         if trainer.batch or (row["epoch"] % self.every and not trainer.done):
             return
         n = len(self.real)
-        if self.network is not None and not isinstance(self.network, FeatureNetwork):
-            self.network = self.network()
+        network, names = self._chosen()
         trainer.progress.say(f"judging {n:,} samples against {n:,} reals")
         fake = samples_of(trainer.model, n, self.seed)  # type: ignore[arg-type]  # it is asked
-        found = judge(
-            np.clip(fake, 0, 1), self.real, self.network, names=self.names, seed=self.seed
-        )
+        found = judge(np.clip(fake, 0, 1), self.real, network, names=names, seed=self.seed)
         row.update({name: float(value) for name, value in found.scores.items()})

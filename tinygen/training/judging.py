@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ OF_FEATURES = ("frechet_distance", "kernel_distance", "precision", "recall", "de
 OF_CLASSES = ("classifier_score", "classes_missing")
 OF_IMAGES = ("sliced_wasserstein", "sliced_wasserstein_reals", "ms_ssim_diversity")
 NAMES = (*OF_FEATURES, *OF_CLASSES, *OF_IMAGES)
+PRECISION_K, COVERAGE_K = 3, 5  # which neighbour, as the papers choose it
+LEAST = {"precision": 4, "recall": 4, "density": 6, "coverage": 6}  # samples; 2 of all others
+KINDS = ("samples", "reconstructions")
+FLOOR = {
+    "samples": "floor: other real images, which no generator can be expected to better",
+    "reconstructions": "floor: other real images; reconstructions of the reals themselves may "
+    "be better than it",
+}
 SCARCE = 0.02  # a class with a smaller share of the samples is missing
 
 
@@ -34,11 +43,12 @@ class Judged:
 
     def __init__(self, images: Array, network: FeatureNetwork | None) -> None:
         self.images, self.network = images, network
+        self._radii: dict[int, Array] = {}
 
     @cached_property
     def seen(self) -> tuple[Array, Array | None]:
         """Features (n, d), and probabilities of classes or None."""
-        assert self.network is not None  # see _chosen
+        assert self.network is not None  # see able_names
         return self.network(self.images)
 
     @property
@@ -49,8 +59,14 @@ class Judged:
     @property
     def probabilities(self) -> Array:
         """(n, classes)."""
-        assert self.seen[1] is not None  # see _chosen
+        assert self.seen[1] is not None  # see able_names
         return self.seen[1]
+
+    def radii(self, k: int) -> Array:
+        """Squared distances to the k-th nearest of the others, (n,)."""
+        if k not in self._radii:
+            self._radii[k] = metrics.real_radii(self.features, k)
+        return self._radii[k]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -68,6 +84,8 @@ class Report:
         expected: the floor of the Fréchet distance in closed form; NaN without features.
         histogram: samples of each class, as the classifier sees them; None without classes.
         seconds: how long it took.
+        kind: what the samples are: "samples", or "reconstructions" of the reals, which may be
+            better than the floor.
     """
 
     samples: Judgement
@@ -76,6 +94,7 @@ class Report:
     expected: float
     histogram: Array | None
     seconds: float
+    kind: str = "samples"
 
 
 def judge(
@@ -110,7 +129,7 @@ def _judge(
     progress: Callable[[str], object] | None,
 ) -> Judgement:
     """Every metric that is asked for, once."""
-    chosen = _chosen(names, real.network)
+    chosen = able_names(names, real.network)
     told = progress or (lambda name: None)
     rng, scores = Random(seed, "metrics"), dict[str, float]()
     if {*chosen} & {*OF_FEATURES, *OF_CLASSES}:
@@ -126,9 +145,13 @@ def _judge(
             stream = rng.stream(name)
             scores[name] = metrics.kernel_distance(real.features, fake.features, rng=stream)
         elif name in ("precision", "recall"):
-            scores |= metrics.precision_recall(real.features, fake.features)._asdict()
+            scores |= metrics.precision_recall(
+                real.features, fake.features, PRECISION_K, radii=real.radii(PRECISION_K)
+            )._asdict()
         elif name in ("density", "coverage"):
-            scores |= metrics.density_coverage(real.features, fake.features)._asdict()
+            scores |= metrics.density_coverage(
+                real.features, fake.features, COVERAGE_K, radii=real.radii(COVERAGE_K)
+            )._asdict()
         elif name == "classifier_score":
             splits = max(1, min(10, len(fake) // 100))
             scores[name] = metrics.classifier_score(fake.probabilities, splits)
@@ -158,6 +181,7 @@ def report(
     names: Sequence[str] | None = None,
     seed: int = 0,
     progress: Callable[[str], object] | None = None,
+    kind: str = "samples",
 ) -> Report:
     """The judgement of fakes, the floor (other reals) and the ceiling (noise), at equal counts.
 
@@ -169,7 +193,10 @@ def report(
         names: likewise.
         seed: likewise.
         progress: likewise, with what is judged before the name.
+        kind: "samples", or "reconstructions" of the reals.
     """
+    if kind not in KINDS:
+        raise ValueError(f"report: kind must be one of {', '.join(KINDS)}, not {kind!r}")
     begun, told = time.perf_counter(), progress or (lambda name: None)
     n = min(len(fake), len(others))
     noise = Random(seed, "metrics/noise").uniform((n, *fake.shape[1:]))
@@ -184,7 +211,9 @@ def report(
             reals,
             names,
             seed,
-            lambda name, part=part: told(f"{part}: {name}"),  # type: ignore[misc]
+            lambda name, part=part: told(  # type: ignore[misc]
+                f"{kind if part == 'samples' else part}: {name}"
+            ),
         )
         for part, judged in parts.items()
     }
@@ -196,7 +225,7 @@ def report(
         if network.classes:
             histogram = _histogram(parts["samples"].probabilities)
     seconds = time.perf_counter() - begun
-    return Report(**found, expected=expected, histogram=histogram, seconds=seconds)
+    return Report(**found, expected=expected, histogram=histogram, seconds=seconds, kind=kind)
 
 
 def tables(found: Report) -> dict[str, Any]:
@@ -204,18 +233,17 @@ def tables(found: Report) -> dict[str, Any]:
     counts = {} if found.histogram is None else {"classes": [int(c) for c in found.histogram]}
     expected = {} if np.isnan(found.expected) else {"expected_frechet_distance": found.expected}
     parts = {part: getattr(found, part).tables() for part in ("samples", "floor", "ceiling")}
-    return {**parts, **counts, **expected, "seconds": round(found.seconds, 1)}
+    return {"kind": found.kind, **parts, **counts, **expected, "seconds": round(found.seconds, 1)}
 
 
 def lines(found: Report) -> list[str]:
     """A report as a table for people: a line a metric, beside the floor and the ceiling."""
     samples = found.samples
-    rows: list[tuple[str, ...]] = [("", "samples", "floor", "ceiling")]
+    rows: list[tuple[str, ...]] = [("", found.kind, "floor", "ceiling")]
     for name, value in samples.scores.items():
-        error = getattr(value, "standard_error", float("nan"))
-        known = "" if np.isnan(error) else f" +- {error:.2g}"
+        error = getattr(value, "standard_error", math.nan)
         others = (f"{float(part.scores[name]):.4g}" for part in (found.floor, found.ceiling))
-        rows.append((name.replace("_", " "), f"{float(value):.4g}{known}", *others))
+        rows.append((name.replace("_", " "), with_error(value, error), *others))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     told = [
         "  ".join(
@@ -227,18 +255,35 @@ def lines(found: Report) -> list[str]:
         for row in rows
     ]
     by = f", features {samples.extractor}" if samples.extractor else ""
-    told.append(f"{samples.fake:,} samples against {samples.real:,} reals, seed {samples.seed}{by}")
+    told.append(
+        f"{samples.fake:,} {found.kind} against {samples.real:,} reals, seed {samples.seed}{by}"
+    )
     if not np.isnan(found.expected):
         told.append(f"Frechet distance to expect between two such samples: {found.expected:.4g}")
     if found.histogram is not None:
         shares = found.histogram / found.histogram.sum()
         told.append("classes: " + "  ".join(f"{share:.1%}" for share in shares[:20]))
-    told.append("floor: other real images; ceiling: uniform noise")
+    told.append(f"{FLOOR[found.kind]}; ceiling: uniform noise")
     return told
 
 
-def _chosen(names: Sequence[str] | None, network: FeatureNetwork | None) -> list[str]:
-    """The metrics to work out."""
+def with_error(value: float, error: float, sign: str = "+-") -> str:
+    """A number to two digits of its standard error; to four of its own where that is not known.
+
+    >>> with_error(0.04196, 0.0118), with_error(95.91, math.nan), with_error(163.2, 31.0)
+    ('0.042 +- 0.012', '95.91', '163 +- 31')
+    """
+    if not 0 < error < math.inf:
+        return f"{float(value):.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{float(value):.{digits}f} {sign} {error:.{digits}f}"
+
+
+def able_names(names: Sequence[str] | None, network: FeatureNetwork | None) -> list[str]:
+    """The metrics to work out: those that are asked for, or all that the network can give.
+
+    Raises ValueError for unknown names, and those that need what the network does not have.
+    """
     able = [*OF_IMAGES]
     if network is not None:
         able = [*OF_FEATURES, *(OF_CLASSES if network.classes else ()), *OF_IMAGES]

@@ -19,7 +19,9 @@ from ..system import require
 from ..training import Run, load
 from ..training.checkpoint import MODEL, checkpoints, finished, write_atomically
 from ..training.experiment import Experiment, folder_of, restore
+from ..training.feature_network import weights_digest
 from ..training.findings import findings_of
+from ..training.judging import SCARCE
 from ..training.progress import short
 from ..training.run import RunError
 from ..training.settings import FROM_DATA, TABLES, check_tables, read_settings, recipe_settings
@@ -125,7 +127,10 @@ def contents(run: Run, source: str | Path) -> dict[str, Any]:
         ],
         "columns": columns,
         "rows": [[_readable(row.get(column, "")) for column in columns] for row in rows],
-        "scores": read_scores(run.folder, _class_names(experiment)),
+        "scores": read_scores(
+            run.folder, _class_names(experiment), weights_digest(model) if model else None
+        ),
+        "scarce": SCARCE,
         "sections": [("Pictures", _pictures(run, rows, experiment))],
         "layers": model.layer_rows() if model else [],
         "tables": [(TITLES.get(table, table), found) for table, found in tables.items()],
