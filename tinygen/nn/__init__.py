@@ -9,6 +9,7 @@ from . import initializers
 from .conv import Conv2D, Conv2DTranspose
 from .discrimination import MinibatchDiscrimination
 from .embedding import Embedding
+from .equalized import EqualizedConv2D, EqualizedDense
 from .layers import (
     SELU,
     Activation,
@@ -28,6 +29,7 @@ from .pool import AvgPool2D, Blur2D, GlobalAvgPool2D, MaxPool2D, UpSampling2D
 from .recurrent import GRU, LSTM, RepeatVector, SimpleRNN, TimeDistributed
 from .regularizers import ActivityRegularizer
 from .spectral import SpectralNorm, spectral_norm
+from .styles import MappingNetwork, NoiseInjection
 
 __all__ = [
     "GRU",
@@ -44,16 +46,20 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embedding",
+    "EqualizedConv2D",
+    "EqualizedDense",
     "Flatten",
     "GaussianNoise",
     "GlobalAvgPool2D",
     "InstanceNorm",
     "LayerNorm",
     "LeakyReLU",
+    "MappingNetwork",
     "MaxPool2D",
     "MinibatchDiscrimination",
     "MinibatchStdDev",
     "Module",
+    "NoiseInjection",
     "PixelNorm",
     "ReLU",
     "RepeatVector",
