@@ -54,11 +54,11 @@ class Case:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
-FAST, SLOW = "optimizers.discriminator.learning_rate", "optimizers.generator.learning_rate"
+FAST, SLOW = "discriminator.learning_rate", "generator.learning_rate"
 CASES = [
     Case("gan, modern, ring", "gan", "ring", 8, preset="ring-modern"),
     Case("gan, text", "gan", "faces", 10, overrides=FACES),
-    Case("gan, modern", "gan", "faces", 10, preset="modern", overrides=FACES),
+    Case("gan, modern", "gan", "faces", 25, preset="modern", overrides=FACES),
     Case("dcgan, text", "dcgan", "faces", 8, overrides=FACES),
     Case("dcgan, paper", "dcgan", "stacked-digits", 5, preset="digits"),
     Case("wgan", "wgan", "faces", 8, overrides=FACES),
