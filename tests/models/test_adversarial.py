@@ -82,7 +82,16 @@ CASES = [
     Case("cgan", "replay", {"replay": 5, "together": True}),
     Case("cgan", "projection", models.find("cgan").recipe("projection").config, RGB),
 ]
-LONG = ("sngan-residual", "cgan", "cgan-replay", "dcgan-paper", "wgan", "dcgan-matching")
+LONG = (
+    "progan",
+    "progan-r1",
+    "sngan-residual",
+    "cgan",
+    "cgan-replay",
+    "dcgan-paper",
+    "wgan",
+    "dcgan-matching",
+)
 each = pytest.mark.parametrize("case", CASES, ids=str)
 
 
@@ -180,7 +189,7 @@ def test_a_phase_changes_its_network_alone(case):
 def test_every_preset_makes_a_model_and_trains_it(name, preset):
     recipe = models.find(name).recipe(preset)
     shape = {"ring": (2,), "grid": (2,), "stacked-digits": (8, 8, 3)}.get(recipe.data, (8, 8))
-    short = {"phase_images": 8, "batch_sizes": ()} if name == "progan" else {}
+    short = {"phase_images": 8, "batch_sizes": (), "width": 4} if name == "progan" else {}
     model = models.create(name, preset=preset, image_shape=shape, **short)
     x, y = Random(0).uniform((12, *shape)), np.arange(12) % 10 if model.classes else None
     before = model.state_dict()

@@ -44,7 +44,7 @@ class ProGAN(Adversarial):
         maps: a level has maps / 2^(level + 1) channels where that is less; the paper has 8,192,
             and a width of 512.
         activation: of all layers but the last ones.
-        classes: how many labels the data has, from 0 on; 0 for a model without labels.
+        classes: how many labels the data has, from 0 on; None for a model without labels.
         phase_images: samples of each phase, stable or fading, before the last.
         batch_sizes: samples in a batch at each level, the first for 4 x 4 pixels; of levels beyond
             these it is that of the training options.
@@ -60,9 +60,7 @@ class ProGAN(Adversarial):
         loss="wasserstein", gradient_penalty=10.0, drift=1e-3, minibatch="stddev", average=0.999
     )
     recipes = {
-        "faces": Recipe(
-            "faces", 10, 32, "adam", ADAM, size=32, channels=3, config={"phase_images": 40_000}
-        ),
+        "faces": Recipe("faces", 10, 32, "adam", ADAM, size=32, channels=3),
         "paper": Recipe(
             "faces", 10, 32, "adam", ADAM, size=32, channels=3,
             config={
@@ -79,8 +77,8 @@ class ProGAN(Adversarial):
         width: int = 64,
         maps: int = 512,
         activation: ops.Activation = LEAKY,
-        classes: int = 0,
-        phase_images: int = 600_000,
+        classes: int | None = None,
+        phase_images: int = 40_000,
         batch_sizes: Sequence[int] = (),
         reset_optimizers: bool = True,
         noise: str = "normal",
@@ -99,7 +97,7 @@ class ProGAN(Adversarial):
             raise ValueError(
                 f"{self.name}: projection compares one label with one sample: packing must be 1"
             )
-        self.classes = whole("classes", classes, 0)
+        self.classes = 0 if classes is None else whole("classes", classes)
         self.phase_images, self.batch_sizes = whole("phase_images", phase_images), batch_sizes
         self.reset_optimizers = reset_optimizers
         try:
