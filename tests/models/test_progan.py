@@ -107,13 +107,8 @@ def test_stages_follow_the_schedule():
     assert [s.keep_optimizers for s in kept] == [False, True, True, True, True]
 
 
-@pytest.mark.parametrize(
-    ("level", "alpha"),
-    [
-        pytest.param(*case, marks=[] if case in ((0, 1.0), (1, 0.3)) else [pytest.mark.slow])
-        for case in LEVELS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("level", "alpha"), LEVELS)
 def test_gradients_of_the_whole_losses(level, alpha):
     settings = {"width": 1, "latents": 2, "activation": "tanh", "average": 0.0}
     model = at(create((16, 16), **settings).to(dtype="float64"), level, alpha)
