@@ -41,7 +41,9 @@ class Case:
         """The model, small."""
         labels = {"classes": LABELS, "label_units": 2} if self.name == "cgan" else {}
         small = {"latents": 3, "widths": (4, 3)} if self.name == "gan" else {"latents": 3}
-        if self.name != "gan":
+        if self.name == "progan":
+            small |= {"width": 2, "maps": 16}
+        elif self.name != "gan":
             small |= {"widths": (2, 3), "kernel": 3}
         given = {**small, **labels, **self.config, **settings}
         model = models.create(self.name, image_shape=self.shape, **given)
@@ -75,17 +77,28 @@ CASES = [
     Case("sngan", config={"generator_norm": "before"}, shape=RGB),
     Case("sngan", "residual", {"residual": True, "widths": (2,)}, (4, 2, 2)),
     Case("cgan"),
+    Case("progan", shape=(4, 4, 2)),
+    Case("progan", "r1", {"loss": "relativistic", "gradient_penalty": 0.0, "r1": "rule"}, (4, 4)),
     Case("cgan", "replay", {"replay": 5, "together": True}),
     Case("cgan", "projection", models.find("cgan").recipe("projection").config, RGB),
 ]
-LONG = ("sngan-residual", "cgan", "cgan-replay", "dcgan-paper", "wgan", "dcgan-matching")
+LONG = (
+    "progan",
+    "progan-r1",
+    "sngan-residual",
+    "cgan",
+    "cgan-replay",
+    "dcgan-paper",
+    "wgan",
+    "dcgan-matching",
+)
 each = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def phases(model: Adversarial, batch_size: int = 8) -> dict[str, Phase]:
     """The phases of a step by name."""
     options = model.recipe().training(batch_size=batch_size)
-    (stage,) = model.stages(options)
+    stage, *_ = model.stages(options)
     return {phase.name: phase for phase in stage.phases}
 
 
@@ -105,8 +118,10 @@ def test_every_adversarial_network_has_a_case():
     [pytest.param(c, marks=[pytest.mark.slow] if str(c) in LONG else [], id=str(c)) for c in CASES],
 )
 def test_gradients_of_the_whole_losses(case):
-    without = {} if case.name == "gan" else {"dropout": 0.0}
-    model = case.create(**SMOOTH, **without, clip=None).to(dtype="float64")
+    smooth = {**SMOOTH} if case.name == "gan" else {**SMOOTH, "dropout": 0.0}
+    if case.name == "progan":
+        smooth = {"activation": "tanh"}
+    model = case.create(**smooth, clip=None).to(dtype="float64")
     batch = case.batch(4, np.float64)
     for i, p in enumerate(model.parameters()):  # biases of 0 leave an early penalty flat
         p.data[...] += 0.1 * Random(i).normal(p.shape, dtype=np.float64)
@@ -174,7 +189,8 @@ def test_a_phase_changes_its_network_alone(case):
 def test_every_preset_makes_a_model_and_trains_it(name, preset):
     recipe = models.find(name).recipe(preset)
     shape = {"ring": (2,), "grid": (2,), "stacked-digits": (8, 8, 3)}.get(recipe.data, (8, 8))
-    model = models.create(name, preset=preset, image_shape=shape)
+    short = {"phase_images": 8, "batch_sizes": (), "width": 4} if name == "progan" else {}
+    model = models.create(name, preset=preset, image_shape=shape, **short)
     x, y = Random(0).uniform((12, *shape)), np.arange(12) % 10 if model.classes else None
     before = model.state_dict()
     options = recipe.training(batch_size=4, epochs=2)

@@ -31,6 +31,7 @@ from .kinds import check_kind, check_known, check_units, kinds_of
 from .linear import LinearAutoencoder
 from .losses import AdversarialLoss
 from .packing import pack
+from .progan import ProGAN
 from .published import PUBLISHED, Published
 from .recurrent import GRUAutoencoder, RecurrentAutoencoder
 from .regressor import Regressor
@@ -62,6 +63,7 @@ __all__ = [
     "LinearAutoencoder",
     "Model",
     "Phase",
+    "ProGAN",
     "Published",
     "Recipe",
     "RecurrentAutoencoder",
@@ -105,6 +107,7 @@ REGISTRY: dict[str, type[Model]] = {
         WGANGP,
         SNGAN,
         CGAN,
+        ProGAN,
         Classifier,
         Regressor,
     )

@@ -172,6 +172,8 @@ class Adversarial(Model):
         real, fake = self._disturbed(real, rng), self._disturbed(fake, rng)
         real_score, fake_score = self._scores(real, fake, label, asked, rng)
         loss = self.criterion.discriminator(real_score, fake_score, self.switches.label_smoothing)
+        if self.switches.drift:
+            loss = loss + self.switches.drift * ops.mean(ops.square(real_score))
         if self.switches.together:
             loss = loss / 2  # the mean over both halves of the batch
         figures = {"real_score": ops.mean(real_score), "fake_score": ops.mean(fake_score)}
@@ -335,7 +337,7 @@ class Adversarial(Model):
         for gamma, of, penalty in ((switches.r1, packs[0], r1), (switches.r2, packs[1], r2)):
             if gamma:
                 known = (
-                    gamma if gamma != RULE else gamma_rule(self.image_shape[0], len(data_of(real)))
+                    gamma if gamma != RULE else gamma_rule(packs[0].shape[1], len(data_of(real)))
                 )
                 total = total + penalty(critic, of, gamma=float(known))
         assert isinstance(total, Tensor)

@@ -49,6 +49,7 @@ class Remedies:
             (Arjovsky et al. 2017).
         gradient_penalty: weight of E (|grad D| - 1)^2 between reals and fakes (Gulrajani et al.
             2017).
+        drift: weight of E D^2 on reals, which keeps their scores near 0 (Karras et al. 2018).
         r1: gamma of gamma / 2 E |grad D|^2 on reals (Mescheder et al. 2018); "rule" is
             0.0002 resolution^2 / batch size (Karras et al. 2020).
         r2: the same on fakes.
@@ -75,6 +76,7 @@ class Remedies:
     spectral_norm: bool = False
     clip: float | None = None
     gradient_penalty: float = 0.0
+    drift: float = 0.0
     r1: float | str = 0.0
     r2: float | str = 0.0
     penalty_every: int = 1

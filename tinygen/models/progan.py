@@ -1,0 +1,244 @@
+"""Progressive growing of GANs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..backend import Array
+from ..config import no_grad
+from ..core import Buffer, Tensor, TensorLike
+from ..ops.random import Random
+from ..ranges import whole
+from .adversarial import Adversarial
+from .gan import LEAKY
+from .growing import Growing, GrowingDiscriminator, GrowingGenerator, channels_of
+from .remedies import Remedies
+from .stages import Recipe, Stage, TrainingOptions
+
+ADAM = {"learning_rate": 1e-3, "beta1": 0.0, "beta2": 0.99, "epsilon": 1e-8}
+
+
+class ProGAN(Adversarial):
+    """Progressive growing of GANs (Karras, Aila, Laine & Lehtinen 2018).
+
+    Training begins with images of 4 x 4 pixels. Each level is trained for `phase_images` samples,
+    then the next one, of twice the side, is faded in over as many; the real images are brought to
+    the size of the level, and faded too. The last level is trained for the epochs of the run. The
+    losses are those of WGAN-GP, with a small pull of the reals' scores to 0; layers have an
+    equalised learning rate, and samples come from a moving average of the generator.
+
+    A model that was just made is at its last level; training takes it to the first. As long as it
+    is at an earlier one its samples are enlarged to the size of the images.
+
+    Args:
+        image_shape: shape of an image, pixels in [0, 1]: (side, side) or (side, side, channels)
+            with a side of 4, 8, 16 ... pixels.
+        latents: length of z.
+        width: the most channels of a layer.
+        maps: a level has maps / 2^(level + 1) channels where that is less; the paper has 8,192,
+            and a width of 512.
+        activation: of all layers but the last ones.
+        classes: how many labels the data has, from 0 on; None for a model without labels.
+        phase_images: samples of each phase, stable or fading, before the last.
+        batch_sizes: samples in a batch at each level, the first for 4 x 4 pixels; of levels beyond
+            these it is that of the training options.
+        reset_optimizers: begin the optimisers anew whenever a level or a fade begins.
+        noise: the distribution of z: "normal", or "uniform" from -1 to 1.
+        seed: of the initial weights.
+        remedies: see Remedies; `replay`, `spectral_norm` and `minibatch` "discrimination" are not
+            for growing networks.
+    """
+
+    name = "progan"
+    remedies = Remedies(
+        loss="wasserstein", gradient_penalty=10.0, drift=1e-3, minibatch="stddev", average=0.999
+    )
+    recipes = {
+        "faces": Recipe("faces", 10, 32, "adam", ADAM, size=32, channels=3),
+        "paper": Recipe(
+            "faces", 10, 32, "adam", ADAM, size=32, channels=3,
+            config={
+                "latents": 512, "width": 512, "maps": 8192, "phase_images": 600_000,
+                "batch_sizes": (128, 128, 128, 64, 32, 16),
+            },
+        ),
+    }  # fmt: skip
+
+    def __init__(
+        self,
+        image_shape: Sequence[int] = (32, 32, 3),
+        latents: int = 64,
+        width: int = 64,
+        maps: int = 512,
+        activation: ops.Activation = LEAKY,
+        classes: int | None = None,
+        phase_images: int = 40_000,
+        batch_sizes: Sequence[int] = (),
+        reset_optimizers: bool = True,
+        noise: str = "normal",
+        seed: int = 0,
+        **remedies: Any,
+    ) -> None:
+        switches, rng = self.remedies.changed(remedies), Random(seed, "weights")
+        for name, given in (
+            ("replay", switches.replay),
+            ("spectral_norm", switches.spectral_norm),
+            ("minibatch 'discrimination'", switches.minibatch == "discrimination"),
+        ):
+            if given:
+                raise ValueError(f"{self.name}: {name} is not for growing networks")
+        if classes and switches.packing > 1:
+            raise ValueError(
+                f"{self.name}: projection compares one label with one sample: packing must be 1"
+            )
+        self.classes = 0 if classes is None else whole("classes", classes)
+        self.phase_images, self.batch_sizes = whole("phase_images", phase_images), batch_sizes
+        self.reset_optimizers = reset_optimizers
+        try:
+            networks = self._networks(image_shape, latents, width, maps, activation, switches, rng)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+        self.level = Buffer(np.array(networks[0].level, np.int64))  # for checkpoints
+        super().__init__(
+            *networks,  # type: ignore[arg-type]  # what is asked of networks they can
+            image_shape=image_shape,
+            latents=latents,
+            noise=noise,
+            output="tanh",  # the range; the layer is linear
+            remedies=switches,
+        )
+
+    def _networks(
+        self,
+        shape: Sequence[int],
+        latents: int,
+        width: int,
+        maps: int,
+        activation: ops.Activation,
+        switches: Remedies,
+        rng: Random,
+    ) -> tuple[GrowingGenerator, GrowingDiscriminator]:
+        """The generator and the discriminator."""
+        channels = channels_of(Growing(shape).levels, width, maps)
+        return (
+            GrowingGenerator(latents, shape, channels, activation, self.classes, rng),
+            GrowingDiscriminator(
+                shape,
+                channels,
+                activation,
+                switches.packing,
+                switches.minibatch == "stddev",
+                self.classes,
+                rng,
+            ),
+        )
+
+    @property
+    def growing(self) -> list[Growing]:
+        """The networks that grow together."""
+        found: list[Any] = [self.generator, self.discriminator, self.average]
+        return [network for network in found if isinstance(network, Growing)]
+
+    def grow(self, level: int, fading: bool = False) -> None:
+        """Take all networks to a level: 4 2^level pixels a side; see Growing."""
+        for network in self.growing:
+            network.grow(level, fading)
+        self.level.data[...] = level
+
+    def load_state_dict(self, state: Mapping[str, Any], *, check_finite: bool = True) -> None:
+        """Take weights, the level and alpha from a checkpoint."""
+        super().load_state_dict(state, check_finite=check_finite)
+        level = int(self.level.numpy())
+        for network in self.growing:  # a fade that begins has an alpha of 0, one that ended of 1
+            network.level, network.fading = level, float(network.alpha.numpy()) < 1 and level > 0
+
+    def at(self, images: int) -> tuple[int, float]:
+        """The level and alpha after so many samples: stable first, then the next is faded in.
+
+        >>> from tinygen import models
+        >>> model = models.create("progan", phase_images=1000)
+        >>> model.at(999), model.at(1250), model.at(2500)
+        ((0, 1.0), (1, 0.25), (1, 1.0))
+        """
+        phase, seen = divmod(images, self.phase_images)
+        last = self.growing[0].levels - 1
+        if phase >= 2 * last:
+            return last, 1.0
+        return (phase + 1) // 2, seen / self.phase_images if phase % 2 else 1.0
+
+    def stages(self, options: TrainingOptions) -> list[Stage]:
+        """For each level a fade, but for the first, and a stable phase; the last is in epochs."""
+        (whole_run,) = super().stages(options)
+        found = []
+        for phase in range(2 * self.growing[0].levels - 1):
+            level, fading = (phase + 1) // 2, phase % 2 == 1
+            size = self.batch_sizes[level] if level < len(self.batch_sizes) else None
+            if size is not None and size % self.switches.packing:
+                raise ValueError(
+                    f"{self.name}: batch_sizes must be multiples of packing, "
+                    f"{self.switches.packing}, not {size}"
+                )
+            last = phase == 2 * self.growing[0].levels - 2
+            schedules = dict(whole_run.schedules)
+            if fading:
+                names = [k for k, _ in self.named_buffers() if k.rpartition(".")[2] == "alpha"]
+                schedules |= dict.fromkeys(names, self._faded)
+            side = 4 << level
+            found.append(
+                replace(
+                    whole_run,
+                    name=f"{'fade' if fading else 'train'}-{side}",
+                    epochs=whole_run.epochs if last else None,
+                    images=None if last else self.phase_images,
+                    batch_size=size,
+                    begin=self._begin(level, fading),
+                    keep_optimizers=not self.reset_optimizers and phase > 0,
+                    schedules=schedules,
+                )
+            )
+        return found
+
+    def _begin(self, level: int, fading: bool) -> Any:
+        return lambda: self.grow(level, fading)
+
+    def _faded(self, images: int) -> float:
+        """Alpha after so many samples of a fade."""
+        return min(1.0, images / self.phase_images)
+
+    def _scaled(self, x: TensorLike) -> Array:
+        """Data in [-1, 1], at the size of the level, faded as the networks are."""
+        array: Array = super()._scaled(x)
+        network = self.growing[0]
+        images = Tensor(array.reshape(*array.shape[:3], -1))
+        with no_grad():
+            if (factor := array.shape[1] // network.side) > 1:
+                images = ops.downsample2d(images, factor)
+            if network.fading:
+                images = network.mixed(ops.upsample2d(ops.downsample2d(images)), images)
+        return images.array.reshape(*images.shape[: array.ndim])
+
+    def sample(self, n: int, *, rng: Random, label: Any = None) -> Tensor:
+        """n new images, pixels in [0, 1]: (n, *image_shape); arguments as for all GANs."""
+        with no_grad():
+            return ops.clip(super().sample(n, rng=rng, label=label), 0.0, 1.0)
+
+    def generate(self, z: TensorLike, label: Any = None) -> Tensor:
+        """The images that latents stand for, of the data's size; some pixels may leave [0, 1]."""
+        y = super().generate(z, label)
+        factor = self.image_shape[0] // y.shape[1]
+        if factor == 1:
+            return y
+        y = ops.upsample2d(ops.reshape(y, (*y.shape[:3], -1)), factor)
+        return ops.reshape(y, (len(y.array), *self.image_shape))
+
+    def layer_rows(self) -> list[tuple[str, str, str]]:
+        """The layers of the last level, and the total of all."""
+        whole_model = copy.deepcopy(self)
+        whole_model.grow(self.growing[0].levels - 1)
+        return super(ProGAN, whole_model).layer_rows()
