@@ -34,6 +34,7 @@ class Model(Module):
     labelled: ClassVar[bool] = False  # learns from samples with labels; `classes` is in its config
     kinds: ClassVar[tuple[str, ...]] = ("images",)  # what samples it can be made for
     factored: ClassVar[bool] = False  # learns the factors of samples; `factors` is in its config
+    quick: ClassVar[Mapping[str, Any]] = {}  # settings that make a trial run short
     config: dict[str, Any]
     preset: str | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ class ProGAN(Adversarial):
     """
 
     name = "progan"
+    quick = MappingProxyType({"phase_images": 500})
     remedies = Remedies(
         loss="wasserstein", gradient_penalty=10.0, drift=1e-3, minibatch="stddev", average=0.999
     )

@@ -98,6 +98,7 @@ def settings(
     result["config"]["seed"] = training["seed"] = seed
     if quick:
         training["epochs"] = min(QUICK_EPOCHS, training["epochs"])
+        result["config"] |= models.find(name).quick
     for key, value in overrides.items():
         _override(name, result, key, value)
     check_device(training["device"])
