@@ -16,6 +16,7 @@ from ..ranges import whole
 from .callbacks import Callback
 from .feature_network import FeatureNetwork
 from .judging import LEAST, NAMES, OF_IMAGES, able_names, judge
+from .signals import Interrupted
 
 if TYPE_CHECKING:
     from .loop import Trainer
@@ -104,12 +105,18 @@ class JudgeSamples(Callback):
 
     def on_begin(self, trainer: Trainer) -> None:
         """Train the network if it has to be, before an interruption would lose something."""
-        self._chosen()
+        self._chosen(trainer)
 
-    def _chosen(self) -> tuple[FeatureNetwork | None, list[str]]:
+    def _chosen(self, trainer: Trainer) -> tuple[FeatureNetwork | None, list[str]]:
         """The network, and the metrics that it is to give."""
         if self.network is not None and not isinstance(self.network, FeatureNetwork):
-            self.network = self.network()
+            try:
+                self.network = self.network()
+            except Interrupted as stopped:
+                if trainer.run is None:
+                    raise
+                again = f"{stopped}\nGo on with: {trainer.run.to_go_on()}"
+                raise Interrupted(stopped.signal_number, again) from stopped
         names = self.names
         if names is None:
             names = WITHOUT_FEATURES if self.network is None else DEFAULT
@@ -122,7 +129,7 @@ class JudgeSamples(Callback):
         if trainer.batch or (row["epoch"] % self.every and not trainer.done):
             return
         n = len(self.real)
-        network, names = self._chosen()
+        network, names = self._chosen(trainer)
         trainer.progress.say(f"judging {n:,} samples against {n:,} reals")
         fake = samples_of(trainer.model, n, self.seed)  # type: ignore[arg-type]  # it is asked
         found = judge(np.clip(fake, 0, 1), self.real, network, names=names, seed=self.seed)
