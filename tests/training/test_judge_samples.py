@@ -83,6 +83,7 @@ def test_without_features_images_are_compared():
         ({"samples": 1}, "JudgeSamples: samples must be a whole number of at least 2, not 1"),
         ({"names": ["frechet"]}, "unknown metric 'frechet', did you mean 'frechet_distance'"),
         ({"samples": 3}, "precision needs at least 4 samples and as many reals, not 3"),
+        ({"names": []}, "names must hold at least one metric"),
         ({"samples": 5, "names": ["coverage"]}, "coverage needs at least 6 samples"),
         ({"network": None, "names": ["recall"]}, "recall needs a feature network, and there is no"),
     ],
@@ -94,6 +95,14 @@ def test_what_cannot_be_judged(given, message):
         JudgeSamples(X[:, :6, :6])
     with pytest.raises(ValueError, match="stacked-ae draws no samples"):
         samples_of(models.create("stacked-ae"), 3)
+
+
+def test_a_run_that_ends_within_an_epoch_is_judged_at_its_end():
+    model = gan()
+    given = model.recipe().training(epochs=9, batch_size=8, max_steps=7)  # five make an epoch
+    judged = JudgeSamples(X, PIXELS, every=4, samples=9)
+    trainer = Trainer(model, model.stages(given), [X], given, callbacks=[judged])
+    assert ["recall" in row for row in trainer.train()] == [False, True]
 
 
 def test_a_network_is_made_before_the_first_step():

@@ -87,7 +87,10 @@ class JudgeSamples(Callback):
         self.real = real[: whole("JudgeSamples: samples", samples, least=2)]
         self.network, self.seed = network, seed
         self.names = None if names is None else tuple(names)
-        wanted = self.names or (DEFAULT if network is not None else WITHOUT_FEATURES)
+        default = DEFAULT if network is not None else WITHOUT_FEATURES
+        wanted = default if self.names is None else self.names
+        if not wanted:
+            raise ValueError("JudgeSamples: names must hold at least one metric")
         for name in wanted:
             if name not in NAMES:
                 raise ValueError(f"JudgeSamples: unknown metric {name!r}{nearest(name, NAMES)}")
@@ -126,7 +129,7 @@ class JudgeSamples(Callback):
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Add the scores to the line of metrics, if their turn has come."""
-        if trainer.batch or (row["epoch"] % self.every and not trainer.done):
+        if not trainer.done and (trainer.batch or row["epoch"] % self.every):
             return
         n = len(self.real)
         network, names = self._chosen(trainer)
