@@ -298,12 +298,16 @@ def test_evaluate_judges_reconstructions_and_samples_of_a_vae(capsys, runs):
 
 
 def test_evaluate_says_when_there_are_fewer_images(capsys, runs):
-    capsys.readouterr()
-    call = ["evaluate", runs["vae"], "--n", "500", "--metrics", "precision"]
-    assert main(call) == 0
-    shown = capsys.readouterr()
-    assert "images has no 500 images; judged are 48 against 6 reals" in shown.err
-    assert "48 samples against 6 reals" in shown.out
+    for name, counts in (
+        ("vae", "48 samples against 6 reals"),
+        ("stacked-ae", "6 reconstructions against 6 reals"),
+    ):
+        capsys.readouterr()
+        call = ["evaluate", runs[name], "--n", "500", "--metrics", "precision"]
+        assert main(call) == 0
+        shown = capsys.readouterr()
+        assert f"images has too few images: {counts} are judged" in shown.err
+        assert counts in shown.out
 
 
 def test_a_classifier_makes_nothing_to_judge(capsys, tmp_path):

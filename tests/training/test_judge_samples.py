@@ -10,7 +10,7 @@ import pytest
 from tests.training.toys import resumes_exactly
 from tinygen import Random, models
 from tinygen.metrics import frechet_distance
-from tinygen.training import JudgeSamples, Trainer, fit
+from tinygen.training import Interrupted, JudgeSamples, Run, Trainer, fit
 from tinygen.training.experiment import Experiment
 from tinygen.training.extractors import of_function
 from tinygen.training.feature_network import of_model
@@ -42,14 +42,21 @@ def test_scores_are_those_of_samples_that_are_drawn_every_few_epochs():
     assert (made != samples_of(model, 20)).any()
 
 
-def test_training_is_the_same_with_it_and_without():
-    plain, watched = gan(), gan()
-    one = fit(plain, X, **options())
-    other = fit(watched, X, callbacks=[JudgeSamples(X, PIXELS, samples=9)], **options())
-    assert one["generator_loss"] == other["generator_loss"]
-    for name, array in plain.state_dict().items():
-        np.testing.assert_array_equal(array, watched.state_dict()[name])
-    assert not watched.training
+@pytest.mark.parametrize("name", ["gan", "dcgan", "sngan", "vae"])
+def test_training_is_the_same_with_it_and_without(name):
+    """To the bit, also what norms and spectral norms remember, and what validation says."""
+    own = {"vae": {"widths": [6], "codings": 3}, "gan": {"widths": [6], "latents": 3}}
+    config = own.get(name, {"widths": [2, 3], "latents": 3})
+    one, other = (models.create(name, image_shape=(8, 8), **config) for _ in range(2))
+    given = options(epochs=2, validation_data=X[30:])
+    plain = fit(one, X[:30], **given)
+    watched = fit(other, X[:30], callbacks=[JudgeSamples(X, PIXELS, samples=9)], **given)
+    for before, after in zip(plain.rows, watched.rows, strict=True):
+        assert {key: after[key] for key in before} == before
+        assert "recall" in after
+    for key, array in one.state_dict().items():
+        np.testing.assert_array_equal(array, other.state_dict()[key])
+    assert not other.training
 
 
 def test_a_judged_run_goes_on_from_any_step():
@@ -76,6 +83,7 @@ def test_without_features_images_are_compared():
         ({"samples": 1}, "JudgeSamples: samples must be a whole number of at least 2, not 1"),
         ({"names": ["frechet"]}, "unknown metric 'frechet', did you mean 'frechet_distance'"),
         ({"samples": 3}, "precision needs at least 4 samples and as many reals, not 3"),
+        ({"names": []}, "names must hold at least one metric"),
         ({"samples": 5, "names": ["coverage"]}, "coverage needs at least 6 samples"),
         ({"network": None, "names": ["recall"]}, "recall needs a feature network, and there is no"),
     ],
@@ -87,6 +95,14 @@ def test_what_cannot_be_judged(given, message):
         JudgeSamples(X[:, :6, :6])
     with pytest.raises(ValueError, match="stacked-ae draws no samples"):
         samples_of(models.create("stacked-ae"), 3)
+
+
+def test_a_run_that_ends_within_an_epoch_is_judged_at_its_end():
+    model = gan()
+    given = model.recipe().training(epochs=9, batch_size=8, max_steps=7)  # five make an epoch
+    judged = JudgeSamples(X, PIXELS, every=4, samples=9)
+    trainer = Trainer(model, model.stages(given), [X], given, callbacks=[judged])
+    assert ["recall" in row for row in trainer.train()] == [False, True]
 
 
 def test_a_network_is_made_before_the_first_step():
@@ -107,6 +123,22 @@ def test_a_network_is_made_before_the_first_step():
     with pytest.raises(ValueError, match="classifier_score needs a feature network with classes"):
         trainer.train()
     assert trainer.step == 0
+
+
+def test_whoever_interrupts_the_training_of_a_network_learns_how_to_go_on(tmp_path):
+    def stopped():
+        raise Interrupted(15, "stopped while the classifier was trained")
+
+    model = gan()
+    given = model.recipe().training(epochs=1, batch_size=8)
+    judged = JudgeSamples(X, stopped, samples=10)
+    trainer = Trainer(model, model.stages(given), [X], given, callbacks=[judged])
+    with pytest.raises(Interrupted, match=r"^stopped while the classifier was trained$"):
+        trainer.train()
+    trainer.write_to(Run.create(tmp_path / "run", {}))
+    with pytest.raises(Interrupted, match=r"was trained\nGo on with: ") as told:
+        trainer.train()
+    assert told.value.signal_number == 15
 
 
 def test_missing_classes_are_counted_where_there_are_classes():

@@ -14,7 +14,7 @@ from tinygen.data import Dataset
 from tinygen.metrics import Judgement, Score, frechet_distance
 from tinygen.models.classifier import Classifier
 from tinygen.models.regressor import Regressor
-from tinygen.training import extractors
+from tinygen.training import Interrupted, extractors
 from tinygen.training import feature_network as networks
 from tinygen.training.judging import judge, lines, report, tables
 
@@ -140,6 +140,18 @@ def test_a_damaged_network_is_trained_anew(cache, dataset):
     assert any("it is trained anew" in line for line in told)
     x = dataset.test.floats()
     np.testing.assert_array_equal(again.features(x), first.features(x))
+
+
+def test_a_network_whose_training_is_interrupted_is_not_kept(cache, dataset, monkeypatch):
+    def stopped(*args, **kwargs):
+        raise Interrupted(2, "stopped in epoch 3 of 14")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(networks, "fit", stopped)
+        with pytest.raises(Interrupted, match="classifier of halves to judge by was trained"):
+            networks.feature_network(dataset, say=lambda line: None)
+    assert not [*cache.rglob("*.safetensors")]
+    assert networks.feature_network(dataset, say=lambda line: None).classes  # the lock is free
 
 
 @pytest.mark.parametrize(

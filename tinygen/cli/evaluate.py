@@ -127,11 +127,12 @@ def _judged(experiment: Any, options: argparse.Namespace) -> Any:
         print(f"{len(real)} images are too few to judge samples by", file=sys.stderr)
         return None
     reals = real[:n]
-    if options.n is not None and min(len(real), len(others)) < options.n:
-        counts = f"{min(n, len(others)):,} against {len(reals):,} reals"
-        print(f"{dataset.name} has no {options.n:,} images; judged are {counts}", file=sys.stderr)
     network = of_onnx(options.features) if options.features else experiment.feature_network()
     fake, kind = _made(model, real, n, options.seed)
+    judged = min(len(fake), len(others))
+    if options.n is not None and min(judged, len(reals)) < options.n:
+        counts = f"{judged:,} {kind} against {len(reals):,} reals"
+        print(f"{dataset.name} has too few images: {counts} are judged", file=sys.stderr)
     return usage(
         report,
         fake,

@@ -104,7 +104,7 @@ class Classifier(Model):
         features: int = 128,
         activation: ops.Activation = "relu",
         dropout: float = 0.2,
-        half_life: int | None = 120_000,
+        half_life: int | None = 200_000,
         seed: int = 0,
     ) -> None:
         if classes == 1:

@@ -54,7 +54,7 @@ class Regressor(Model):
         features: int = 128,
         activation: ops.Activation = "relu",
         dropout: float = 0.1,
-        half_life: int | None = 80_000,
+        half_life: int | None = 120_000,
         seed: int = 0,
     ) -> None:
         if not 0 <= dropout < 1:

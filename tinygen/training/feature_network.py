@@ -27,6 +27,7 @@ from .fingerprint import fingerprints, plain
 from .fit import fit
 from .lock import Lock, RunError
 from .measure import evaluate
+from .signals import Interrupted
 
 BITS = 2  # counts changes of kernels or layers that give the same network other weights
 FILE = "network.safetensors"
@@ -105,7 +106,7 @@ def feature_network(
         dataset: with labels, or factors.
         say: what a line for people goes to; by default stderr.
 
-    Raises ValueError for data with neither.
+    Raises ValueError for data with neither, Interrupted for a signal while it is trained.
     """
     say = say or (lambda line: print(line, file=sys.stderr, flush=True))
     task = _task(dataset)
@@ -201,7 +202,14 @@ def _trained(task: _Task, dataset: Dataset, say: Callable[[str], object]) -> mod
     model = models.create(task.model, **task.config)
     epochs = model.recipe().epochs
     say(f"training a {task.model} of {dataset.name} to judge by: {epochs} epochs, once")
-    fit(model, *task.arrays, verbose=False)
+    try:
+        fit(model, *task.arrays, verbose=False)
+    except Interrupted as stopped:
+        raise Interrupted(
+            stopped.signal_number,
+            f"stopped while the {task.model} of {dataset.name} to judge by was trained; nothing of "
+            "it is kept, it is trained from the beginning when it is needed again",
+        ) from stopped
     which = "test" if len(dataset.test) else "train"
     part: Samples = getattr(dataset, which)
     if task.model == "regressor":

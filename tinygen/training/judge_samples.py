@@ -16,6 +16,7 @@ from ..ranges import whole
 from .callbacks import Callback
 from .feature_network import FeatureNetwork
 from .judging import LEAST, NAMES, OF_IMAGES, able_names, judge
+from .signals import Interrupted
 
 if TYPE_CHECKING:
     from .loop import Trainer
@@ -86,7 +87,10 @@ class JudgeSamples(Callback):
         self.real = real[: whole("JudgeSamples: samples", samples, least=2)]
         self.network, self.seed = network, seed
         self.names = None if names is None else tuple(names)
-        wanted = self.names or (DEFAULT if network is not None else WITHOUT_FEATURES)
+        default = DEFAULT if network is not None else WITHOUT_FEATURES
+        wanted = default if self.names is None else self.names
+        if not wanted:
+            raise ValueError("JudgeSamples: names must hold at least one metric")
         for name in wanted:
             if name not in NAMES:
                 raise ValueError(f"JudgeSamples: unknown metric {name!r}{nearest(name, NAMES)}")
@@ -104,12 +108,18 @@ class JudgeSamples(Callback):
 
     def on_begin(self, trainer: Trainer) -> None:
         """Train the network if it has to be, before an interruption would lose something."""
-        self._chosen()
+        self._chosen(trainer)
 
-    def _chosen(self) -> tuple[FeatureNetwork | None, list[str]]:
+    def _chosen(self, trainer: Trainer) -> tuple[FeatureNetwork | None, list[str]]:
         """The network, and the metrics that it is to give."""
         if self.network is not None and not isinstance(self.network, FeatureNetwork):
-            self.network = self.network()
+            try:
+                self.network = self.network()
+            except Interrupted as stopped:
+                if trainer.run is None:
+                    raise
+                again = f"{stopped}\nGo on with: {trainer.run.to_go_on()}"
+                raise Interrupted(stopped.signal_number, again) from stopped
         names = self.names
         if names is None:
             names = WITHOUT_FEATURES if self.network is None else DEFAULT
@@ -119,10 +129,10 @@ class JudgeSamples(Callback):
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Add the scores to the line of metrics, if their turn has come."""
-        if trainer.batch or (row["epoch"] % self.every and not trainer.done):
+        if not trainer.done and (trainer.batch or row["epoch"] % self.every):
             return
         n = len(self.real)
-        network, names = self._chosen()
+        network, names = self._chosen(trainer)
         trainer.progress.say(f"judging {n:,} samples against {n:,} reals")
         fake = samples_of(trainer.model, n, self.seed)  # type: ignore[arg-type]  # it is asked
         found = judge(np.clip(fake, 0, 1), self.real, network, names=names, seed=self.seed)
