@@ -146,13 +146,15 @@ def _show(wanted: dict[str, Any]) -> int:
     require("tomli_w")
     import tomli_w
 
+    from ..models import find
     from ..nn.module import print_rows
     from ..training.run import without_none
     from ..training.settings import build_model
 
     shape = wanted["config"]["image_shape"]
     # without a shape, or a number of classes, it is up to the data
-    known = shape is not None and wanted["config"].get("classes", 0) is not None
+    labelled = find(wanted["model"]).labelled
+    known = shape is not None and not (labelled and wanted["config"]["classes"] is None)
     model = usage(build_model, wanted["config"], wanted) if known else None
     print(tomli_w.dumps(without_none(wanted)))
     if model is not None:
