@@ -214,7 +214,7 @@ def test_a_dry_run_shows_all_and_writes_nothing(tmp_path, capsys, name):
     assert shown["options"]["learning_rate"] > 0
     shape = shown["config"]["image_shape"]
     model = models.create(name, image_shape=shape, **{key: 7})
-    parameters = sum(p.size for p in model.parameters())
+    parameters = sum(p.size for p in model.parameters() if p.requires_grad)
     assert f" {parameters:,}" in table.splitlines()[-1]
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
 

@@ -190,7 +190,7 @@ def _train(experiment: Any, trainer: Any) -> int:
         trainer.progress.say(f"{told}; --size and --channels choose another format")
     if not trainer.done:
         model, data = experiment.model, experiment.settings["data"]["source"]
-        parameters = sum(p.size for p in model.parameters())
+        parameters = sum(p.size for p in model.parameters() if p.requires_grad)
         trainer.progress.say(
             f"{model.name} with {parameters:,} parameters on {data}: "
             f"{len(experiment.train[0]):,} samples to fit, "

@@ -199,7 +199,8 @@ def _facts(
             note = f"published {level:g}" if level is not None else ""
             facts.append(Fact(Curve(name, (), ()).title, short(last[name]), note))
     if model:
-        facts.append(Fact("parameters", f"{sum(p.size for p in model.parameters()):,}"))
+        trained = sum(p.size for p in model.parameters() if p.requires_grad)
+        facts.append(Fact("parameters", f"{trained:,}"))
     if rows:
         facts.append(Fact("epochs", f"{last['epoch']:,}", f"{last['step']:,} steps"))
         facts.append(Fact("time in training steps", duration(run.seconds())))
