@@ -6,7 +6,7 @@ from .. import ops
 from ..core import Tensor, TensorLike, data_of
 from ..ops.random import Random
 from ..ranges import whole
-from . import initializers
+from . import arguments, initializers
 from .layers import Dense
 from .module import Module
 
@@ -14,7 +14,7 @@ from .module import Module
 class Maxout(Module):
     """The largest of several linear pieces, a convex activation that is learned.
 
-    y_j = max over k of x W_jk + b_jk:  (..., inputs) -> (..., outputs).
+    y_j = max over k of x W_kj + b_kj:  (..., inputs) -> (..., outputs).
 
     Args:
         inputs: length of the last axis that comes in.
@@ -38,13 +38,14 @@ class Maxout(Module):
         inputs = whole("Maxout: inputs", inputs)
         self.outputs = whole("Maxout: outputs", outputs)
         self.pieces = whole("Maxout: pieces", pieces)
+        rng = arguments.stream("Maxout", rng)
         self.linear = Dense(inputs, outputs * pieces, initializer=initializer, rng=rng)
 
     def forward(self, x: TensorLike) -> Tensor:
         """The largest pieces."""
         shape = data_of(x).shape[:-1]
         y = self.linear(x)
-        return ops.max(ops.reshape(y, (*shape, self.outputs, self.pieces)), axis=-1)
+        return ops.max(ops.reshape(y, (*shape, self.pieces, self.outputs)), axis=-2)
 
     def describe(self) -> str:
         """Sizes and pieces."""
