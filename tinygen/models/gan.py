@@ -86,7 +86,7 @@ class GAN(Adversarial):
         ),
         "ring-modern": Recipe(
             "ring", 4, 128, "adam", STEADY, size=None, channels=None,
-            config={**POINTS, **MODERN, "r1": 1.0, "r2": 1.0},
+            config={**POINTS, **MODERN, "r1": 1.0, "r2": 1.0, "average": 0.999},
         ),
         **{
             f"{data}-pacgan": Recipe(
