@@ -74,8 +74,8 @@ class Bench:
 
 
 BENCHES = {
-    "ring": Bench("gan", "ring-pacgan", 100, 4_000, 400_000, 10, 2_500, 8, POINTS),
-    "grid": Bench("gan", "grid-pacgan", 100, 4_000, 400_000, 5, 2_500, 25, POINTS),
+    "ring": Bench("gan", "ring-pacgan", 100, 6_000, 400_000, 10, 2_500, 8, POINTS),
+    "grid": Bench("gan", "grid-pacgan", 100, 6_000, 400_000, 5, 2_500, 25, POINTS),
     "stacked-digits": Bench("dcgan", "digits", 64, 1_500, 100_000, 5, 26_000, 1_000, DIGITS),
 }
 
