@@ -81,6 +81,8 @@ TABLE = [
     (nn.PixelNorm, {}, {"epsilon": NO_NUMBERS}),
     (nn.AdaIN, {"latents": 3, "channels": 2},
      {"latents": NO_SIZES, "channels": NO_SIZES, "epsilon": NO_NUMBERS, "rng": NO_STREAMS}),
+    (nn.Maxout, {"inputs": 3, "outputs": 2},
+     {"inputs": NO_SIZES, "outputs": NO_SIZES, "pieces": NO_SIZES, "rng": NO_STREAMS}),
     (nn.MinibatchStdDev, {}, {"group_size": NO_SIZES}),
     (nn.MinibatchDiscrimination, {"features": 3},
      {"features": NO_SIZES, "kernels": NO_SIZES, "dims": NO_SIZES, "rng": NO_STREAMS}),

@@ -23,6 +23,7 @@ from .layers import (
     Sigmoid,
     Tanh,
 )
+from .maxout import Maxout
 from .module import Module, Sequential
 from .norm import AdaIN, BatchNorm, InstanceNorm, LayerNorm, MinibatchStdDev, PixelNorm
 from .pool import AvgPool2D, Blur2D, GlobalAvgPool2D, MaxPool2D, UpSampling2D
@@ -56,6 +57,7 @@ __all__ = [
     "LeakyReLU",
     "MappingNetwork",
     "MaxPool2D",
+    "Maxout",
     "MinibatchDiscrimination",
     "MinibatchStdDev",
     "Module",
