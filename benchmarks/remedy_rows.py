@@ -110,4 +110,4 @@ PUBLISHED: dict[str, list[Published]] = {
         ("VEEGAN, MNIST", "150.0", "", "2.95"),
     ],
 }
-"""Lin et al. 2018, tables 1 and 2 (mean and standard error of 10 runs); Srivastava et al. 2017."""
+"""Lin et al. 2018, tables 1 (10 runs) and 2; Srivastava et al. 2017 (5 runs in the plane)."""
