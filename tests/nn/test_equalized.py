@@ -36,7 +36,21 @@ def layers(**options):
             for side in (1, 3, 5)
             for way in (None, "up", "down")
         },
+        **{
+            f"blurred-{way}": (
+                nn.EqualizedConv2D(3, 4, resample=way, blur=True, rng=Random(1), **options),
+                IMAGES,
+            )
+            for way in ("up", "down")
+        },
     }
+
+
+def blurred(maps):
+    """[1, 2, 1] across and down, each channel by itself, in PyTorch."""
+    row = torch.tensor([0.25, 0.5, 0.25], dtype=maps.dtype)
+    kernel = (row[:, None] * row).expand(maps.shape[1], 1, 3, 3)
+    return torch.nn.functional.conv2d(maps, kernel, padding=1, groups=maps.shape[1])
 
 
 def in_torch(layer, x):
@@ -49,10 +63,14 @@ def in_torch(layer, x):
         y = given @ (w * scale) + b * layer.multiplier
     else:
         maps = given.permute(0, 3, 1, 2)
+        if layer.blur and layer.resample == "down":
+            maps = blurred(maps)
         if layer.resample == "up":
             maps = F.interpolate(maps, scale_factor=2, mode="nearest")
         kernel = (w * scale).permute(3, 2, 0, 1)
         y = F.conv2d(maps, kernel, padding=w.shape[0] // 2)
+        if layer.blur and layer.resample == "up":
+            y = blurred(y)
         if layer.resample == "down":
             y = F.avg_pool2d(y, 2)
         y = y.permute(0, 2, 3, 1) + b * layer.multiplier
@@ -174,3 +192,8 @@ def test_a_mapping_network_does_not_know_how_long_latents_are():
 def test_what_cannot_be_made_or_called(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_maps_that_are_not_resampled_cannot_be_blurred():
+    with pytest.raises(ValueError, match="blur goes with resample"):
+        nn.EqualizedConv2D(3, 4, blur=True)

@@ -41,6 +41,7 @@ from .sparse import SparseKLAutoencoder, SparseL1Autoencoder
 from .spectral import SNGAN
 from .stacked import StackedAutoencoder, TiedAutoencoder
 from .stages import Phase, Recipe, Stage, TrainingOptions
+from .stylegan import StyleGAN
 from .variational import VariationalAutoencoder
 from .wasserstein import WGAN, WGANGP
 
@@ -74,6 +75,7 @@ __all__ = [
     "SparseL1Autoencoder",
     "StackedAutoencoder",
     "Stage",
+    "StyleGAN",
     "TiedAutoencoder",
     "TrainingOptions",
     "VariationalAutoencoder",
@@ -108,6 +110,7 @@ REGISTRY: dict[str, type[Model]] = {
         SNGAN,
         CGAN,
         ProGAN,
+        StyleGAN,
         Classifier,
         Regressor,
     )

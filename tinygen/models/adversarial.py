@@ -257,16 +257,22 @@ class Adversarial(Model):
 
     def generate(self, z: TensorLike, label: Any = None) -> Tensor:
         """The samples that latents stand for: (n, latents) -> (n, *image_shape)."""
-        network = self.generator if self.average is None else self.average
+        with _statistics(self.sampler, "running"):
+            y: Tensor = self.sampler(self._given(z), label)
+        return (y + 1.0) / 2.0 if self.signed else y
+
+    @property
+    def sampler(self) -> Any:
+        """The network that samples come from: the average of the generator if there is one."""
+        return self.generator if self.average is None else self.average
+
+    def _given(self, z: TensorLike) -> TensorLike:
+        """Latents from outside, where the networks are; raises ValueError for others."""
         if data_of(z).shape[1:] != (self.latents,):
             raise ValueError(
                 f"{self.name}: latents are arrays (n, {self.latents}), not {data_of(z).shape}"
             )
-        if not isinstance(z, Tensor):
-            z = beside(z, self._array)
-        with _statistics(network, "running"):
-            y: Tensor = network(z, label)
-        return (y + 1.0) / 2.0 if self.signed else y
+        return z if isinstance(z, Tensor) else beside(z, self._array)
 
     def draw_latents(self, n: int, *, rng: Random) -> Array:
         """n latents of the prior: (n, latents)."""

@@ -48,7 +48,46 @@ class Generator(Module):
         return y
 
 
-class Discriminator(Module):
+class Judge(Module):
+    """Base of discriminators: scores of packs of samples, with labels or without.
+
+    s(x) = head(h), h = features(x); with a table of labels ("projection", Miyato & Koyama 2018)
+    s(x, y) = head(h) + <e_y, h>. `pack` and `features` are those of each network.
+    """
+
+    head: Module
+    label: Embedding | None
+
+    def forward(self, x: TensorLike, label: Any = None, *, rng: Random | None = None) -> Tensor:
+        """Samples (n, ...), and labels (n,) -> scores (n / m, 1)."""
+        return self.score(self.pack(x), label, rng=rng)
+
+    def pack(self, x: TensorLike) -> Tensor:
+        """m samples that follow each other, side by side in the channels: (n, ...) -> (n / m, ...).
+
+        Raises ValueError where m does not divide n.
+        """
+        raise NotImplementedError
+
+    def score(self, packed: TensorLike, label: Any = None, *, rng: Random | None = None) -> Tensor:
+        """The scores of packs as `pack` makes them, with the labels (n,) of their samples."""
+        return self.judge(self.features(packed, label, rng=rng), label)
+
+    def judge(self, h: TensorLike, label: Any = None) -> Tensor:
+        """The scores of last features, (n / m, units), with the labels of their samples."""
+        score: Tensor = self.head(h)
+        if self.label is not None:
+            score = score + ops.sum(self.label(label) * h, axis=1, keepdims=True)
+        return score
+
+    def features(
+        self, packed: TensorLike, label: Any = None, *, rng: Random | None = None
+    ) -> Tensor:
+        """The last features, of which the score is a linear function: -> (n / m, units)."""
+        raise NotImplementedError
+
+
+class Discriminator(Judge):
     """Discriminator: a score, which is a logit, for each sample or each pack of samples.
 
     s(x) = head(h),  h = body(x);  with labels either x gets one more channel, a learned map of its
@@ -108,10 +147,6 @@ class Discriminator(Module):
         if remedies.spectral_norm:
             spectral_norm(self)
 
-    def forward(self, x: TensorLike, label: Any = None, *, rng: Random | None = None) -> Tensor:
-        """Samples (n, ...), and labels (n,) -> scores (n / m, 1)."""
-        return self.score(self.pack(x), label, rng=rng)
-
     def pack(self, x: TensorLike) -> Tensor:
         """m samples that follow each other, side by side in the channels: (n, ...) -> (n / m, ...).
 
@@ -123,17 +158,6 @@ class Discriminator(Module):
                 f"the discriminator was made for samples of shape {self.shape}, not {given[1:]}"
             )
         return pack(ops.reshape(x, (given[0], *self.shape)), self.pack_size)
-
-    def score(self, packed: TensorLike, label: Any = None, *, rng: Random | None = None) -> Tensor:
-        """The scores of packs as `pack` makes them, with the labels (n,) of their samples."""
-        return self.judge(self.features(packed, label, rng=rng), label)
-
-    def judge(self, h: TensorLike, label: Any = None) -> Tensor:
-        """The scores of last features, (n / m, units), with the labels of their samples."""
-        score: Tensor = self.head(h)
-        if self.label is not None:
-            score = score + ops.sum(self.label(label) * h, axis=1, keepdims=True)
-        return score
 
     def features(
         self, packed: TensorLike, label: Any = None, *, rng: Random | None = None

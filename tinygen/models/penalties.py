@@ -95,6 +95,38 @@ def gamma_rule(resolution: int, batch_size: int) -> float:
     return 0.0002 * resolution**2 / batch_size
 
 
+def path_lengths(
+    synthesis: Callable[[Tensor], Tensor], w: TensorLike, *, rng: Random | None = None
+) -> Tensor:
+    """|J^T y| of each sample: how far its image moves with its styles (Karras et al. 2020).
+
+    J is the derivative of the image by the styles, y an image of N(0, 1) / sqrt(pixels). Over
+    layers, where each has a style, it is the root of the mean of squares.
+
+    Args:
+        synthesis: from styles to images (n, h, w, ...).
+        w: styles (n, styles), or (n, layers, styles).
+        rng: where y is drawn; by default the process's stream.
+
+    Returns (n,), differentiable in the parameters of `synthesis` and in what w was made of.
+    """
+    recording = state.grad_enabled
+    with grad_mode(True):
+        if not (isinstance(w, Tensor) and w.requires_grad):
+            w = Tensor(data_of(w), requires_grad=True)
+        images = synthesis(w)
+        if images.ndim < 3:
+            raise ValueError(f"path_lengths: synthesis gives images (n, h, w), not {images.shape}")
+        stream = (rng or default_rng()).on(device_of(images.array))
+        y = stream.normal(images.shape, dtype=float_type(images.dtype))
+        pixels = images.shape[1] * images.shape[2]
+        seen = ops.sum(images * (y / math.sqrt(pixels)))
+        (slopes,) = grad(seen, w, create_graph=recording)
+        layers = w.shape[1] if w.ndim == 3 else 1
+        norms = ops.norm(ops.reshape(slopes, (len(w.array), -1)), axis=1)
+    return norms * (1.0 / math.sqrt(layers))
+
+
 def _mean_square(name: str, critic: Critic, x: TensorLike, gamma: float | Tensor) -> Tensor:
     _check_factor(f"{name}: gamma", gamma)
     samples = _samples(name, x)

@@ -18,7 +18,8 @@ from ..ops.random import Random
 from ..ranges import whole
 from .adversarial import Adversarial
 from .gan import LEAKY
-from .growing import Growing, GrowingDiscriminator, GrowingGenerator, channels_of
+from .growing import START, Growing, GrowingGenerator, channels_of, level_of, levels_of
+from .growing_discriminator import GrowingDiscriminator
 from .remedies import Remedies
 from .stages import Recipe, Stage, TrainingOptions
 
@@ -28,11 +29,11 @@ ADAM = {"learning_rate": 1e-3, "beta1": 0.0, "beta2": 0.99, "epsilon": 1e-8}
 class ProGAN(Adversarial):
     """Progressive growing of GANs (Karras, Aila, Laine & Lehtinen 2018).
 
-    Training begins with images of 4 x 4 pixels. Each level is trained for `phase_images` samples,
-    then the next one, of twice the side, is faded in over as many; the real images are brought to
-    the size of the level, and faded too. The last level is trained for the epochs of the run. The
-    losses are those of WGAN-GP, with a small pull of the reals' scores to 0; layers have an
-    equalised learning rate, and samples come from a moving average of the generator.
+    Training begins with images of `start` pixels a side. Each level is trained for `phase_images`
+    samples, then the next one, of twice the side, is faded in over as many; the real images are
+    brought to the size of the level, and faded too. The last level is trained for the epochs of the
+    run. The losses are those of WGAN-GP, with a small pull of the reals' scores to 0; layers have
+    an equalised learning rate, and samples come from a moving average of the generator.
 
     A model that was just made is at its last level; training takes it to the first. As long as it
     is at an earlier one its samples are enlarged to the size of the images.
@@ -45,6 +46,9 @@ class ProGAN(Adversarial):
         maps: a level has maps / 2^(level + 1) channels where that is less; the paper has 8,192,
             and a width of 512.
         activation: of all layers but the last ones.
+        blur: filter maps by [1, 2, 1] where they are enlarged or halved, as StyleGAN does.
+        start: side of the images that training begins with; None for their full size, without
+            growing.
         classes: how many labels the data has, from 0 on; None for a model without labels.
         phase_images: samples of each phase, stable or fading, before the last.
         batch_sizes: samples in a batch at each level, the first for 4 x 4 pixels; of levels beyond
@@ -79,6 +83,8 @@ class ProGAN(Adversarial):
         width: int = 64,
         maps: int = 512,
         activation: ops.Activation = LEAKY,
+        blur: bool = False,
+        start: int | None = START,
         classes: int | None = None,
         phase_images: int = 40_000,
         batch_sizes: Sequence[int] = (),
@@ -103,7 +109,12 @@ class ProGAN(Adversarial):
         self.phase_images, self.batch_sizes = whole("phase_images", phase_images), batch_sizes
         self.reset_optimizers = reset_optimizers
         try:
-            networks = self._networks(image_shape, latents, width, maps, activation, switches, rng)
+            levels = levels_of(image_shape)
+            self.first_level = levels - 1 if start is None else level_of(start, levels)
+            channels = channels_of(levels, width, maps)
+            networks = self._networks(
+                image_shape, latents, channels, activation, blur, switches, rng
+            )
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
         self.level = Buffer(np.array(networks[0].level, np.int64))  # for checkpoints
@@ -120,26 +131,31 @@ class ProGAN(Adversarial):
         self,
         shape: Sequence[int],
         latents: int,
-        width: int,
-        maps: int,
+        channels: Sequence[int],
         activation: ops.Activation,
+        blur: bool,
         switches: Remedies,
         rng: Random,
-    ) -> tuple[GrowingGenerator, GrowingDiscriminator]:
+    ) -> tuple[Any, GrowingDiscriminator]:
         """The generator and the discriminator."""
-        channels = channels_of(Growing(shape).levels, width, maps)
         return (
-            GrowingGenerator(latents, shape, channels, activation, self.classes, rng),
-            GrowingDiscriminator(
-                shape,
-                channels,
-                activation,
-                switches.packing,
-                switches.minibatch == "stddev",
-                self.classes,
-                rng,
-            ),
+            GrowingGenerator(latents, shape, channels, activation, blur, self.classes, rng),
+            self._judge(GrowingDiscriminator, shape, channels, activation, blur, switches, rng),
         )
+
+    def _judge(
+        self,
+        kind: type[GrowingDiscriminator],
+        shape: Sequence[int],
+        channels: Sequence[int],
+        activation: ops.Activation,
+        blur: bool,
+        switches: Remedies,
+        rng: Random,
+    ) -> GrowingDiscriminator:
+        """A discriminator of that kind, with what the remedies build in."""
+        stddev = switches.minibatch == "stddev"
+        return kind(shape, channels, activation, blur, switches.packing, stddev, self.classes, rng)
 
     @property
     def growing(self) -> list[Growing]:
@@ -169,29 +185,36 @@ class ProGAN(Adversarial):
         ((0, 1.0), (1, 0.25), (1, 1.0))
         """
         phase, seen = divmod(images, self.phase_images)
-        last = self.growing[0].levels - 1
-        if phase >= 2 * last:
-            return last, 1.0
-        return (phase + 1) // 2, seen / self.phase_images if phase % 2 else 1.0
+        if phase >= self.phases - 1:
+            return self.growing[0].levels - 1, 1.0
+        return self._level_in(phase), seen / self.phase_images if phase % 2 else 1.0
+
+    @property
+    def phases(self) -> int:
+        """How many phases a run has: a stable one, then for each further level a fade and one."""
+        return 2 * (self.growing[0].levels - 1 - self.first_level) + 1
+
+    def _level_in(self, phase: int) -> int:
+        return self.first_level + (phase + 1) // 2
 
     def stages(self, options: TrainingOptions) -> list[Stage]:
         """For each level a fade, but for the first, and a stable phase; the last is in epochs."""
         (whole_run,) = super().stages(options)
         found = []
-        for phase in range(2 * self.growing[0].levels - 1):
-            level, fading = (phase + 1) // 2, phase % 2 == 1
+        for phase in range(self.phases):
+            level, fading = self._level_in(phase), phase % 2 == 1
             size = self.batch_sizes[level] if level < len(self.batch_sizes) else None
             if size is not None and size % self.switches.packing:
                 raise ValueError(
                     f"{self.name}: batch_sizes must be multiples of packing, "
                     f"{self.switches.packing}, not {size}"
                 )
-            last = phase == 2 * self.growing[0].levels - 2
+            last = phase == self.phases - 1
             schedules = dict(whole_run.schedules)
             if fading:
                 names = [k for k, _ in self.named_buffers() if k.rpartition(".")[2] == "alpha"]
                 schedules |= dict.fromkeys(names, self._faded)
-            side = 4 << level
+            side = START << level
             found.append(
                 replace(
                     whole_run,
@@ -230,9 +253,22 @@ class ProGAN(Adversarial):
         with no_grad():
             return ops.clip(super().sample(n, rng=rng, label=label), 0.0, 1.0)
 
+    def map(self, z: TensorLike, label: Any = None) -> Tensor:
+        """What synthesis begins with: latents, and labels, of mean square 1."""
+        w: Tensor = self.sampler.map(self._given(z), label)
+        return w
+
+    def synthesize(self, w: TensorLike, *, rng: Random | None = None) -> Tensor:
+        """The images of what `map` gives, of the data's size; some pixels may leave [0, 1]."""
+        return self._finished(self.sampler.synthesis(w, rng=rng))
+
     def generate(self, z: TensorLike, label: Any = None) -> Tensor:
         """The images that latents stand for, of the data's size; some pixels may leave [0, 1]."""
-        y = super().generate(z, label)
+        return self.synthesize(self.map(z, label))
+
+    def _finished(self, y: Tensor) -> Tensor:
+        """What the generator made, in the range and at the size of the data."""
+        y = (y + 1.0) / 2.0
         factor = self.image_shape[0] // y.shape[1]
         if factor == 1:
             return y

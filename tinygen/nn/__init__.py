@@ -24,6 +24,7 @@ from .layers import (
     Tanh,
 )
 from .maxout import Maxout
+from .modulated import ModulatedConv2D
 from .module import Module, Sequential
 from .norm import AdaIN, BatchNorm, InstanceNorm, LayerNorm, MinibatchStdDev, PixelNorm
 from .pool import AvgPool2D, Blur2D, GlobalAvgPool2D, MaxPool2D, UpSampling2D
@@ -60,6 +61,7 @@ __all__ = [
     "Maxout",
     "MinibatchDiscrimination",
     "MinibatchStdDev",
+    "ModulatedConv2D",
     "Module",
     "NoiseInjection",
     "PixelNorm",

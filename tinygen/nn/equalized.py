@@ -116,12 +116,15 @@ class EqualizedConv2D(Equalized):
 
     Its kernel is an odd square, the padding "same". With `resample` it also doubles the size, which
     equals nearest upsampling before a plain one, or halves it, which equals a mean of 2 x 2 after
-    it; both are one convolution with a kernel that is larger by one, as in the authors' code.
+    it; both are one convolution with a kernel that is larger by one, as in the authors' code. With
+    `blur` the larger images are filtered by [1, 2, 1] too, as StyleGAN's: after the convolution
+    that doubles the size, before the bias, or before the one that halves it.
 
     Args:
         inputs, outputs: channels.
         kernel: its side, odd.
         resample: "up", "down" or None.
+        blur: whether the larger images are filtered; needs `resample`.
         activation: a name, a pair, or None.
         gain: of the initialisation; 1 for layers to and from RGB.
         multiplier: of the learning rate, see `Equalized`.
@@ -129,7 +132,8 @@ class EqualizedConv2D(Equalized):
         bias_start: what it starts at.
         rng: where the weight is drawn.
 
-    Source: Karras et al. 2018, "Progressive growing of GANs", section 4.1.
+    Source: Karras et al. 2018, "Progressive growing of GANs", section 4.1; 2019, "A style-based
+    generator architecture", appendix B.
     """
 
     def __init__(
@@ -139,6 +143,7 @@ class EqualizedConv2D(Equalized):
         kernel: int = 3,
         *,
         resample: str | None = None,
+        blur: bool = False,
         activation: ops.Activation = None,
         gain: float = GAIN,
         multiplier: float = 1.0,
@@ -154,7 +159,9 @@ class EqualizedConv2D(Equalized):
                 f"EqualizedConv2D: resample is one of {', '.join(RESAMPLING)}, or None, not "
                 f"{resample!r}"
             )
-        self.resample = resample
+        if blur and resample is None:
+            raise ValueError("EqualizedConv2D: blur goes with resample 'up' or 'down'")
+        self.resample, self.blur = resample, blur
         channels = (
             whole("EqualizedConv2D: inputs", inputs),
             whole("EqualizedConv2D: outputs", outputs),
@@ -170,15 +177,22 @@ class EqualizedConv2D(Equalized):
             return ops.conv2d(x, weight, bias, padding=padding, activation=self.activation)
         if self.resample == "down":
             kernel = widened(weight) * 0.25
+            x = ops.blur2d(x) if self.blur else x
             return ops.conv2d(x, kernel, bias, 2, padding=padding, activation=self.activation)
         kernel = ops.transpose(widened(weight[::-1, ::-1]), (0, 1, 3, 2))
-        return ops.conv2d_transpose(x, kernel, bias, 2, padding=padding, activation=self.activation)
+        if not self.blur:
+            return ops.conv2d_transpose(
+                x, kernel, bias, 2, padding=padding, activation=self.activation
+            )
+        y = ops.blur2d(ops.conv2d_transpose(x, kernel, None, 2, padding=padding))
+        return ops.activate(y if bias is None else y + bias, self.activation)
 
     def describe(self) -> str:
         """Channels, the kernel's side, resampling, activation."""
         inputs, outputs = self.weight.shape[-2:]
         parts = [f"{inputs}, {outputs}, {len(self.weight.array)}"]
         parts += [self.resample] if self.resample else []
+        parts += ["blur"] if self.blur else []
         parts += [repr(self.activation)] if self.activation else []
         parts += [f"multiplier={self.multiplier:g}"] if self.multiplier != 1.0 else []
         return ", ".join(parts)

@@ -76,8 +76,8 @@ class MappingNetwork(Module):
 
     Args:
         latents: length of z.
-        styles: length of w; by default that of z.
-        layers: how many.
+        styles: length of w; by default that of z (and of the label's vector, without layers).
+        layers: how many; 0 to normalise z alone.
         multiplier: of their learning rate.
         classes: how many labels there are; 0 for none.
         rng: where weights are drawn.
@@ -96,15 +96,19 @@ class MappingNetwork(Module):
         rng: Random | None = None,
     ) -> None:
         width = whole("MappingNetwork: latents", latents)
-        styles = width if styles is None else whole("MappingNetwork: styles", styles)
-        depth = whole("MappingNetwork: layers", layers)
+        depth = whole("MappingNetwork: layers", layers, 0)
+        inputs = width * (2 if classes else 1)
+        if styles is None:
+            styles = width if depth else inputs
+        if whole("MappingNetwork: styles", styles) != inputs and not depth:
+            raise ValueError(f"MappingNetwork: without layers styles are {inputs}, not {styles}")
         positive("MappingNetwork: multiplier", multiplier)
         rng = arguments.stream("MappingNetwork", rng)
         self.latents, self.styles = width, styles
         self.label: Embedding | None = None
         if whole("MappingNetwork: classes", classes, 0):
             self.label = Embedding(classes, width, initializer=normal(1.0), rng=rng)
-        sizes = [width * (2 if classes else 1), *[styles] * depth]
+        sizes = [inputs, *[styles] * depth]
         self.layers = [
             EqualizedDense(n, m, LEAKY, multiplier=multiplier, rng=rng) for n, m in pairwise(sizes)
         ]
