@@ -61,6 +61,7 @@ class Case:
 
 SMOOTH = {"activation": "tanh", "discriminator_activation": "tanh"}  # without kinks
 RGB = (4, 4, 2)
+AUGMENTED = {"augment": "translation,color,cutout", "discriminator_norm": None}
 CASES = [
     Case("gan"),
     Case("gan", "points", {"output": "identity"}, (2,)),
@@ -71,8 +72,10 @@ CASES = [
     Case("dcgan", "paper", models.find("dcgan").recipe("paper").config, RGB),
     Case("dcgan", "packed", {"packing": 2, "minibatch": "stddev", "together": False}, RGB, 1e-5),
     Case("dcgan", "matching", {"feature_matching": 0.5, "loss": "least_squares"}),
+    Case("dcgan", "augmented", {**AUGMENTED, "r1": 0.5, "penalty_every": 2}, (4, 4, 3)),
     Case("wgan", shape=RGB),
     Case("wgan-gp", config={"discriminator_norm": None, "critic_steps": 2}),
+    Case("wgan-gp", "augmented", AUGMENTED, (4, 4)),
     Case("wgan-gp", "lazy", {"discriminator_norm": None, "penalty_every": 3, "critic_steps": 2}),
     Case("sngan", config={"generator_norm": "before"}, shape=RGB),
     Case("sngan", "residual", {"residual": True, "widths": (2,)}, (4, 2, 2)),
@@ -89,6 +92,7 @@ LONG = (
     "cgan",
     "cgan-replay",
     "dcgan-paper",
+    "dcgan-augmented",
     "wgan",
     "dcgan-matching",
 )
