@@ -19,7 +19,7 @@ SMALL = ["--batch-size", "16", "--set", "latents=4", "--set", "widths=[3, 4]", "
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """A folder with runs of a conditional GAN, of one without labels, and of one on points."""
+    """A folder with runs of conditional GANs, of one without labels, and of one on points."""
     folder = tmp_path_factory.mktemp("runs")
     for label in ("boots", "coats", "dresses"):
         (folder / "clothes" / label).mkdir(parents=True)
@@ -30,6 +30,18 @@ def runs(tmp_path_factory) -> Path:
     for name in ("cgan", "dcgan"):
         call = ["train", name, *images, *SMALL, "--set", "deviation=0.5"]
         assert main([*call, "--out", str(folder / name)]) == 0
+    small = ["latents=4", "width=4", "maps=16", "phase_images=32", "classes=3"]
+    call = [
+        "train",
+        "progan",
+        *images,
+        *SMALL[:2],
+        "--epochs",
+        "1",
+        "--out",
+        str(folder / "progan"),
+    ]
+    assert main([*call, *(word for setting in small for word in ("--set", setting))]) == 0
     points = ["train", "gan", "--preset", "ring", "--set", "count=500", *SMALL]
     assert main([*points, "--out", str(folder / "ring")]) == 0
     return folder
@@ -45,8 +57,9 @@ def opened(path: str) -> np.ndarray:
         return np.asarray(picture.convert("RGB")).astype(int)
 
 
-def test_samples_of_a_class_by_number_or_name():
-    call = ["sample", "cgan", "-n", "4", "--seed", "2"]
+@pytest.mark.parametrize("name", ["cgan", "progan"])
+def test_samples_of_a_class_by_number_or_name(name):
+    call = ["sample", name, "-n", "4", "--seed", "2"]
     for label, out in (("1", "a.png"), ("coats", "b.png"), ("COA", "c.png"), ("0", "d.png")):
         assert main([*call, "--label", label, "--out", out]) == 0
     assert main([*call, "--out", "e.png"]) == 0
@@ -61,6 +74,8 @@ def test_samples_of_a_class_by_number_or_name():
     ("call", "message"),
     [
         ("sample cgan --label 3", "no class '3'; known are boots, coats, dresses"),
+        ("sample progan --label 3", "no class '3'; known are boots, coats, dresses"),
+        ("train progan --data clothes --size 8 --set classes=2", "clothes has 3 classes, not 2"),
         ("sample cgan --label socks", "no class 'socks'"),
         ("sample cgan --label -1", "no class '-1'; known are boots, coats, dresses"),
         ("sample dcgan --label 1", "dcgan was trained without labels"),

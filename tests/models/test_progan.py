@@ -160,6 +160,8 @@ def test_labels_reach_both_networks():
     assert (made[0] != made[1]).any()
     scores = [model.discriminator(x * 2 - 1, label * 0 + k).numpy() for k in (0, 1)]
     assert (scores[0] != scores[1]).any()
+    with pytest.raises(ValueError, match="takes no labels; cgan does, and progan with classes="):
+        fit(create(), x, label, verbose=False)
 
 
 @pytest.mark.parametrize("shape", [(24, 24, 3), (2, 2), (16, 8, 3), (5, 5), (16,), (16, 16, 3, 1)])

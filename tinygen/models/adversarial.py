@@ -157,7 +157,12 @@ class Adversarial(Model):
                 raise ValueError(f"{self.name} needs a label for each sample")
             check_labels(target, len(array), self.classes)
         elif target is not None:
-            raise ValueError(f"{self.name} takes no labels; cgan does")
+            also = (
+                f", and {self.name} with classes="
+                if "classes" in getattr(self, "config", {})
+                else ""
+            )
+            raise ValueError(f"{self.name} takes no labels; cgan does{also}")
 
     def discriminator_loss(
         self, x: TensorLike, label: Any = None, *, rng: Random

@@ -100,8 +100,9 @@ def check_range(criterion: object, arrays: Sequence[Array]) -> None:
 def check_samples(model: Module, arrays: Sequence[Array]) -> None:
     """Raise ValueError for samples that the model cannot take, before anything is trained."""
     if isinstance(model, Model) and arrays:
-        if (model.labelled or model.factored) and len(arrays) < 2:
-            what = "labels" if model.labelled else "factors"
+        labelled = model.learns_labels(getattr(model, "config", {}))
+        if (labelled or model.factored) and len(arrays) < 2:
+            what = "labels" if labelled else "factors"
             raise ValueError(
                 f"{model.name} learns {what}, and was given samples alone; the {what} are the "
                 "second array, as in fit(model, x, y)"
