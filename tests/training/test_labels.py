@@ -111,7 +111,7 @@ def test_another_number_of_classes_than_the_data_has(tmp_path):
     made = wanted(save_npz(tmp_path, [0, 1]), "progan", classes=4)  # known when it is read
     with pytest.raises(SettingsError, match=r"some\.npz has 2 classes, not 4: set classes=2$"):
         Experiment.build(made)
-    with pytest.raises(ValueError, match="faces has none; .*; or leave classes out"):
+    with pytest.raises(ValueError, match=r"faces has none; .*; or leave classes out"):
         wanted("faces", "progan", classes=4)
     for wrong in (0, "many", -1, 2.5):
         with pytest.raises(ValueError, match="classes "):
