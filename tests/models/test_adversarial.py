@@ -245,6 +245,29 @@ def test_samples(case):
 
 
 @each
+def test_data_that_does_not_fill_a_batch(case):
+    """Batches that are not full are left out, so nothing at all would be learned."""
+    model = case.create()
+    message = rf"{case.name}: 6 samples to fit do not fill one batch of 8 in stage 'train.*'.*; set"
+    with pytest.raises(ValueError, match=f"{message} batch_size to 6 or less, or give more data$"):
+        fit(model, *case.batch(6), batch_size=8, verbose=False)
+    fit(case.create(), *case.batch(8), epochs=1, batch_size=8, verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("packing", "good", "poor"),
+    [(1, (2, 3, 4, 6, 9, 10, 16), (1, 5, 7, 25)), (2, (4, 6, 8, 12), (2, 10, 14))],
+)
+def test_batches_without_groups_to_compare(packing, good, poor):
+    model = models.create("dcgan", image_shape=(8, 8), packing=packing, minibatch="stddev")
+    for size in good:
+        model.stages(model.recipe().training(batch_size=size))
+    for size in poor:
+        with pytest.raises(ValueError, match=rf"dcgan: batch_size .* 'stddev' .*, not {size}$"):
+            model.stages(model.recipe().training(batch_size=size))
+
+
+@each
 def test_training_reports_both_sides(case):
     model = case.create()
     data, valid = case.batch(16), case.batch(9, seed=1)

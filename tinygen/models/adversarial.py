@@ -102,11 +102,7 @@ class Adversarial(Model):
                 f"{self.name}: early stopping waits for a loss to fall, and the losses of a game "
                 "need not; leave patience out"
             )
-        if options.batch_size % switches.packing:
-            raise ValueError(
-                f"{self.name}: batch_size must be a multiple of packing, {switches.packing}, "
-                f"not {options.batch_size}"
-            )
+        switches.check_batch(f"{self.name}: batch_size", options.batch_size)
         phases = [Phase("discriminator", self.discriminator, self.discriminator_loss)]
         if k > 1:
             phases.append(Phase("penalty", self.discriminator, self.lazy_penalty, every=k))
@@ -157,11 +153,8 @@ class Adversarial(Model):
                 raise ValueError(f"{self.name} needs a label for each sample")
             check_labels(target, len(array), self.classes)
         elif target is not None:
-            also = (
-                f", and {self.name} with classes="
-                if "classes" in getattr(self, "config", {})
-                else ""
-            )
+            known = "classes" in getattr(self, "config", {})
+            also = f", and {self.name} with classes=" if known else ""
             raise ValueError(f"{self.name} takes no labels; cgan does{also}")
 
     def discriminator_loss(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ..ops.norm import stddev_group
 from ..ranges import fraction, not_negative, share, whole
 from . import losses
 from .augment import policies
@@ -122,6 +123,22 @@ class Remedies:
     def penalises(self) -> bool:
         """Whether there is a penalty on the discriminator's gradients."""
         return bool(self.gradient_penalty or self.r1 or self.r2)
+
+    def check_batch(self, name: str, size: int) -> None:
+        """Raise ValueError for a batch size with which packing or minibatch "stddev" cannot work.
+
+        Args:
+            name: of the setting, for messages.
+            size: samples in a batch.
+        """
+        packs, rest = divmod(size, self.packing)
+        if rest:
+            raise ValueError(f"{name} must be a multiple of packing, {self.packing}, not {size}")
+        if self.minibatch == "stddev" and stddev_group(packs) == 1:
+            raise ValueError(
+                f"{name} must be such that minibatch 'stddev' has groups of 4, 3 or 2 to compare, "
+                f"a multiple of {4 * self.packing} at best, not {size}"
+            )
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """These with some changed; raises ValueError for unknown names."""

@@ -12,7 +12,7 @@ from ..backend import Array, to_numpy
 from ..config import no_grad
 from ..data import Loader
 from ..data.sequences import real_steps
-from ..models import Model
+from ..models import Model, Stage, TrainingOptions
 from ..nn import Module
 from ..ops.random import Random
 
@@ -94,6 +94,25 @@ def check_range(criterion: object, arrays: Sequence[Array]) -> None:
         raise ValueError(
             f"binary cross-entropy needs targets in [0, 1], the data goes from {low:.4g} to "
             f"{high:.4g}; pixels are divided by 255 (tinygen.data.as_floats)"
+        )
+
+
+def check_batches(
+    model: Module, stages: Sequence[Stage], samples: int, options: TrainingOptions
+) -> None:
+    """Raise ValueError for a stage that leaves out all of the data, since no batch is full."""
+    for stage in stages:
+        size = stage.batch_size or options.batch_size
+        if not stage.drop_remainder or size <= samples:
+            continue
+        name = getattr(model, "name", "") or type(model).__name__
+        setting = "batch_size" if stage.batch_size is None else "its own batch size"
+        if stage.batch_size is not None and "batch_sizes" in getattr(model, "config", {}):
+            setting = "batch_sizes"
+        raise ValueError(
+            f"{name}: {samples} samples to fit do not fill one batch of {size} in stage "
+            f"{stage.name!r}, and a batch that is not full is left out; set {setting} to "
+            f"{samples} or less, or give more data"
         )
 
 
