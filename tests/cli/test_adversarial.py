@@ -15,21 +15,26 @@ from tinygen.cli import main
 from tinygen.ops.random import Random
 
 SMALL = ["--batch-size", "16", "--set", "latents=4", "--set", "widths=[3, 4]", "--epochs", "1"]
+DATA = ["--data", "clothes", "--size", "8", "--channels", "1"]
+GROWING = ("latents=4", "width=4", "maps=16", "phase_images=32")
+TINY = [*SMALL[:2], "--epochs", "1", *(word for s in GROWING for word in ("--set", s))]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """A folder with runs of a conditional GAN, of one without labels, and of one on points."""
+    """A folder with runs of conditional GANs, of one without labels, and of one on points."""
     folder = tmp_path_factory.mktemp("runs")
     for label in ("boots", "coats", "dresses"):
         (folder / "clothes" / label).mkdir(parents=True)
         for i in range(30):
             image = Random(i).stream(label).integers(0, 255, (8, 8)).astype(np.uint8)
             Image.fromarray(image).save(folder / "clothes" / label / f"{i}.png")
-    images = ["--data", str(folder / "clothes"), "--size", "8", "--channels", "1"]
+    images = ["--data", str(folder / "clothes"), *DATA[2:]]
     for name in ("cgan", "dcgan"):
         call = ["train", name, *images, *SMALL, "--set", "deviation=0.5"]
         assert main([*call, "--out", str(folder / name)]) == 0
+    call = ["train", "progan", *images, *TINY, "--set", "classes=3"]
+    assert main([*call, "--out", str(folder / "progan")]) == 0
     points = ["train", "gan", "--preset", "ring", "--set", "count=500", *SMALL]
     assert main([*points, "--out", str(folder / "ring")]) == 0
     return folder
@@ -45,8 +50,9 @@ def opened(path: str) -> np.ndarray:
         return np.asarray(picture.convert("RGB")).astype(int)
 
 
-def test_samples_of_a_class_by_number_or_name():
-    call = ["sample", "cgan", "-n", "4", "--seed", "2"]
+@pytest.mark.parametrize("name", ["cgan", "progan"])
+def test_samples_of_a_class_by_number_or_name(name):
+    call = ["sample", name, "-n", "4", "--seed", "2"]
     for label, out in (("1", "a.png"), ("coats", "b.png"), ("COA", "c.png"), ("0", "d.png")):
         assert main([*call, "--label", label, "--out", out]) == 0
     assert main([*call, "--out", "e.png"]) == 0
@@ -61,6 +67,8 @@ def test_samples_of_a_class_by_number_or_name():
     ("call", "message"),
     [
         ("sample cgan --label 3", "no class '3'; known are boots, coats, dresses"),
+        ("sample progan --label 3", "no class '3'; known are boots, coats, dresses"),
+        ("train progan --data clothes --size 8 --set classes=2", "clothes has 3 classes, not 2"),
         ("sample cgan --label socks", "no class 'socks'"),
         ("sample cgan --label -1", "no class '-1'; known are boots, coats, dresses"),
         ("sample dcgan --label 1", "dcgan was trained without labels"),
@@ -76,6 +84,31 @@ def test_samples_of_a_class_by_number_or_name():
 def test_what_cannot_be_asked_for(capsys, call, message):
     code, line = failing(capsys, *call.split())
     assert (code, message in line) == (2, True), line
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("dcgan --batch-size 80", "72 samples to fit do not fill one batch of 80 in stage 'train'"),
+        ("progan --set batch_sizes=[16,90]", "set batch_sizes to 72 or less, or give more data"),
+    ],
+)
+def test_data_that_does_not_fill_a_batch(capsys, call, message):
+    code, line = failing(capsys, "train", *call.split(), *DATA, "--out", "none")
+    assert (code, message in line) == (1, True), line
+    assert not Path("none").exists()
+
+
+def test_images_that_are_not_square_are_cropped_for_growing_networks(capsys):
+    Path("wide").mkdir()
+    for i in range(20):
+        image = Random(i).integers(0, 255, (6, 12)).astype(np.uint8)
+        Image.fromarray(image).save(f"wide/{i}.png")
+    call = ["train", "progan", "--data", "wide", "--channels", "1", *TINY, "--out", "cropped"]
+    code, line = failing(capsys, *call, "--size", "12")
+    assert (code, "square images of 4, 8, 16" in line, "--size" in line) == (2, True, True), line
+    assert main([*call, "--size", "8"]) == 0
+    assert "images of 12 x 6 grey become 8 x 8 grey" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.training.toys import trainer, whole_state
-from tinygen import Random, nn, ops
+from tinygen import Random, models, nn, ops
 from tinygen.models import Phase, ReplayPool, Stage, losses, pack
 from tinygen.models.penalties import gradient_penalty, r1, r2
+from tinygen.training import Trainer
 
 
 class Duel(nn.Module):
@@ -87,6 +88,27 @@ def test_a_recorded_duel_is_the_same_to_the_bit():
     assert found["pool.count"] == 6
     for name, array in on_cpu.model.state_dict().items():
         np.testing.assert_allclose(found[name], array, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.usefixtures("card")
+def test_recorded_steps_augment_anew():
+    """Without a look at the data, and with the numbers of their own step: the bits of the CPU."""
+    ends = []
+    for device, capture in (("cpu", False), ("cuda", False), ("cuda", True)):
+        model = models.create(
+            "gan", image_shape=(4, 4, 3), latents=2, widths=(4,), activation="tanh",
+            augment="translation,color,cutout", r1=0.5, output="sigmoid",
+        ).to(device=device, dtype="float64")  # fmt: skip
+        options = model.recipe().training(
+            epochs=2, batch_size=4, seed=3, device=device, capture=capture
+        )
+        reals = [Random(7).uniform((16, 4, 4, 3), dtype="float64")]
+        made = Trainer(model, model.stages(options), reals, options)
+        made.train()
+        ends.append((whole_state(made), model.state_dict()))
+    assert ends[1][0] == ends[2][0]
+    for name, array in ends[0][1].items():
+        np.testing.assert_allclose(ends[2][1][name], array, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
 def test_a_duel_that_goes_on_is_the_one_that_never_stopped():

@@ -61,6 +61,7 @@ class Case:
 
 SMOOTH = {"activation": "tanh", "discriminator_activation": "tanh"}  # without kinks
 RGB = (4, 4, 2)
+AUGMENTED = {"augment": "translation,color,cutout", "discriminator_norm": None}
 CASES = [
     Case("gan"),
     Case("gan", "points", {"output": "identity"}, (2,)),
@@ -71,8 +72,10 @@ CASES = [
     Case("dcgan", "paper", models.find("dcgan").recipe("paper").config, RGB),
     Case("dcgan", "packed", {"packing": 2, "minibatch": "stddev", "together": False}, RGB, 1e-5),
     Case("dcgan", "matching", {"feature_matching": 0.5, "loss": "least_squares"}),
+    Case("dcgan", "augmented", {**AUGMENTED, "r1": 0.5, "penalty_every": 2}, (4, 4, 3)),
     Case("wgan", shape=RGB),
     Case("wgan-gp", config={"discriminator_norm": None, "critic_steps": 2}),
+    Case("wgan-gp", "augmented", AUGMENTED, (4, 4)),
     Case("wgan-gp", "lazy", {"discriminator_norm": None, "penalty_every": 3, "critic_steps": 2}),
     Case("sngan", config={"generator_norm": "before"}, shape=RGB),
     Case("sngan", "residual", {"residual": True, "widths": (2,)}, (4, 2, 2)),
@@ -89,6 +92,7 @@ LONG = (
     "cgan",
     "cgan-replay",
     "dcgan-paper",
+    "dcgan-augmented",
     "wgan",
     "dcgan-matching",
 )
@@ -238,6 +242,29 @@ def test_samples(case):
             model.sample(4, rng=rng, label=0)
     with pytest.raises(ValueError, match=r"latents are arrays \(n, 3\)"):
         model.generate(np.zeros((2, 4), np.float32))
+
+
+@each
+def test_data_that_does_not_fill_a_batch(case):
+    """Batches that are not full are left out, so nothing at all would be learned."""
+    model = case.create()
+    message = rf"{case.name}: 6 samples to fit do not fill one batch of 8 in stage 'train.*'.*; set"
+    with pytest.raises(ValueError, match=f"{message} batch_size to 6 or less, or give more data$"):
+        fit(model, *case.batch(6), batch_size=8, verbose=False)
+    fit(case.create(), *case.batch(8), epochs=1, batch_size=8, verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("packing", "good", "poor"),
+    [(1, (2, 3, 4, 6, 9, 10, 16), (1, 5, 7, 25)), (2, (4, 6, 8, 12), (2, 10, 14))],
+)
+def test_batches_without_groups_to_compare(packing, good, poor):
+    model = models.create("dcgan", image_shape=(8, 8), packing=packing, minibatch="stddev")
+    for size in good:
+        model.stages(model.recipe().training(batch_size=size))
+    for size in poor:
+        with pytest.raises(ValueError, match=rf"dcgan: batch_size .* 'stddev' .*, not {size}$"):
+            model.stages(model.recipe().training(batch_size=size))
 
 
 @each

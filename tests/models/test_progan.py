@@ -160,6 +160,8 @@ def test_labels_reach_both_networks():
     assert (made[0] != made[1]).any()
     scores = [model.discriminator(x * 2 - 1, label * 0 + k).numpy() for k in (0, 1)]
     assert (scores[0] != scores[1]).any()
+    with pytest.raises(ValueError, match="takes no labels; cgan does, and progan with classes="):
+        fit(create(), x, label, verbose=False)
 
 
 @pytest.mark.parametrize("shape", [(24, 24, 3), (2, 2), (16, 8, 3), (5, 5), (16,), (16, 16, 3, 1)])
@@ -184,9 +186,27 @@ def test_settings_that_cannot_be(settings, message):
         create(**settings)
 
 
+def test_data_that_does_not_fill_a_batch_of_some_level():
+    """It is known before the first step of the first level."""
+    model = create(batch_sizes=(8, 16))
+    with pytest.raises(
+        ValueError,
+        match=r"progan: 10 samples to fit do not fill one batch of 16 in stage 'fade-8', and a .*; "
+        "set batch_sizes to 10 or less, or give more data",
+    ):
+        fit(model, images(10), batch_size=4, verbose=False)
+    with pytest.raises(ValueError, match=r"each of batch_sizes .* 'stddev' .* not 7"):
+        fit(create(batch_sizes=(8, 7)), images(10), batch_size=4, verbose=False)
+
+
+def test_images_that_are_not_square():
+    with pytest.raises(ValueError, match=r"made for samples of shape \(16, 16, 3\).*size="):
+        fit(create(), images(4, (16, 24, 3)), batch_size=4, verbose=False)
+
+
 def test_what_is_refused_later():
     model = create(packing=2, batch_sizes=(3,))
-    with pytest.raises(ValueError, match="batch_sizes must be multiples of packing, 2, not 3"):
+    with pytest.raises(ValueError, match="batch_sizes must be a multiple of packing, 2, not 3"):
         model.stages(model.recipe().training(batch_size=4))
     with pytest.raises(ValueError, match="levels go from 0 to 2, not 3"):
         model.grow(3)

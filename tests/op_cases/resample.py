@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.op_cases.case import Case, grid, normal, torch
+from tests.op_cases.case import Case, grid, labels, normal, torch
 from tests.op_cases.conv import both
 from tinygen import ops
 
@@ -108,7 +108,39 @@ def average(x, factor=2):
     return x.reshape(n, h // down, down, w // across, across, c).mean((2, 4))
 
 
+def translate(x, shifts):
+    """Pixel by pixel, where it comes from inside of the image."""
+    y = np.zeros_like(x)
+    for n, i, j in np.ndindex(*x.shape[:3]):
+        row, column = i - shifts[n, 0], j - shifts[n, 1]
+        if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
+            y[n, i, j] = x[n, row, column]
+    return y
+
+
+def torch_translate(x, shifts):
+    """Rolled, and what came round taken away."""
+    rows, columns = torch.arange(x.shape[1])[:, None], torch.arange(x.shape[2])
+    images = []
+    for image, (down, right) in zip(x, shifts.tolist(), strict=True):
+        rolled = torch.roll(image, (down, right), (0, 1))
+        row, column = rows - down, columns - right
+        inside = (row >= 0) & (row < x.shape[1]) & (column >= 0) & (column < x.shape[2])
+        images.append(torch.where(inside[:, :, None], rolled, 0.0))
+    return torch.stack(images) if images else x
+
+
 CASES = [
+    Case(
+        "translate2d",
+        lambda x, s, by: ops.translate2d(x, s + by),
+        [normal(4, 5, 4, 3), labels(7, 4, 2)],
+        options=grid(by=[-3, 0, 9]),
+        shapes=[((2, 1, 1, 1), (2, 2))],
+        empty=[((0, 4, 3, 2), (0, 2)), ((2, 4, 3, 0), (2, 2))],
+        reference=lambda x, s, by: translate(x, s + by),
+        torch=lambda x, s, by: torch_translate(x, s + by),
+    ),
     Case(
         "upfirdn2d",
         ops.upfirdn2d,

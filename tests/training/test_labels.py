@@ -14,7 +14,8 @@ from tinygen.ops.random import Random
 from tinygen.training import RunError, Trainer, fit
 from tinygen.training.experiment import Experiment
 from tinygen.training.fingerprint import data_differs
-from tinygen.training.settings import SettingsError, settings
+from tinygen.training.run import without_none
+from tinygen.training.settings import SettingsError, read_settings, settings
 
 NAMES = ("ant", "bee", "cow")
 
@@ -86,6 +87,37 @@ def test_labels_are_part_of_the_data_that_a_run_goes_on_with(tmp_path):
     assert "other contents" in data_differs(prints, now)
 
 
+@pytest.mark.parametrize("source", [save_folder, lambda folder: save_npz(folder, [30, -4, 7])])
+def test_labels_if_the_model_is_to_know_classes(tmp_path, source):
+    """With `classes` progan learns them, also after its settings were written and read."""
+    found = Experiment.build(wanted(source(tmp_path), "progan", classes=3))
+    assert (found.model.classes, found.model.config["classes"]) == (3, 3)
+    images, labels = found.train
+    assert labels.shape == (len(images),)
+    assert {*labels.tolist()} == {0, 1, 2}
+    path = tmp_path / "config.toml"
+    again = Experiment.build(read_settings(without_none(found.settings), path))
+    np.testing.assert_array_equal(again.train[1], labels)
+    plain = Experiment.build(wanted(source(tmp_path), "progan"))
+    assert (len(plain.train), plain.model.classes) == (1, 0)
+    back = read_settings(without_none(plain.settings), path)
+    assert back["config"]["classes"] is None
+    assert len(Experiment.build(back).train) == 1
+
+
+def test_another_number_of_classes_than_the_data_has(tmp_path):
+    with pytest.raises(ValueError, match=r"zoo has 3 classes, not 4: set classes=3$"):
+        wanted(save_folder(tmp_path), "progan", classes=4)
+    made = wanted(save_npz(tmp_path, [0, 1]), "progan", classes=4)  # known when it is read
+    with pytest.raises(SettingsError, match=r"some\.npz has 2 classes, not 4: set classes=2$"):
+        Experiment.build(made)
+    with pytest.raises(ValueError, match=r"faces has none; .*; or leave classes out"):
+        wanted("faces", "progan", classes=4)
+    for wrong in (0, "many", -1, 2.5):
+        with pytest.raises(ValueError, match="classes "):
+            wanted(save_npz(tmp_path, [0, 1]), "progan", classes=wrong)
+
+
 # What is refused, before anything is built
 
 
@@ -132,6 +164,8 @@ def test_another_number_of_classes_than_when_the_run_began(tmp_path):
 def test_the_number_of_classes_is_not_for_anybody_to_choose(tmp_path):
     with pytest.raises(ValueError, match=r"classes comes from the data$"):
         wanted(save_npz(tmp_path, [0, 1]), classes=5)
+    with pytest.raises(ValueError, match=r"classes comes from the data$"):
+        wanted(save_npz(tmp_path, [0, 1]), "cgan", classes=2)
     with pytest.raises(SettingsError, match="one class needs no classifier"):
         Experiment.build(wanted(save_npz(tmp_path, [4])))
 
@@ -140,6 +174,8 @@ def test_the_number_of_classes_is_not_for_anybody_to_choose(tmp_path):
     ("model", "targets", "message"),
     [
         ("classifier", [], "classifier learns labels, and was given samples alone"),
+        ("progan", [], "progan learns labels, and was given samples alone"),
+        ("progan", [np.arange(6) % 3 + 1], "labels go from 0 to 2; 3 is none"),
         ("classifier", [np.arange(6) % 3 + 1], "labels go from 0 to 2; 3 is none"),
         ("classifier", [-np.arange(6) % 3 - 1], "labels go from 0 to 2; -"),
         ("classifier", [np.zeros(6)], "labels are whole numbers from 0 to 2, not float"),
@@ -154,7 +190,7 @@ def test_the_number_of_classes_is_not_for_anybody_to_choose(tmp_path):
     ],
 )
 def test_targets_that_are_none(model, targets, message):
-    config = {"classes": 3} if model == "classifier" else {"factors": ["glasses", "smile"]}
+    config = {"classes": 3} if model != "regressor" else {"factors": ["glasses", "smile"]}
     made = models.create(model, image_shape=(8, 8), **config)
     x = Random(0).uniform((6, 8, 8))
     with pytest.raises(ValueError, match=message):

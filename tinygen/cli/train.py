@@ -153,7 +153,7 @@ def _show(wanted: dict[str, Any]) -> int:
 
     shape = wanted["config"]["image_shape"]
     # without a shape, or a number of classes, it is up to the data
-    labelled = find(wanted["model"]).labelled
+    labelled = find(wanted["model"]).learns_labels(wanted["config"])
     known = shape is not None and not (labelled and wanted["config"]["classes"] is None)
     model = usage(build_model, wanted["config"], wanted) if known else None
     print(tomli_w.dumps(without_none(wanted)))

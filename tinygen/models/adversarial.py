@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,11 +13,11 @@ from .. import ops
 from ..backend import Array, array_module, beside, to_numpy
 from ..config import no_grad
 from ..core import Buffer, Tensor, TensorLike, data_of
-from ..nn import BatchNorm, Module
 from ..nn.module import summary_rows
 from ..ops.random import Random
 from ..optim import EMA
 from . import losses
+from .augment import augment
 from .base import Model
 from .discriminator import Discriminator, Generator
 from .labels import check_labels
@@ -26,6 +25,7 @@ from .penalties import gamma_rule, gradient_penalty, r1, r2
 from .remedies import RULE, Remedies
 from .replay import ReplayPool
 from .stages import Phase, Stage, TrainingOptions
+from .statistics import batch_norms, statistics
 
 NOISE = ("normal", "uniform")
 GRADIENT_NORMS = 10  # steps from one measurement of the gradients' norms to the next
@@ -71,13 +71,15 @@ class Adversarial(Model):
     ) -> None:
         if noise not in NOISE:
             raise ValueError(f"{self.name}: noise is one of {', '.join(NOISE)}, not {noise!r}")
-        if remedies.gradient_penalty and _batch_norms(discriminator):
+        if remedies.gradient_penalty and batch_norms(discriminator):
             raise ValueError(
                 f"{self.name}: the gradient penalty is one of each sample by itself, which batch "
                 "norm in the discriminator mixes; leave one of them out"
             )
         if RULE in (remedies.r1, remedies.r2) and len(image_shape) < 2:
             raise ValueError(f"{self.name}: gamma by the rule is for images; give a number")
+        if remedies.augment and len(image_shape) < 2:
+            raise ValueError(f"{self.name}: augment is for images; leave it out")
         self.generator, self.discriminator = generator, discriminator
         self.image_shape, self.latents = tuple(image_shape), latents
         self.noise, self.signed = noise, output == "tanh"
@@ -100,11 +102,7 @@ class Adversarial(Model):
                 f"{self.name}: early stopping waits for a loss to fall, and the losses of a game "
                 "need not; leave patience out"
             )
-        if options.batch_size % switches.packing:
-            raise ValueError(
-                f"{self.name}: batch_size must be a multiple of packing, {switches.packing}, "
-                f"not {options.batch_size}"
-            )
+        switches.check_batch(f"{self.name}: batch_size", options.batch_size)
         phases = [Phase("discriminator", self.discriminator, self.discriminator_loss)]
         if k > 1:
             phases.append(Phase("penalty", self.discriminator, self.lazy_penalty, every=k))
@@ -155,7 +153,9 @@ class Adversarial(Model):
                 raise ValueError(f"{self.name} needs a label for each sample")
             check_labels(target, len(array), self.classes)
         elif target is not None:
-            raise ValueError(f"{self.name} takes no labels; cgan does")
+            known = "classes" in getattr(self, "config", {})
+            also = f", and {self.name} with classes=" if known else ""
+            raise ValueError(f"{self.name} takes no labels; cgan does{also}")
 
     def discriminator_loss(
         self, x: TensorLike, label: Any = None, *, rng: Random
@@ -187,13 +187,14 @@ class Adversarial(Model):
         real = self._scaled(x)
         with no_grad():
             fake = self._generate(len(real), label, rng, self.switches.generator_statistics)
+        real, fake = self._disturbed(real, rng), self._disturbed(fake, rng)
         penalty = self._penalty(real, fake, label, rng)
         return penalty * float(self.switches.penalty_every)
 
     def generator_loss(self, x: TensorLike, label: Any = None, *, rng: Random) -> Tensor:
         """The generator's loss on as many fakes as there are samples in x."""
         share, n = self.switches.feature_matching, len(data_of(x))
-        with _statistics(self.discriminator, self.switches.discriminator_statistics):
+        with statistics(self.discriminator, self.switches.discriminator_statistics):
             fake = self._disturbed(self._generate(n, label, rng, "batch"), rng)
             packed = self.discriminator.pack(fake)
             if not share and not self.criterion.needs_real:
@@ -221,7 +222,8 @@ class Adversarial(Model):
 
         Separation is the share of pairs of a real and a fake in which the real has the higher score
         (the area under the ROC curve): 1 where the discriminator makes no mistake, 0.5 where it
-        knows nothing, whatever the loss.
+        knows nothing, whatever the loss. Samples are augmented as in training, for scores of those
+        that the discriminator learns from and of others to be compared.
         """
         n = len(data_of(x)) // self.switches.packing * self.switches.packing
         if not n:
@@ -230,7 +232,8 @@ class Adversarial(Model):
         real = self._scaled(x)
         with no_grad():
             fake = self._generate(n, label, rng, "running")
-            scores = [self.discriminator(v, label, rng=rng) for v in (real, fake)]
+            seen = [self._augmented(v, rng) for v in (real, fake)]
+            scores = [self.discriminator(v, label, rng=rng) for v in seen]
             found = {
                 "discriminator_loss": self.criterion.discriminator(*scores),
                 "generator_loss": self.criterion.generator(*scores[::-1]),
@@ -257,7 +260,7 @@ class Adversarial(Model):
 
     def generate(self, z: TensorLike, label: Any = None) -> Tensor:
         """The samples that latents stand for: (n, latents) -> (n, *image_shape)."""
-        with _statistics(self.sampler, "running"):
+        with statistics(self.sampler, "running"):
             y: Tensor = self.sampler(self._given(z), label)
         return (y + 1.0) / 2.0 if self.signed else y
 
@@ -293,10 +296,10 @@ class Adversarial(Model):
             )
         return check_labels(label, n, self.classes)
 
-    def _generate(self, n: int, label: Any, rng: Random, statistics: str) -> Tensor:
+    def _generate(self, n: int, label: Any, rng: Random, moments: str) -> Tensor:
         """n fakes, of latents drawn anew."""
         z = beside(self.draw_latents(n, rng=rng), self._array)
-        with _statistics(self.generator, statistics):
+        with statistics(self.generator, moments):
             fake: Tensor = self.generator(z, label, rng=rng)
         return fake
 
@@ -329,7 +332,7 @@ class Adversarial(Model):
         return real_score, fake_score
 
     def _penalty(self, real: TensorLike, fake: TensorLike, label: Any, rng: Random) -> Tensor:
-        """The penalties on the gradient of the score of a pack in its samples."""
+        """The penalties on the gradient of the score of a pack in its samples, as D sees them."""
         switches = self.switches
         packs = [self.discriminator.pack(v).detach() for v in (real, fake)]
         total: Tensor | float = 0.0
@@ -356,11 +359,19 @@ class Adversarial(Model):
         return scaled
 
     def _disturbed(self, x: Any, rng: Random) -> Any:
-        """x with the instance noise of now."""
+        """x as the discriminator sees it: augmented, and with the instance noise of now."""
+        x = self._augmented(x, rng)
         if self.spread is None:
             return x
         noise = beside(rng.normal(x.shape, dtype=self.dtype), self._array)
         return x + self.spread * noise
+
+    def _augmented(self, x: Any, rng: Random) -> Any:
+        """x changed as `augment` says; reals and fakes draw one after the other, never the same."""
+        if not self.switches.augment:
+            return x
+        span = 2.0 if self.signed else 1.0
+        return augment(x, self.switches.augment, span=span, rng=rng)
 
     def _spread_at(self, images: int) -> float:
         """The standard deviation of the instance noise after so many images."""
@@ -378,25 +389,3 @@ class Adversarial(Model):
         """An array of the generator, which lies where the networks are."""
         array: Array = self.generator.parameters()[0].array
         return array
-
-
-def _batch_norms(network: Module) -> list[BatchNorm]:
-    return [m for m in network.modules() if isinstance(m, BatchNorm)]
-
-
-@contextmanager
-def _statistics(network: Module, which: str) -> Iterator[None]:
-    """Within the block batch norm uses the moments of the batch, as in training, or running ones.
-
-    In inference mode it uses the running ones anyway.
-    """
-    changed = []
-    if which == "running" and network.training:
-        changed = [m for m in _batch_norms(network) if m.training]
-    for m in changed:
-        m.training = False
-    try:
-        yield
-    finally:
-        for m in changed:
-            m.training = True

@@ -31,7 +31,7 @@ class Model(Module):
     kind: str = "images"  # what samples are, or "series" or "characters"; pictures show them so
     networks: ClassVar[tuple[str, ...]] = ()  # names of the optimisers, where there are several
     padded: ClassVar[bool] = False  # takes sequences with NaN after their last step
-    labelled: ClassVar[bool] = False  # learns from samples with labels; `classes` is in its config
+    labelled: ClassVar[bool] = False  # always learns from labels; see `learns_labels`
     kinds: ClassVar[tuple[str, ...]] = ("images",)  # what samples it can be made for
     factored: ClassVar[bool] = False  # learns the factors of samples; `factors` is in its config
     quick: ClassVar[Mapping[str, Any]] = {}  # settings that make a trial run short
@@ -46,6 +46,15 @@ class Model(Module):
         if preset not in cls.recipes:
             raise ValueError(f"{cls.name} has no preset {preset!r}{nearest(preset, cls.recipes)}")
         return cls.recipes[preset]
+
+    @classmethod
+    def learns_labels(cls, config: Mapping[str, Any]) -> bool:
+        """Whether a model with that config learns from samples with labels.
+
+        Some always do: how many `classes` there are comes from the data. Others do if `classes` is
+        given.
+        """
+        return cls.labelled or config.get("classes") is not None
 
     def check(self, x: TensorLike, target: TensorLike | None = None) -> None:
         """Raise TypeError or ValueError if x are no samples that the model was made for."""

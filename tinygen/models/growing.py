@@ -37,7 +37,7 @@ def levels_of(image_shape: Sequence[int]) -> int:
         raise ValueError(
             f"growing networks make square images of {START}, {2 * START}, {4 * START} ... pixels "
             f"a side, not samples of shape {tuple(image_shape)}; tinygen.data.load crops and "
-            "resizes images to size="
+            "resizes images to size=, the shell to --size"
         )
     return levels
 

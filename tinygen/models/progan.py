@@ -204,11 +204,8 @@ class ProGAN(Adversarial):
         for phase in range(self.phases):
             level, fading = self._level_in(phase), phase % 2 == 1
             size = self.batch_sizes[level] if level < len(self.batch_sizes) else None
-            if size is not None and size % self.switches.packing:
-                raise ValueError(
-                    f"{self.name}: batch_sizes must be multiples of packing, "
-                    f"{self.switches.packing}, not {size}"
-                )
+            if size is not None:
+                self.switches.check_batch(f"{self.name}: each of batch_sizes", size)
             last = phase == self.phases - 1
             schedules = dict(whole_run.schedules)
             if fading:

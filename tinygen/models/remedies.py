@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ..ops.norm import stddev_group
 from ..ranges import fraction, not_negative, share, whole
 from . import losses
+from .augment import policies
 from .kinds import check_kind, check_known, kinds_of
 
 STATISTICS = ("batch", "running")
@@ -35,6 +37,12 @@ class Remedies:
         instance_noise: standard deviation of noise on all that the discriminator sees, which falls
             to 0 in a straight line (Sønderby et al. 2017)
         noise_images: over so many images.
+        augment: differentiable augmentation of reals and fakes in both phases (Zhao et al. 2020):
+            any of "color", "translation" and "cutout", with commas between them, in the order in
+            which they are applied; "" for none. As in the authors' code penalties are of the
+            gradient in what the discriminator sees, so reals and fakes are augmented before: a
+            gradient through the augmentation would be 0 in a hole, and ask nothing of D there.
+            `sample` augments nothing; held-out scores are of augmented samples, as in training.
         packing: samples that the discriminator judges at once, side by side in the channels
             (Lin et al. 2018, PacGAN); the batch size must be a multiple of it.
         replay: the size of a pool of past fakes, of which half of those that the discriminator sees
@@ -69,6 +77,7 @@ class Remedies:
     label_smoothing: float = 0.0
     instance_noise: float = 0.0
     noise_images: int = 200_000
+    augment: str = ""
     packing: int = 1
     replay: int | None = None
     minibatch: str | None = None
@@ -97,6 +106,7 @@ class Remedies:
             else:
                 not_negative(name, value)
         losses.get(self.loss)
+        policies(self.augment)
         for name in ("generator_statistics", "discriminator_statistics"):
             _check_one_of(name, getattr(self, name), STATISTICS)
         if self.minibatch is not None:
@@ -113,6 +123,22 @@ class Remedies:
     def penalises(self) -> bool:
         """Whether there is a penalty on the discriminator's gradients."""
         return bool(self.gradient_penalty or self.r1 or self.r2)
+
+    def check_batch(self, name: str, size: int) -> None:
+        """Raise ValueError for a batch size with which packing or minibatch "stddev" cannot work.
+
+        Args:
+            name: of the setting, for messages.
+            size: samples in a batch.
+        """
+        packs, rest = divmod(size, self.packing)
+        if rest:
+            raise ValueError(f"{name} must be a multiple of packing, {self.packing}, not {size}")
+        if self.minibatch == "stddev" and stddev_group(packs) == 1:
+            raise ValueError(
+                f"{name} must be such that minibatch 'stddev' has groups of 4, 3 or 2 to compare, "
+                f"a multiple of {4 * self.packing} at best, not {size}"
+            )
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """These with some changed; raises ValueError for unknown names."""

@@ -187,8 +187,8 @@ class MinibatchStdDev(Module):
     """One more feature: how much the samples of a group differ; see `ops.minibatch_stddev`.
 
     Args:
-        group_size: samples in a group; where that does not divide the batch, the largest size
-            below that does.
+        group_size: samples in a group. A batch that is no multiple of it is cut into groups of the
+            largest size below that divides it; the authors' code fails there.
     """
 
     def __init__(self, group_size: int = 4) -> None:

@@ -87,6 +87,7 @@ from .shape import (
     transpose,
 )
 from .spectral import spectral_normalize
+from .translate import translate2d
 
 __all__ = [
     "SMALLEST_PROBABILITY",
@@ -174,6 +175,7 @@ __all__ = [
     "take",
     "take_along_axis",
     "tanh",
+    "translate2d",
     "transpose",
     "upfirdn2d",
     "upsample2d",

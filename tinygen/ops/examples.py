@@ -42,6 +42,7 @@ PROBABILITIES = (
 )
 SIGNS, LABELS = np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]]), np.array([2, 0])
 MASK, ORDER = np.array([[True, False, True]]), np.array([2, 0, 0, 1])
+SHIFTS = np.array([[1, 0], [-1, 2]])
 STEPS = np.array([[True, True, True], [True, True, False]])
 
 
@@ -110,6 +111,7 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "sum_to": _example(lambda x: ops.sum_to(x, (1, 3)), (2, 3)),
     "take": _example(lambda x: ops.take(x, ORDER, 1), (2, 3)),
     "take_along_axis": _example(lambda x: ops.take_along_axis(x, LABELS[:, None], 1), (2, 3)),
+    "translate2d": _example(lambda x: ops.translate2d(x, SHIFTS), (2, 3, 4, 2)),
     "transpose": _example(ops.transpose, (2, 3)),
     "where": _example(lambda x, y: ops.where(MASK, x, y), (2, 3), (2, 3)),
 }  # fmt: skip

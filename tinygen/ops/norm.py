@@ -351,13 +351,23 @@ def pixel_norm(x: TensorLike, epsilon: float = 1e-8) -> Tensor:
     return PixelNormFunction(epsilon)(x)
 
 
+def stddev_group(samples: int, group_size: int = 4) -> int:
+    """How many samples `minibatch_stddev` compares: the largest part of them up to group_size.
+
+    >>> [stddev_group(n) for n in (16, 10, 9, 7, 3)]
+    [4, 2, 3, 1, 3]
+    """
+    return next(k for k in range(min(group_size, max(samples, 1)), 0, -1) if samples % k == 0)
+
+
 def minibatch_stddev(x: TensorLike, group_size: int = 4, epsilon: float = 1e-8) -> Tensor:
     """x with one more feature: how much the samples of a group differ (Karras et al. 2018).
 
     In each group of samples, the standard deviation of every feature at every place is averaged to
-    a single number, which becomes the new feature of all its samples. Where the batch cannot be
-    cut into groups of `group_size`, they have the largest size below that divides it; alone in its
-    group, a sample gets sqrt(epsilon).
+    a single number, which becomes the new feature of all its samples. The authors' code takes
+    groups of min(group_size, samples), and fails where these do not divide the batch. Here groups
+    then have the largest size below that does: 3 for 9 samples, 2 for 10. Alone in its group, as
+    with 7, a sample gets sqrt(epsilon), which says nothing: see `stddev_group`.
 
     Args:
         x: (samples, ..., features), such as NHWC.
@@ -373,7 +383,7 @@ def minibatch_stddev(x: TensorLike, group_size: int = 4, epsilon: float = 1e-8) 
     whole("minibatch_stddev: group_size", group_size)
     not_negative("minibatch_stddev: epsilon", epsilon)
     samples = shape[0]
-    size = next(k for k in range(min(group_size, max(samples, 1)), 0, -1) if samples % k == 0)
+    size = stddev_group(samples, group_size)
     groups = reshape(x, (size, samples // size, *shape[1:]))
     deviations = power(var(groups, axis=0) + epsilon, 0.5)
     feature = mean(deviations, tuple(range(1, len(shape))), keepdims=True)[None]

@@ -141,6 +141,7 @@ def lacking(name: str, source: str) -> str:
     return (
         f"{name} learns from labels, and {source} has none; {', '.join(labelled)} have, a folder "
         "of images with a subfolder for each class, or an .npz file with an array `labels`"
+        + ("" if models.find(name).labelled else "; or leave classes out")
     )
 
 

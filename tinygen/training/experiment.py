@@ -64,9 +64,14 @@ class Experiment:
         """
         dataset = _load(settings["data"])
         config, source = dict(settings["config"]), settings["data"]["source"]
-        if find(settings["model"]).labelled:
+        if find(settings["model"]).learns_labels(config):
             dataset, classes = _classified(settings["model"], source, dataset)
             if config.get("classes") not in (None, classes):
+                if not find(settings["model"]).labelled:
+                    raise SettingsError(
+                        f"{source} has {classes} classes, not {config['classes']}: set "
+                        f"classes={classes}"
+                    )
                 raise RunError(
                     f"{source} has {classes} classes, the model is one for {config['classes']}: "
                     "the data is not what it was when the run began"
@@ -225,7 +230,7 @@ def _targets(settings: Mapping[str, Any], samples: Samples) -> list[Array]:
         if not samples.factors or samples.kind != "images":
             raise SettingsError(lacking(model.name, settings["data"]["source"]))
         return [factor_table(samples.factors, settings["config"]["factors"])]
-    if model.labelled:
+    if model.learns_labels(settings["config"]):
         assert samples.labels is not None  # see _classified
         return [samples.labels]
     return []

@@ -237,6 +237,7 @@ def _memorisation(rows: Rows) -> Finding | None:
         f"{last['real_score']:.2f} in the mean, others {last['valid_real_score']:.2f}, fakes "
         f"{last['fake_score']:.2f}.",
         "more data",
+        "augment=translation,color,cutout, if they are images",
         "a smaller discriminator, or more dropout in it",
         "r1=1",
         "instance_noise=0.1",

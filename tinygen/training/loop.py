@@ -25,7 +25,7 @@ from .callbacks import Callback
 from .checkpoint import CheckpointError, checkpoints, describe, is_state, load_arrays
 from .fingerprint import Prints, fingerprints
 from .losses import Losses
-from .measure import TrainingError, check_data, check_finite, evaluate
+from .measure import TrainingError, check_batches, check_data, check_finite, evaluate
 from .position import Position
 from .progress import Progress
 from .run import Run
@@ -79,6 +79,7 @@ class Trainer(Position):
         self.callbacks = list(callbacks)
         self.progress = progress or Progress(False)
         check_names(self.stages, self.options.optimizers)
+        check_batches(model, self.stages, len(arrays[0]), self.options)
         self.test = test
         self.given = given_optimizers(self.stages, optimizers)
         self.run: Run | None = None  # a folder to write to; see write_to

@@ -12,7 +12,7 @@ from ..backend import Array, to_numpy
 from ..config import no_grad
 from ..data import Loader
 from ..data.sequences import real_steps
-from ..models import Model
+from ..models import Model, Stage, TrainingOptions
 from ..nn import Module
 from ..ops.random import Random
 
@@ -97,11 +97,31 @@ def check_range(criterion: object, arrays: Sequence[Array]) -> None:
         )
 
 
+def check_batches(
+    model: Module, stages: Sequence[Stage], samples: int, options: TrainingOptions
+) -> None:
+    """Raise ValueError for a stage that leaves out all of the data, since no batch is full."""
+    for stage in stages:
+        size = stage.batch_size or options.batch_size
+        if not stage.drop_remainder or size <= samples:
+            continue
+        name = getattr(model, "name", "") or type(model).__name__
+        setting = "batch_size" if stage.batch_size is None else "its own batch size"
+        if stage.batch_size is not None and "batch_sizes" in getattr(model, "config", {}):
+            setting = "batch_sizes"
+        raise ValueError(
+            f"{name}: {samples} samples to fit do not fill one batch of {size} in stage "
+            f"{stage.name!r}, and a batch that is not full is left out; set {setting} to "
+            f"{samples} or less, or give more data"
+        )
+
+
 def check_samples(model: Module, arrays: Sequence[Array]) -> None:
     """Raise ValueError for samples that the model cannot take, before anything is trained."""
     if isinstance(model, Model) and arrays:
-        if (model.labelled or model.factored) and len(arrays) < 2:
-            what = "labels" if model.labelled else "factors"
+        labelled = model.learns_labels(getattr(model, "config", {}))
+        if (labelled or model.factored) and len(arrays) < 2:
+            what = "labels" if labelled else "factors"
             raise ValueError(
                 f"{model.name} learns {what}, and was given samples alone; the {what} are the "
                 "second array, as in fit(model, x, y)"

@@ -37,7 +37,7 @@ from .step import check_names
 
 QUICK_EPOCHS = 2
 TABLES = ("config", "data", "training", "options")
-FROM_DATA = ("image_shape", "kind", "alphabet", "classes")  # of a model, that nobody chooses
+FROM_DATA = ("image_shape", "kind", "alphabet", "classes")  # of a model, by default
 FOREVER = 10**6  # epochs, where the number of steps is the limit
 TOP = ("model", "preset", *TABLES, "optimizers")
 
@@ -107,7 +107,8 @@ def settings(
     _budget(training, epochs, steps, images)
     TrainingOptions.from_tables(result)  # which knows what the values may be
     DataOptions.from_table(result["data"])
-    models.check_config(name, {k: v for k, v in result["config"].items() if k not in FROM_DATA})
+    known = from_data(name)
+    models.check_config(name, {k: v for k, v in result["config"].items() if k not in known})
     check_samples_kind(name, preset, result["data"]["source"])
     settle(result["data"], quick)
     result["config"]["image_shape"] = image_shape(result["data"])
@@ -116,9 +117,17 @@ def settings(
         result["config"]["kind"] = datasets.kind_of(source)
     if model.factored and source != FACES.name:
         raise ValueError(lacking(name, source))
-    if model.labelled:
-        result["config"]["classes"] = count_classes(name, source)
+    if model.learns_labels(result["config"]):
+        classes, chosen = count_classes(name, source), result["config"]["classes"]
+        if None not in (classes, chosen) and classes != chosen:
+            raise ValueError(f"{source} has {classes} classes, not {chosen}: set classes={classes}")
+        result["config"]["classes"] = classes or chosen
     return result
+
+
+def from_data(name: str) -> tuple[str, ...]:
+    """The settings of a model that come from the data; of some, `classes` says to learn labels."""
+    return tuple(k for k in FROM_DATA if k != "classes" or models.find(name).labelled)
 
 
 def recipe_settings(name: str, preset: str, optimizer: str | None = None) -> dict[str, Any]:
@@ -171,7 +180,7 @@ def _override(name: str, result: dict[str, Any], key: str, value: Any) -> None:
     if len(found) > 1:
         choice = " or ".join(f"{t}.{key}" for t in found)
         raise ValueError(f"there is more than one {key}: say {choice}")
-    if key in FROM_DATA:
+    if key in from_data(name):
         advice = "" if key == "classes" else ": set size and channels"
         raise ValueError(f"{key} comes from the data{advice}")
     kinds = {

@@ -24,7 +24,7 @@ from ..training.findings import findings_of
 from ..training.judging import SCARCE
 from ..training.progress import short
 from ..training.run import RunError
-from ..training.settings import FROM_DATA, TABLES, check_tables, read_settings, recipe_settings
+from ..training.settings import TABLES, check_tables, from_data, read_settings, recipe_settings
 from .chart import line_chart
 from .curves import Curve, grouped, stage_starts
 from .figures import FIGURES, draw_figures
@@ -265,7 +265,8 @@ def setting_tables(run: Run) -> dict[str, list[Setting]]:
     config = read_settings(run.config, run.folder / "config.toml")
     optimizer = config["training"]["optimizer"]
     default = recipe_settings(config["model"], config["preset"], optimizer)
-    default["config"].update({k: v for k, v in config["config"].items() if k in FROM_DATA})
+    known = from_data(config["model"])
+    default["config"].update({k: v for k, v in config["config"].items() if k in known})
     if default["data"]["source"] == TEXT:  # any will do
         default["data"]["source"] = config["data"]["source"]
     return {
