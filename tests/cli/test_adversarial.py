@@ -33,8 +33,9 @@ def runs(tmp_path_factory) -> Path:
     for name in ("cgan", "dcgan"):
         call = ["train", name, *images, *SMALL, "--set", "deviation=0.5"]
         assert main([*call, "--out", str(folder / name)]) == 0
-    call = ["train", "progan", *images, *TINY, "--set", "classes=3"]
-    assert main([*call, "--out", str(folder / "progan")]) == 0
+    for name in ("progan", "stylegan"):
+        call = ["train", name, *images, *TINY, "--set", "classes=3"]
+        assert main([*call, "--out", str(folder / name)]) == 0
     points = ["train", "gan", "--preset", "ring", "--set", "count=500", *SMALL]
     assert main([*points, "--out", str(folder / "ring")]) == 0
     return folder
@@ -50,7 +51,7 @@ def opened(path: str) -> np.ndarray:
         return np.asarray(picture.convert("RGB")).astype(int)
 
 
-@pytest.mark.parametrize("name", ["cgan", "progan"])
+@pytest.mark.parametrize("name", ["cgan", "progan", "stylegan"])
 def test_samples_of_a_class_by_number_or_name(name):
     call = ["sample", name, "-n", "4", "--seed", "2"]
     for label, out in (("1", "a.png"), ("coats", "b.png"), ("COA", "c.png"), ("0", "d.png")):
@@ -63,9 +64,26 @@ def test_samples_of_a_class_by_number_or_name(name):
     assert a.shape == e.shape
 
 
+def test_truncation_draws_samples_towards_one():
+    call = ["sample", "stylegan", "-n", "4", "--label", "1"]
+    plain, as_it_is, rows = (
+        [*call, "--out", "a.png"],
+        [*call, "--truncation", "1", "--out", "b.png"],
+        [*call, "--truncation", "1", "0.5", "--out", "c.png"],
+    )
+    for given in (plain, as_it_is, rows):
+        assert main(given) == 0
+    np.testing.assert_array_equal(opened("a.png"), opened("b.png"))
+    assert opened("c.png").shape[0] > 1.8 * opened("a.png").shape[0]
+    for wrong in ("11", "x", "nan"):
+        with pytest.raises(SystemExit):
+            main([*call, "--truncation", wrong])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        ("sample dcgan --truncation 0.7", "has no styles to truncate; leave --truncation out"),
         ("sample cgan --label 3", "no class '3'; known are boots, coats, dresses"),
         ("sample progan --label 3", "no class '3'; known are boots, coats, dresses"),
         ("train progan --data clothes --size 8 --set classes=2", "clothes has 3 classes, not 2"),

@@ -53,7 +53,7 @@ def test_trained_stopped_resumed_and_looked_at(capsys, name, kind):
     adversarial = issubclass(models.find(name), models.Adversarial)
     size = "latents=4" if adversarial else SIZE.get(name, "codings=4")
     call = ["train", name, *given, "--batch-size", "16", "--set", size]
-    call += ["--set", "phase_images=32"] if name == "progan" else []
+    call += ["--set", "phase_images=32"] if name in ("progan", "stylegan") else []
     assert main([*call, "--steps", "2", "--out", "stopped"]) == 0
     assert main(["resume", "stopped", "--epochs", "2"]) == 0
     assert main([*call, "--epochs", "2", "--out", "whole"]) == 0

@@ -41,7 +41,7 @@ class Case:
         """The model, small."""
         labels = {"classes": LABELS, "label_units": 2} if self.name == "cgan" else {}
         small = {"latents": 3, "widths": (4, 3)} if self.name == "gan" else {"latents": 3}
-        if self.name == "progan":
+        if self.name in GROWING:
             small |= {"width": 2, "maps": 16}
         elif self.name != "gan":
             small |= {"widths": (2, 3), "kernel": 3}
@@ -59,9 +59,11 @@ class Case:
         return f"{self.name}-{self.variant}" if self.variant else self.name
 
 
+GROWING = ("progan", "stylegan")
 SMOOTH = {"activation": "tanh", "discriminator_activation": "tanh"}  # without kinks
 RGB = (4, 4, 2)
 AUGMENTED = {"augment": "translation,color,cutout", "discriminator_norm": None}
+STYLED = {"mapping_layers": 1, "styles": 2}
 CASES = [
     Case("gan"),
     Case("gan", "points", {"output": "identity"}, (2,)),
@@ -82,12 +84,16 @@ CASES = [
     Case("cgan"),
     Case("progan", shape=(4, 4, 2)),
     Case("progan", "r1", {"loss": "relativistic", "gradient_penalty": 0.0, "r1": "rule"}, (4, 4)),
+    Case("stylegan", config=STYLED, shape=(8, 8, 2)),
+    Case("stylegan", "modulation", {**STYLED, "style": "modulation", "network": "skip"}, (8, 8)),
     Case("cgan", "replay", {"replay": 5, "together": True}),
     Case("cgan", "projection", models.find("cgan").recipe("projection").config, RGB),
 ]
 LONG = (
     "progan",
     "progan-r1",
+    "stylegan",
+    "stylegan-modulation",
     "sngan-residual",
     "cgan",
     "cgan-replay",
@@ -123,7 +129,7 @@ def test_every_adversarial_network_has_a_case():
 )
 def test_gradients_of_the_whole_losses(case):
     smooth = {**SMOOTH} if case.name == "gan" else {**SMOOTH, "dropout": 0.0}
-    if case.name == "progan":
+    if case.name in GROWING:
         smooth = {"activation": "tanh"}
     model = case.create(**smooth, clip=None).to(dtype="float64")
     batch = case.batch(4, np.float64)
@@ -193,7 +199,7 @@ def test_a_phase_changes_its_network_alone(case):
 def test_every_preset_makes_a_model_and_trains_it(name, preset):
     recipe = models.find(name).recipe(preset)
     shape = {"ring": (2,), "grid": (2,), "stacked-digits": (8, 8, 3)}.get(recipe.data, (8, 8))
-    short = {"phase_images": 8, "batch_sizes": (), "width": 4} if name == "progan" else {}
+    short = {"phase_images": 8, "batch_sizes": (), "width": 4} if name in GROWING else {}
     model = models.create(name, preset=preset, image_shape=shape, **short)
     x, y = Random(0).uniform((12, *shape)), np.arange(12) % 10 if model.classes else None
     before = model.state_dict()

@@ -72,6 +72,19 @@ def at_most(most: int, least: int = 1) -> Callable[[str], int]:
     return whole
 
 
+def number(least: float, most: float) -> Callable[[str], float]:
+    """The type of an argument that is a number from `least` to `most`."""
+
+    def float_(text: str) -> float:
+        value = float(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least:g} to {most:g}, not {text:.40}")
+        return value
+
+    float_.__name__ = "number"
+    return float_
+
+
 positive = at_most(2**63 - 1)
 seed = at_most(2**64 - 1, least=0)
 

@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ._parts import UsageError, add_command, at_most, picture, progress_bar, seed, usage
+from ._parts import UsageError, add_command, at_most, number, picture, progress_bar, seed, usage
 
 EXAMPLE = """examples:
   tinygen sample runs/vae -n 40 --seed 1          new images, from the prior
   tinygen sample runs/stacked-ae                  reconstructions of 20 validation images
   tinygen sample runs/stacked-ae --mixture 20     new images, from a mixture of 20 Gaussians
+  tinygen sample runs/cgan --label 3              new images of one class
+  tinygen sample runs/stylegan --truncation 0.7   new images with styles nearer to their mean
+  tinygen sample runs/stylegan -n 8 --truncation 1 0.7 0.5 0.3 0   the same latents, more and more
 """
 
 
@@ -37,6 +40,13 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--label", metavar="L", help="of a conditional GAN: a class, by number or name"
     )
+    command.add_argument(
+        "--truncation",
+        type=number(-10.0, 10.0),
+        nargs="+",
+        metavar="PSI",
+        help="of StyleGAN: how far styles are from their mean, 1 as they are; several: a row each",
+    )
     command.add_argument("--seed", type=seed, metavar="S", help="of new images (default 0)")
     command.add_argument(
         "--out", type=picture, metavar="FILE", help="a .png (default RUN/sample.png)"
@@ -45,6 +55,8 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """A plate of new images; or originals and reconstructions, in pairs of rows."""
+    import numpy as np
+
     from ..models import Adversarial
     from ..training.experiment import restore
     from ..view import plate, save_png
@@ -55,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
     model: Any = experiment.model
     path = options.out or folder / "sample.png"
     label = _label(experiment, options.label)
+    if options.truncation and not hasattr(model, "truncate"):
+        raise UsageError(f"{model.name} has no styles to truncate; leave --truncation out")
     if experiment.samples.ndim < 3 and isinstance(model, Adversarial):
         made = _new_images(experiment, None, options.n, options.seed or 0)
         print(save_png(of_plane(model, made, experiment.dataset), path))
@@ -66,7 +80,13 @@ def run(options: argparse.Namespace) -> int:
     if options.mixture or hasattr(model, "sample"):
         if model.kind != "images":
             raise UsageError(f"--mixture draws images; {folder} makes {model.kind}")
-        made = _new_images(experiment, options.mixture, options.n, options.seed or 0, label)
+        given = experiment, options.mixture, options.n, options.seed or 0, label
+        if len(values := options.truncation or []) > 1:
+            rows = [_new_images(*given, value) for value in values]
+            captions = [f"{value:g}" for value in values]
+            print(save_png(plate(np.concatenate(rows), options.n, captions=captions), path))
+            return 0
+        made = _new_images(*given, *values)
         print(save_png(plate(made, min(options.n, SHOWN)), path))
     elif not hasattr(model, "reconstruct"):
         raise UsageError(f"{model.name} makes no images; tinygen evaluate and report look at it")
@@ -96,7 +116,12 @@ def _label(experiment: Any, given: str | None) -> int | None:
 
 
 def _new_images(
-    experiment: Any, components: int | None, n: int, seed: int, label: int | None = None
+    experiment: Any,
+    components: int | None,
+    n: int,
+    seed: int,
+    label: int | None = None,
+    truncation: float | None = None,
 ) -> Any:
     """Images from codings of a fitted mixture, or else of the prior."""
     from ..config import no_grad
@@ -116,7 +141,8 @@ def _new_images(
         with progress_bar("EM", ITERATIONS) as show:
             mixture = fit_mixture(codings, components, seed=seed, progress=show)
         return decode(model, mixture.sample(n, rng=rng))
-    named = {} if label is None else {"label": label}
+    asked = {"label": label, "truncation": truncation}
+    named = {name: value for name, value in asked.items() if value is not None}
     with no_grad():
         return model.sample(n, rng=rng, **named).numpy()
 
