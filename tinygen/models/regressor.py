@@ -65,7 +65,7 @@ class Regressor(Model):
         self.drop = Dropout(dropout)
         outputs = [len(factor.values) or 1 for factor in self.factors]
         ends = np.cumsum(outputs).tolist()
-        self._places = [slice(end - n, end) for n, end in zip(outputs, ends, strict=True)]
+        self.places = [slice(end - n, end) for n, end in zip(outputs, ends, strict=True)]
         self.head = Dense(features, ends[-1], rng=rng)
 
     def check(self, x: TensorLike, target: TensorLike | None = None) -> None:
@@ -103,7 +103,7 @@ class Regressor(Model):
         """
         y: Array = self(x).numpy()
         found: dict[str, Array] = {}
-        for factor, place in zip(self.factors, self._places, strict=True):
+        for factor, place in zip(self.factors, self.places, strict=True):
             if factor.kind == "category":
                 found[factor.name] = y[:, place].argmax(axis=1)
             else:
@@ -116,7 +116,7 @@ class Regressor(Model):
         """The mean over the factors of what is not known of them; targets (n, factors)."""
         y, table = self(x, rng=rng), self._table(target)
         losses = []
-        for i, (factor, place) in enumerate(zip(self.factors, self._places, strict=True)):
+        for i, (factor, place) in enumerate(zip(self.factors, self.places, strict=True)):
             if factor.kind == "category":
                 labels = table[:, i].astype(np.int64)
                 entropy = ops.softmax_cross_entropy(y[:, place], labels)

@@ -108,6 +108,15 @@ def feature_network(
 
     Raises ValueError for data with neither, Interrupted for a signal while it is trained.
     """
+    model = judging_model(dataset, say=say)
+    classes = class_labels(dataset)[1] if isinstance(model, Classifier) else ()
+    return of_model(model, f"{model.name} of {dataset.name}", classes)
+
+
+def judging_model(
+    dataset: Dataset, *, say: Callable[[str], object] | None = None
+) -> Classifier | Regressor:
+    """The model behind the feature network of a data set, in inference mode; arguments as there."""
     say = say or (lambda line: print(line, file=sys.stderr, flush=True))
     task = _task(dataset)
     folder = cache_folder().parent / "features" / f"{dataset.name}-{task.key()}"
@@ -120,7 +129,9 @@ def feature_network(
             if model is None:
                 model = _trained(task, dataset, say)
                 save_model(model, path)
-    return of_model(model, f"{task.model} of {dataset.name}", task.classes)
+    assert isinstance(model, (Classifier, Regressor))
+    model.eval()
+    return model
 
 
 def of_model(model: models.Model, name: str, classes: tuple[str, ...] = ()) -> FeatureNetwork:
