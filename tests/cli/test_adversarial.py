@@ -80,9 +80,26 @@ def test_truncation_draws_samples_towards_one():
             main([*call, "--truncation", wrong])
 
 
+def test_a_grid_of_mixed_styles():
+    call = ["style-mix", "stylegan", "--rows", "2", "--cols", "3"]
+    for layers in ("coarse", "0-3"):
+        assert main([*call, "--layers", layers, "--out", f"{layers}.png"]) == 0
+    part, whole = opened("coarse.png"), opened("0-3.png")
+    assert part.shape == whole.shape
+    assert (part != whole).any()
+    for row in (64, 124):  # with all styles of the columns a row of images is that on top
+        np.testing.assert_array_equal(whole[row : row + 56, -180:], whole[4:60, -180:])
+    assert Path("stylegan/mixing.png").is_file()
+    assert Path("stylegan/truncation.png").is_file()
+    assert Path("stylegan/noise.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        ("style-mix dcgan", "dcgan has no styles to mix; stylegan has"),
+        ("style-mix stylegan --layers 4", "layers go from 0 to 3, there is none 4"),
+        ("style-mix stylegan --layers rough", "layers are coarse, middle, fine, or numbers"),
         ("sample dcgan --truncation 0.7", "has no styles to truncate; leave --truncation out"),
         ("sample cgan --label 3", "no class '3'; known are boots, coats, dresses"),
         ("sample progan --label 3", "no class '3'; known are boots, coats, dresses"),

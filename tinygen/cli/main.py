@@ -20,6 +20,7 @@ from . import (
     pretrain,
     report,
     sample,
+    style_mix,
     sweep,
     train,
 )
@@ -41,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    using = (evaluate, sample, interpolate, explore, report, pretrain, sweep)
+    using = (evaluate, sample, interpolate, style_mix, explore, report, pretrain, sweep)
     parts = (train, *using, data, check, info)
     for part in parts:
         part.add_to(commands)

@@ -13,6 +13,7 @@ from .embedding import tsne
 from .interpolation import bilinear, linear, spherical
 from .likelihood import has_likelihood, negative_log_likelihood
 from .lookup import CodingIndex, HashIndex
+from .mixing import layers_of, mixed_styles, variation
 from .mixture import Mixture, fit_mixture
 from .outliers import ERRORS, reconstruction_errors, threshold
 from .traversal import divergences, traverse
@@ -33,8 +34,10 @@ __all__ = [
     "has_likelihood",
     "hash_codes",
     "index_of",
+    "layers_of",
     "linear",
     "mean_activations",
+    "mixed_styles",
     "negative_log_likelihood",
     "reconstruct",
     "reconstruction_errors",
@@ -43,4 +46,5 @@ __all__ = [
     "threshold",
     "traverse",
     "tsne",
+    "variation",
 ]

@@ -53,7 +53,9 @@ class Adversarial(Model):
     """
 
     name = ""
-    figures = ("samples", "plane", "progress", "interpolation", "nearest", "curves")
+    figures: ClassVar[tuple[str, ...]] = (
+        *("samples", "plane", "progress", "interpolation", "nearest", "curves"),
+    )
     networks = ("discriminator", "generator")
     remedies: ClassVar[Remedies] = Remedies()  # the defaults of the model
     classes: int = 0  # labels that the networks know; 0 for none

@@ -65,6 +65,10 @@ class StyleGAN(ProGAN):
 
     generator: Any  # a StyleGenerator
     name = "stylegan"
+    figures = (
+        *("samples", "progress", "interpolation", "mixing", "truncation", "noise"),
+        *("nearest", "curves"),
+    )
     quick = MappingProxyType({"phase_images": 500})
     remedies = Remedies(r1=RULE, minibatch="stddev", average=0.998)
     recipes = {

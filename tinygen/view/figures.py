@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..models import Adversarial
-from . import adversarial, autoencoders
+from . import adversarial, autoencoders, styles
 from .autoencoders import activations, codings_map, denoising, nearest_images
 from .curves import curves
 from .epochs import animate, by_epoch, progress
@@ -44,6 +44,9 @@ FIGURES: Mapping[str, Callable[[Subject], Image.Image | Figure]] = {
     "plane": adversarial.plane,
     "progress": progress,
     "interpolation": interpolation,
+    "mixing": styles.mixing,
+    "truncation": styles.truncation,
+    "noise": styles.noise,
     "nearest": adversarial.nearest,
     "reconstructions": by_epoch,
     "tsne": codings_map,
