@@ -216,11 +216,12 @@ def test_the_discriminator_sees_nothing_else(monkeypatch):
     np.testing.assert_array_equal(inputs[0], seen[2][1])
 
 
-def test_growing_networks_see_it_at_every_level(monkeypatch):
+@pytest.mark.parametrize("name", ["progan", "stylegan"])
+def test_growing_networks_see_it_at_every_level(monkeypatch, name):
     """Shifts and holes are parts of the side of the level, and a run ends at finite losses."""
-    model = models.create(
-        "progan", image_shape=(8, 8), latents=2, width=2, maps=8, phase_images=8, augment=POLICY
-    )
+    small = {"latents": 2, "width": 2, "maps": 8, "phase_images": 8}
+    small |= {"start": 4} if name == "stylegan" else {}
+    model = models.create(name, image_shape=(8, 8), augment=POLICY, **small)
     seen = watched(model, monkeypatch)
     x = images(8, 8, 8, dtype=np.float32) / 2 + 0.5
     history = fit(model, x, epochs=1, batch_size=4, verbose=False)
