@@ -21,7 +21,7 @@ EXACT = {
     "abs", "activate", "add", "broadcast_to", "clip", "concatenate", "expand_dims",
     "flip", "getitem", "max", "maximum", "min", "minimum", "multiply", "negative", "pad", "repeat",
     "reshape", "scatter_add", "split", "square", "squeeze", "stack", "subtract", "sum", "sum_to",
-    "take", "take_along_axis", "transpose", "where",
+    "take", "take_along_axis", "translate2d", "transpose", "where",
 }  # fmt: skip
 COMPUTED = [v for v in OPTIONS if v.case.name != "astype"]  # which has a rule of its own
 every_computation = pytest.mark.parametrize("variant", COMPUTED, ids=str)

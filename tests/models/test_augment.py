@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from tinygen import Random, Tensor, gradcheck, gradgradcheck, models
 from tinygen.models import augment as augmentation
 from tinygen.models.adversarial import Adversarial
+from tinygen.training import fit
 
 POLICY = "color,translation,cutout"
 SMALL = {"latents": 3, "widths": (2, 3), "kernel": 3, "discriminator_norm": None}
@@ -212,6 +214,19 @@ def test_the_discriminator_sees_nothing_else(monkeypatch):
     model.generator_loss(x, rng=Random(0))
     assert len(inputs) == 1
     np.testing.assert_array_equal(inputs[0], seen[2][1])
+
+
+@pytest.mark.parametrize("name", ["progan", "stylegan"])
+def test_growing_networks_see_it_at_every_level(monkeypatch, name):
+    """Shifts and holes are parts of the side of the level, and a run ends at finite losses."""
+    small = {"latents": 2, "width": 2, "maps": 8, "phase_images": 8}
+    small |= {"start": 4} if name == "stylegan" else {}
+    model = models.create(name, image_shape=(8, 8), augment=POLICY, **small)
+    seen = watched(model, monkeypatch)
+    x = images(8, 8, 8, dtype=np.float32) / 2 + 0.5
+    history = fit(model, x, epochs=1, batch_size=4, verbose=False)
+    assert [s for s, _ in groupby(given.shape for given, _ in seen)] == [(4, 4, 4), (4, 8, 8)]
+    assert np.isfinite(history["discriminator_loss"]).all()
 
 
 def test_the_generator_learns_through_it():

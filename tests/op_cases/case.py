@@ -26,6 +26,7 @@ __all__ = [
     "booleans",
     "distinct",
     "grid",
+    "integers",
     "labels",
     "normal",
     "positive",
@@ -89,6 +90,11 @@ def booleans(*shape: int) -> Sampler:
 def labels(n: int, *shape: int) -> Sampler:
     """Integers from 0 to n - 1: an input without gradient."""
     return Sampler(lambda rng, shape: rng.integers(0, n, shape), shape)
+
+
+def integers(low: int, high: int, *shape: int) -> Sampler:
+    """Integers from low to high: an input without gradient."""
+    return Sampler(lambda rng, shape: rng.integers(low, high + 1, shape), shape)
 
 
 def grid(**options: Sequence[Any]) -> list[dict[str, Any]]:

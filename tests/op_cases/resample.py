@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.op_cases.case import Case, grid, labels, normal, torch
+from tests.op_cases.case import Case, grid, integers, normal, torch
 from tests.op_cases.conv import both
 from tinygen import ops
 
@@ -133,13 +133,12 @@ def torch_translate(x, shifts):
 CASES = [
     Case(
         "translate2d",
-        lambda x, s, by: ops.translate2d(x, s + by),
-        [normal(4, 5, 4, 3), labels(7, 4, 2)],
-        options=grid(by=[-3, 0, 9]),
-        shapes=[((2, 1, 1, 1), (2, 2))],
+        ops.translate2d,
+        [normal(8, 5, 4, 3), integers(-6, 6, 8, 2)],
+        shapes=[((2, 1, 1, 1), (2, 2)), ((40, 3, 2, 1), (40, 2))],
         empty=[((0, 4, 3, 2), (0, 2)), ((2, 4, 3, 0), (2, 2))],
-        reference=lambda x, s, by: translate(x, s + by),
-        torch=lambda x, s, by: torch_translate(x, s + by),
+        reference=translate,
+        torch=torch_translate,
     ),
     Case(
         "upfirdn2d",

@@ -87,10 +87,11 @@ def test_labels_are_part_of_the_data_that_a_run_goes_on_with(tmp_path):
     assert "other contents" in data_differs(prints, now)
 
 
+@pytest.mark.parametrize("name", ["progan", "stylegan"])
 @pytest.mark.parametrize("source", [save_folder, lambda folder: save_npz(folder, [30, -4, 7])])
-def test_labels_if_the_model_is_to_know_classes(tmp_path, source):
-    """With `classes` progan learns them, also after its settings were written and read."""
-    found = Experiment.build(wanted(source(tmp_path), "progan", classes=3))
+def test_labels_if_the_model_is_to_know_classes(tmp_path, source, name):
+    """With `classes` they are learned, also after the settings were written and read."""
+    found = Experiment.build(wanted(source(tmp_path), name, classes=3))
     assert (found.model.classes, found.model.config["classes"]) == (3, 3)
     images, labels = found.train
     assert labels.shape == (len(images),)
@@ -98,7 +99,7 @@ def test_labels_if_the_model_is_to_know_classes(tmp_path, source):
     path = tmp_path / "config.toml"
     again = Experiment.build(read_settings(without_none(found.settings), path))
     np.testing.assert_array_equal(again.train[1], labels)
-    plain = Experiment.build(wanted(source(tmp_path), "progan"))
+    plain = Experiment.build(wanted(source(tmp_path), name))
     assert (len(plain.train), plain.model.classes) == (1, 0)
     back = read_settings(without_none(plain.settings), path)
     assert back["config"]["classes"] is None

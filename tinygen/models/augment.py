@@ -84,12 +84,17 @@ def brightness(x: Tensor, span: float = 2.0, *, rng: Random) -> Tensor:
 def saturation(x: Tensor, *, rng: Random) -> Tensor:
     """The channels of a pixel brought nearer to their mean, or further from it, by U(0, 2).
 
-    An image of one channel has no colours to change: it stays as it is.
+    That is a product of each pixel and s I + (1 - s) / c. An image of one channel has no colours to
+    change: it stays as it is.
     """
-    if x.shape[3] < 2:
+    n, height, width, channels = x.shape
+    if channels < 2:
         return x
-    mean = ops.mean(x, axis=3, keepdims=True)
-    return mean + (x - mean) * _factors(x, *SATURATION, rng)
+    s = _factors(x, *SATURATION, rng).reshape(n, 1, 1)
+    same = array_module(x.array).eye(channels, dtype=s.dtype)
+    mixing = s * same + (1.0 - s) / channels
+    pixels = ops.matmul(ops.reshape(x, (n, height * width, channels)), mixing)
+    return ops.reshape(pixels, x.shape)
 
 
 def contrast(x: Tensor, *, rng: Random) -> Tensor:

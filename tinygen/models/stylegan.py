@@ -182,7 +182,7 @@ class StyleGAN(ProGAN):
         figures = {"path_length": ops.mean(lengths).detach()}
         return loss * (self.path_length * self.path_every), figures
 
-    def _generate(self, n: int, label: Any, rng: Random, statistics: str) -> Tensor:
+    def _generate(self, n: int, label: Any, rng: Random, moments: str) -> Tensor:
         """n fakes, of latents drawn anew; in training some of two styles."""
         fake: Tensor = self.generator.synthesis(self._styles(n, label, rng), rng=rng)
         return fake
