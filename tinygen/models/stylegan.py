@@ -51,6 +51,7 @@ class StyleGAN(ProGAN):
             growing.
         styles: length of w; None for that of z.
         mapping_layers: dense layers of the mapping network; None for w = z, normalised.
+        multiplier: of the mapping network's learning rate.
         style: how w acts: "adain", or "modulation".
         network: "growing", or "skip" with a residual discriminator.
         constant: whether synthesis begins with learned maps, and not with a dense layer of w.
@@ -99,6 +100,7 @@ class StyleGAN(ProGAN):
         start: int | None = 8,
         styles: int | None = None,
         mapping_layers: int | None = 8,
+        multiplier: float = 0.01,
         style: str = "adain",
         network: str = "growing",
         constant: bool = True,
@@ -119,7 +121,7 @@ class StyleGAN(ProGAN):
         self.path_every = whole("path_every", path_every)
         try:
             self._options = StyleOptions(
-                styles, mapping_layers or 0, style=style, network=network, constant=constant,
+                styles, mapping_layers or 0, multiplier, style=style, network=network, constant=constant,
                 layer_noise=layer_noise, blur=blur,
             )  # fmt: skip
         except ValueError as error:

@@ -303,7 +303,7 @@ def restore(source: str | Path) -> tuple[Experiment, Path]:
 
 def _check_model(config: Path, model: Model, path: Path, meta: Mapping[str, Any]) -> None:
     """Raise RunError if the settings describe another model than a file of weights."""
-    differs = model_differs(meta.get("config"), model.config)
+    differs = model_differs(model.name, meta.get("config"), model.config)
     if meta.get("model") != model.name:
         differs = f"model {meta.get('model')!r}, not {model.name!r}"
     if differs:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, as_array, to_numpy
+from ..models import names, options
 from .run import without_none
 
 Prints = dict[str, list[dict[str, Any]]]
@@ -74,9 +75,13 @@ def setting_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ""
 
 
-def model_differs(trained: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str:
+def model_differs(
+    name: str, trained: Mapping[str, Any] | None, now: Mapping[str, Any] | None
+) -> str:
     """The first setting of a model that its weights were not trained with, in words.
 
-    The seed may be another one: weights that were trained do not depend on it.
+    A setting that there was not yet when they were trained had its default. The seed may be another
+    one: weights that were trained do not depend on it.
     """
-    return setting_differs({**(trained or {}), "seed": None}, {**(now or {}), "seed": None})
+    before = {**options(name), **(trained or {})} if name in names() else dict(trained or {})
+    return setting_differs({**before, "seed": None}, {**(now or {}), "seed": None})

@@ -150,7 +150,7 @@ def _check_same(trainer: Trainer, meta: Mapping[str, Any]) -> None:
     now, only = describe(trainer.model), "; it can only go on with the same"
     if now["model"] != meta["model"]:
         raise RunError(f"the run trains {meta['model']}, not {now['model']}{only}")
-    differs = model_differs(meta["config"], now["config"])
+    differs = model_differs(meta["model"], meta["config"], now["config"])
     if differs:
         raise RunError(f"the weights were trained with {differs}{only}")
     differs = setting_differs(meta["options"], _lasting(trainer))
