@@ -121,8 +121,8 @@ class StyleGAN(ProGAN):
         self.path_every = whole("path_every", path_every)
         try:
             self._options = StyleOptions(
-                styles, mapping_layers or 0, multiplier, style=style, network=network, constant=constant,
-                layer_noise=layer_noise, blur=blur,
+                styles, mapping_layers or 0, multiplier, style, network, constant, layer_noise,
+                blur,
             )  # fmt: skip
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
