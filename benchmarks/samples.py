@@ -168,13 +168,16 @@ class Judge:
         return found
 
     def limits(self, n: int = SAMPLES) -> dict[str, dict[str, Any]]:
-        """The same of training images (the floor) and of uniform noise (the ceiling)."""
-        others = self.dataset.train
-        images = others.floats()[:n]
+        """The same of training images (the floor) and of uniform noise (the ceiling).
+
+        The floor's agreement is that of test images: the classifier learned the others' labels.
+        """
+        test = self.dataset.test
+        images = self.dataset.train.floats()[:n]
         noise = Random(0, "noise").uniform(images.shape)
-        assert others.labels is not None
+        seen = self.figures(test.floats(), test.labels)
         return {
-            "floor": self.figures(images, others.labels[:n]),
+            "floor": {**self.figures(images), "agreement": seen["agreement"]},
             "ceiling": self.figures(noise, np.arange(len(noise)) % len(self.network.classes)),
         }
 

@@ -134,6 +134,9 @@ def test_figures_are_distance_classes_and_agreement(judge: Judge) -> None:
 def test_limits_are_real_images_and_noise(judge: Judge) -> None:
     found = judge.limits(20)
     assert found["floor"]["frechet"] < found["ceiling"]["frechet"]
+    test = judge.dataset.test
+    right = judge.network.probabilities(test.floats()).argmax(axis=1) == test.labels
+    assert found["floor"]["agreement"] == pytest.approx(right.mean())
     assert sum(found["floor"]["classes"]) == sum(found["ceiling"]["classes"]) == 20
 
 
