@@ -106,11 +106,11 @@ def test_effects_of_planted_factors():
     expected = 1.5 / np.array([[1, np.inf], [np.inf, np.sqrt(2)], [np.inf, np.inf]])
     np.testing.assert_allclose(found.shifts, expected, rtol=0.05, atol=1e-12)
     np.testing.assert_allclose(found.errors, 0, atol=1e-12)  # all codes move alike
-    assert found.leakage("a") == pytest.approx(0)
+    assert found.leakage("a", "a") == pytest.approx(0)
     curved = lambda images: {"a": images[:, 0] ** 2 + images[:, 1], "b": images[:, 1]}  # noqa: E731
     uneven = effects(lambda codes: codes, curved, CODES[:50], directions, 0.5)
     assert uneven.errors[0, 0] > 0
-    assert uneven.leakage("b") == pytest.approx(abs(uneven.shifts[1, 0] / uneven.shifts[1, 1]))
+    assert uneven.leakage("b", "b") == pytest.approx(abs(uneven.shifts[1, 0] / uneven.shifts[1, 1]))
 
 
 def test_weights_of_styles_are_those_of_every_layer():

@@ -32,12 +32,12 @@ class Effects(NamedTuple):
     shifts: Array
     errors: Array
 
-    def leakage(self, name: str) -> float:
-        """How much the other factors move for each unit that the factor of that name does.
+    def leakage(self, direction: str, factor: str) -> float:
+        """How much the other factors move along a direction for each unit that this one does.
 
         The root of the mean square of their shifts, over the size of its own.
         """
-        row, own = self.directions.index(name), self.factors.index(name)
+        row, own = self.directions.index(direction), self.factors.index(factor)
         others = np.delete(self.shifts[row], own)
         return float(np.sqrt(np.mean(others**2)) / abs(self.shifts[row, own]))
 
