@@ -94,9 +94,21 @@ def test_a_grid_of_mixed_styles():
     assert Path("stylegan/noise.png").is_file()
 
 
+def test_a_picture_is_projected():
+    call = ["project", "stylegan", "--steps", "3", "--pixels-alone", "--out", "p.png"]
+    assert main([*call, "2"]) == 0
+    first = np.load("p.npz")
+    assert first["distances"].shape == (3,)
+    assert main([*call, "clothes/coats/0.png", "--layered"]) == 0
+    assert np.load("p.npz")["w"].shape == (4, 4)
+    assert opened("p.png").std() > 0
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        ("project stylegan 9000 --pixels-alone", "validation images are from 0 to"),
+        ("project dcgan 1", "dcgan has no styles to project into"),
         ("style-mix dcgan", "dcgan has no styles to mix; stylegan has"),
         ("style-mix stylegan --layers 4", "layers go from 0 to 3, there is none 4"),
         ("style-mix stylegan --layers rough", "layers are coarse, middle, fine, or numbers"),

@@ -18,6 +18,7 @@ from . import (
     info,
     interpolate,
     pretrain,
+    project,
     report,
     sample,
     style_mix,
@@ -42,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    using = (evaluate, sample, interpolate, style_mix, explore, report, pretrain, sweep)
+    using = (evaluate, sample, interpolate, style_mix, project, explore, report, pretrain, sweep)
     parts = (train, *using, data, check, info)
     for part in parts:
         part.add_to(commands)

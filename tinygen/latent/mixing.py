@@ -51,6 +51,14 @@ def layers_of(text: str, count: int) -> list[int]:
     return sorted(chosen)
 
 
+def layers_checked(name: str, layers: Iterable[int], count: int) -> list[int]:
+    """Numbers of layers, each once; raises ValueError for those that are not there."""
+    chosen = sorted({whole(f"{name}: layers", layer, 0) for layer in layers})
+    if chosen and chosen[-1] >= count:
+        raise ValueError(f"{name}: layers go from 0 to {count - 1}, not {chosen[-1]}")
+    return chosen
+
+
 def mixed_styles(first: TensorLike, second: TensorLike, layers: Iterable[int]) -> Array:
     """Every style of `first`, with each of `second` in some layers.
 
@@ -66,9 +74,7 @@ def mixed_styles(first: TensorLike, second: TensorLike, layers: Iterable[int]) -
         raise ValueError(
             f"mixed_styles: styles are two arrays (n, layers, styles), not {a.shape}, {b.shape}"
         )
-    chosen = sorted({whole("mixed_styles: layers", layer, 0) for layer in layers})
-    if chosen and chosen[-1] >= a.shape[1]:
-        raise ValueError(f"mixed_styles: layers go from 0 to {a.shape[1] - 1}, not {chosen[-1]}")
+    chosen = layers_checked("mixed_styles", layers, a.shape[1])
     mixed: Array = np.repeat(a[:, np.newaxis], len(b), axis=1)
     mixed[:, :, chosen] = b[np.newaxis, :, chosen]
     return mixed

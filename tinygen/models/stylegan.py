@@ -282,6 +282,14 @@ class StyleGAN(ProGAN):
         """
         return self._finished(self.sampler.synthesis(w, noise, rng=rng))
 
+    def style_weights(self) -> dict[str, Array]:
+        """The matrices (styles, outputs) that styles go through in each layer, by its name."""
+        return {
+            name.removesuffix(".weight"): p.array
+            for name, p in self.sampler.named_parameters()
+            if name.endswith("style.weight")
+        }
+
     def fixed_noise(self) -> list[Tensor]:
         """The noise that images have where none is drawn: a map (1, h, w, 1) for each layer."""
         maps: list[Tensor] = self.sampler.fixed_noise()
