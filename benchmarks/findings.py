@@ -78,6 +78,13 @@ CASES = [
         overrides={**FACES, SLOW: 0.05},
     ),
     Case(
+        "a discriminator 1,000 times as slow", "gan", "faces", 6, ("collapse",), preset="modern",
+        overrides={
+            **FACES, "loss": "non_saturating", "r1": 0, "r2": 0, "average": 0, FAST: 2e-6,
+            SLOW: 2e-3,
+        },
+    ),
+    Case(
         "one latent", "dcgan", "faces", 4, ("collapse",), overrides={**FACES, "latents": 1},
     ),
     Case(
