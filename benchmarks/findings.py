@@ -88,8 +88,12 @@ CASES = [
         "one latent", "dcgan", "faces", 4, ("collapse",), overrides={**FACES, "latents": 1},
     ),
     Case(
-        "100 images", "dcgan", "faces", 150, ("memorisation",),
-        overrides={**FACES, "count": 130},
+        "80 images", "gan", "faces", 400, ("memorisation",), preset="modern",
+        overrides={
+            "size": 8, "channels": 1, "count": 100, "batch_size": 16, "loss": "non_saturating",
+            "r1": 0, "r2": 0, "average": 0, "discriminator_widths": [512, 512], FAST: 1e-3,
+            SLOW: 5e-5,
+        },
     ),
     Case(
         "a critic without a constraint", "gan", "faces", 8, ("divergence",),

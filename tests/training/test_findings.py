@@ -136,6 +136,17 @@ def test_pale_samples_that_gain_contrast_are_no_collapse():
     assert names(rows) == ["collapse"]
 
 
+def test_memorisation_is_of_means_over_epochs():
+    rows = run(40)
+    for row in rows:
+        noise = 1.0 if row["epoch"] % 2 else -1.0
+        row |= {"seen_real_score": 1.0, "valid_real_score": noise, "valid_fake_score": -noise}
+    assert names(rows) == ["memorisation"]  # others and fakes score 0 in the mean
+    for row in rows:
+        row |= {"seen_real_score": 0.3, "valid_real_score": 0.0, "valid_fake_score": 0.0}
+    assert names(rows) == []  # scores this near say nothing
+
+
 def test_one_fault_is_told_once():
     rows = run(fake_score=-9.0, generator_gradient=1e-6)
     assert names(rows, loss="minimax") == ["vanishing gradient"]

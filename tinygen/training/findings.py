@@ -30,6 +30,8 @@ VANISHED = 1e-3  # of the largest norm of the generator's gradient
 PASSED = 0.01  # of the gradient that the minimax loss lets through
 LARGE, LARGE_CRITIC = 100.0, 1_000.0  # mean scores: logits, and those of a critic
 REMEMBERED = 0.5  # of the distance between the scores of reals and of fakes
+APART = 0.5  # between mean scores of reals and of fakes: less is not judged
+SMOOTHED = 10  # parts of a run over each of which scores are averaged
 
 FOR_GRADIENTS = (
     "loss=non_saturating instead of minimax",
@@ -284,23 +286,29 @@ def _vanishing(rows: Rows) -> Finding | None:
 
 
 def _memorisation(rows: Rows) -> Finding | None:
+    parts = ("seen_real_score", "valid_real_score", "valid_fake_score")
+    known = [row for row in rows if all(name in row for name in parts)]
+    span = max(1, len(known) // SMOOTHED)  # scores of single epochs go up and down
+    smooth = []
+    for n, row in enumerate(known, 1):
+        recent = known[max(0, n - span) : n]
+        means = {name: statistics.fmean(r[name] for r in recent) for name in parts}
+        smooth.append({**row, **means})
+
     def gap(row: Mapping[str, Any]) -> float:
         """How much lower unseen reals score than seen ones, as a share of the distance to fakes."""
-        if "seen_real_score" not in row or "valid_real_score" not in row:
-            return 0.0
-        apart = row["seen_real_score"] - row["valid_fake_score"]
-        return (row["seen_real_score"] - row["valid_real_score"]) / apart if apart > 1 else 0.0
+        seen, unseen, fake = (float(row[name]) for name in parts)
+        return (seen - unseen) / (seen - fake) if seen - fake > APART else 0.0
 
-    begun = _since(rows, lambda row: gap(row) > REMEMBERED)
+    begun = _since(smooth, lambda row: gap(row) > REMEMBERED)
     if begun is None:
         return None
-    last = rows[-1]
+    seen, unseen, fake = (smooth[-1][name] for name in parts)
     return _finding(
         "memorisation",
         begun,
         f"The discriminator learns its training data by heart {{since}}: it scores those reals "
-        f"{last['seen_real_score']:.2f} in the mean, others {last['valid_real_score']:.2f}, fakes "
-        f"{last['valid_fake_score']:.2f}.",
+        f"{seen:.2f} in the mean, others {unseen:.2f}, fakes {fake:.2f}.",
         "more data",
         "augment=translation,color,cutout, if they are images",
         "a smaller discriminator, or more dropout in it",
