@@ -5,8 +5,8 @@
 Each run that fails does so on purpose: a discriminator or a generator that learns far too fast, a
 critic that nothing keeps Lipschitz, a loss whose gradient vanishes, next to no data, one latent. A
 fault is named if a finding of one of the kinds that fit it is there at the end. Findings in healthy
-runs are false alarms. Most limits of the rules were set on Fashion-MNIST at 28 x 28 pixels; here data
-and sizes are others. RESULTS.md tells which were set with runs like these in sight.
+runs are false alarms. Most limits of the rules were set on Fashion-MNIST at 28 x 28 pixels; here
+data and sizes are others. RESULTS.md tells which were set with runs like these in sight.
 The command ends with 1 if a fault is not named. About 15 minutes on two cores.
 """
 

@@ -2,7 +2,7 @@
 
 Each is a rule on the figures of the epochs, and carries those that it rests on. The limits were set
 on the chapter's recipes and on runs that were made to fail, see `python -m benchmarks.findings`,
-which also tells how often a rule speaks up in a run that is healthy. Diversity of samples that grows
+which also tells how often a rule speaks up in a run that is healthy. Diversity that grows
 is that of pale ones, not of a collapse; memorisation is the gap between seen and unseen reals.
 """
 
