@@ -5,8 +5,8 @@
 Each run that fails does so on purpose: a discriminator or a generator that learns far too fast, a
 critic that nothing keeps Lipschitz, a loss whose gradient vanishes, next to no data, one latent. A
 fault is named if a finding of one of the kinds that fit it is there at the end. Findings in healthy
-runs are false alarms. The limits of the rules were set on the ring and on Fashion-MNIST at 28 x 28
-pixels; here data and sizes are others.
+runs are false alarms. Most limits of the rules were set on Fashion-MNIST at 28 x 28 pixels; here
+data and sizes are others. RESULTS.md tells which were set with runs like these in sight.
 The command ends with 1 if a fault is not named. About 15 minutes on two cores.
 """
 
@@ -28,7 +28,7 @@ from . import machine, report
 
 SMALL = {"size": 16, "channels": 1, "count": 4000}
 FACES = {"size": 16, "channels": 3, "count": 4000}
-SHOWN = ("valid_separation", "diversity", "discriminator_gradient", "generator_gradient")
+SHOWN = ("valid_separation", "diversity", "nearest_sample", "nearest_real", "valid_fake_score")
 
 
 @dataclass(frozen=True)
@@ -66,28 +66,42 @@ CASES = [
     Case("sngan", "sngan", "faces", 8, overrides=FACES),
     Case("cgan", "cgan", "fashion-mnist", 8, overrides=SMALL),
     Case(
-        "a discriminator 100 times as fast", "dcgan", "faces", 6, ("separation",),
-        overrides={**FACES, FAST: 0.02, SLOW: 2e-4},
+        "a discriminator 100 times as fast", "gan", "faces", 6, ("separation",),
+        overrides={**FACES, FAST: 0.001, SLOW: 1e-5},
     ),
     Case(
-        "minimax, a fast discriminator", "gan", "faces", 10,
-        ("vanishing gradient", "separation"),
-        overrides={**FACES, "loss": "minimax", FAST: 0.01, SLOW: 1e-4},
+        "minimax, a fast discriminator", "gan", "faces", 8, ("vanishing gradient",),
+        overrides={**FACES, "loss": "minimax", "critic_steps": 5, FAST: 0.001, SLOW: 1e-4},
     ),
     Case(
-        "a generator 100 times as fast", "gan", "faces", 10,
-        ("collapse", "separation", "divergence"), overrides={**FACES, SLOW: 0.05},
+        "a generator 100 times as fast", "gan", "faces", 10, ("low fidelity",),
+        overrides={**FACES, SLOW: 0.05},
     ),
     Case(
-        "one latent", "dcgan", "faces", 6, ("collapse",), overrides={**FACES, "latents": 1},
+        "a discriminator 1,000 times as slow", "gan", "faces", 6, ("collapse",), preset="modern",
+        overrides={
+            **FACES, "loss": "non_saturating", "r1": 0, "r2": 0, "average": 0, FAST: 2e-6,
+            SLOW: 2e-3,
+        },
     ),
     Case(
-        "100 images", "dcgan", "faces", 150, ("memorisation",),
-        overrides={**FACES, "count": 130},
+        "one latent", "dcgan", "faces", 4, ("collapse",), overrides={**FACES, "latents": 1},
     ),
     Case(
-        "a critic without a constraint", "gan", "faces", 10, ("divergence",),
-        overrides={**FACES, "loss": "wasserstein", "learning_rate": 0.005},
+        "80 images", "gan", "faces", 400, ("memorisation",), preset="modern",
+        overrides={
+            "size": 8, "channels": 1, "count": 100, "batch_size": 16, "loss": "non_saturating",
+            "r1": 0, "r2": 0, "average": 0, "discriminator_widths": [512, 512], FAST: 1e-3,
+            SLOW: 5e-5,
+        },
+    ),
+    Case(
+        "a critic without a constraint", "gan", "faces", 8, ("divergence",),
+        overrides={**FACES, "loss": "wasserstein", "critic_steps": 5, "learning_rate": 0.005},
+    ),
+    Case(
+        "learning rates of 0.1", "gan", "faces", 6, ("divergence",), preset="modern",
+        overrides={**FACES, "r1": 0, "r2": 0, "learning_rate": 0.1},
     ),
     Case("a small generator, grid", "gan", "grid", 3, ("missing modes",), preset="grid",
          overrides={"widths": [8], "count": 20000}),

@@ -73,5 +73,5 @@ def test_faults_and_false_alarms_are_counted() -> None:
     with pytest.raises(SystemExit):
         findings.main(["--only", "nothing of that name"])
     known = {"separation", "collapse", "missing modes", "missing classes", "divergence",
-             "vanishing gradient", "memorisation"}  # fmt: skip
+             "low fidelity", "vanishing gradient", "memorisation"}  # fmt: skip
     assert {name for case in findings.CASES for name in case.due} <= known

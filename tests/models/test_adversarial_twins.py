@@ -53,6 +53,7 @@ def test_steps_are_pytorchs(name, preset, config, steps, dtype, near):
         make_optimizers(stage, options, {}),
         rng=rng,
         accumulate=1,
+        steps=steps,
         capture=False,
         losses=kept,
         check=lambda: None,

@@ -205,7 +205,7 @@ class Stage:
         measures: what validation reports, a function of (*batch, rng=rng); by default the model's
             `measures`.
         gradient_norms: report the norm of each module's gradient, "NAME_gradient", in every so many
-            steps; 0 for never.
+            steps, more often where an epoch has fewer; 0 for never.
     """
 
     name: str

@@ -120,6 +120,7 @@ class Trainer(Position):
             self.optimizers,
             rng=self.rng,
             accumulate=options.accumulate,
+            steps=self._steps_an_epoch,
             capture=self.recorded,
             losses=self.losses,
             check=self._read_losses if self.model.device == "cpu" else _later,

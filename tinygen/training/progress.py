@@ -23,6 +23,9 @@ LEFT_OUT = (
     "valid_fake_score",
     "discriminator_gradient",
     "generator_gradient",
+    "seen_real_score",
+    "nearest_sample",
+    "nearest_real",
 )  # of the line of an epoch
 
 

@@ -107,6 +107,8 @@ class Step:
         optimizers: one for each module that is trained; see make_optimizers.
         rng: where noise comes from: by phase and step.
         accumulate: the most batches in a step.
+        steps: in an epoch, in each of which norms of gradients are measured at least once, if at
+            all and if the phase is due in it.
         capture: record forward and backward of each phase for a GPU.
         losses: where the losses are kept.
         check: called after the losses of a phase were kept and before it updates: it raises an
@@ -121,11 +123,12 @@ class Step:
         *,
         rng: Random,
         accumulate: int,
+        steps: int,
         capture: bool,
         losses: Losses,
         check: Callable[[], object],
     ) -> None:
-        self.stage, self.losses, self.check = stage, losses, check
+        self.stage, self.losses, self.check, self.steps = stage, losses, check, steps
         modules = [model, *(phase.module for phase in stage.phases)]
         parameters = _unique([p for module in modules for p in module.parameters()])
         tensors = [*parameters, *_unique([b for module in modules for b in module.buffers()])]
@@ -159,11 +162,11 @@ class Step:
             assign(schedule(images))
         if self.stage.prepare is not None:
             batches = [tuple(self.stage.prepare(*batch)) for batch in batches]
-        rarely = self.stage.gradient_norms
         for phase in self.phases:
             if (number + 1) % phase.every:
                 continue
             phase.gradients(batches, step, self.losses)
+            rarely = min(self.stage.gradient_norms, max(1, self.steps // phase.every))
             if rarely and number // phase.every % rarely == 0 and phase.name in self.stage.trained:
                 norm = phase.optimizer.gradient_norm()
                 self.losses.keep(step, f"{phase.name}_gradient", len(batches[0][0]), norm)

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHARES = ("precision", "recall", "coverage")  # from 0 to 1
-WATCHED = ("diversity", "modes", "high_quality")  # see training.Monitor
+WATCHED = (
+    "diversity",
+    "nearest_sample",
+    "nearest_real",
+    "modes",
+    "high_quality",
+)  # see training.Monitor
 FEW = 20  # values that get a dot each
 FAR = 20  # values further apart than this factor are drawn on a logarithmic axis
 

@@ -38,7 +38,7 @@ HIGHER = (
 )  # is better
 # Of a game neither side's loss is the better the lower it is.
 NO_BEST = ("discriminator_loss", "generator_loss", "_score", "_gradient", "separation",
-           "diversity", "density")  # fmt: skip
+           "diversity", "nearest_sample", "nearest_real", "density")  # fmt: skip
 HEADINGS = {"tsne": "Map of the codings"}  # others are the name of the figure
 UNSET = "-"
 
