@@ -7,8 +7,8 @@ import pytest
 
 import tinygen
 from tests.op_cases.case import torch
-from tinygen import Random, Tensor, nn, ops
-from tinygen.models import pack
+from tinygen import Random, Tensor, models, nn, ops
+from tinygen.models import pack, penalties
 from tinygen.models.penalties import gamma_rule, gradient_penalty, r1, r2
 from tinygen.ops.check import gradcheck, gradgradcheck
 
@@ -247,3 +247,46 @@ def test_the_rule_for_gamma():
 def test_bad_input(run, error, message):
     with pytest.raises(error, match=message):
         run()
+
+
+@pytest.mark.parametrize(
+    ("switches", "forwards"),
+    [
+        ({"r1": 0.7}, 2),
+        ({"r1": 0.7, "r2": 0.3, "loss": "relativistic"}, 2),
+        ({"r2": 0.3, "gradient_penalty": 2.0}, 3),
+        ({"r1": 0.7, "together": True}, 2),
+        ({"gradient_penalty": 2.0, "drift": 0.1}, 3),
+    ],
+)
+def test_scores_of_a_loss_and_its_penalties_are_worked_out_once(monkeypatch, switches, forwards):
+    model = models.create(
+        "gan", image_shape=(3, 2), latents=2, widths=(4,), **{"together": False, **switches}
+    ).to(dtype="float64")
+    x = Random(0).uniform((6, 3, 2), dtype="float64")
+    seen, features = [], type(model.discriminator).features
+
+    def counted(self, packed, label=None, *, rng=None):
+        seen.append(packed)
+        return features(self, packed, label, rng=rng)
+
+    monkeypatch.setattr(type(model.discriminator), "features", counted)
+    loss, figures = model.discriminator_loss(x, rng=Random(1))
+    loss.backward()
+    assert len(seen) == forwards
+    found = [p.grad.numpy() for p in model.discriminator.parameters()]
+    real = x * 2 - 1 if model.signed else x
+    with tinygen.no_grad():
+        fake = model._generate(6, None, Random(1), "batch")
+    D, rng = model.discriminator, Random(1)
+    rng.normal((6, 2), dtype="float64")  # the latents
+    expected = penalties.slope_penalties(D, model.switches, real, fake, rng=rng)[0]
+    assert figures["penalty"].item() == pytest.approx(expected.item(), rel=1e-12)
+    real_score, fake_score = D(real), D(fake)
+    game = model.criterion.discriminator(real_score, fake_score)
+    game = game + model.switches.drift * ops.mean(ops.square(real_score))
+    for p in D.parameters():
+        p.grad = None
+    (expected + (game / 2 if model.switches.together else game)).backward()
+    for p, gradient in zip(D.parameters(), found, strict=True):
+        np.testing.assert_allclose(p.grad.numpy(), gradient, rtol=1e-10, atol=1e-14)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from .augment import augment
 from .base import Model
 from .discriminator import Discriminator, Generator
 from .labels import check_labels
-from .penalties import gamma_rule, gradient_penalty, r1, r2
+from .penalties import slope_penalties
 from .remedies import RULE, Remedies
 from .replay import ReplayPool
 from .stages import Phase, Stage, TrainingOptions
@@ -172,16 +172,21 @@ class Adversarial(Model):
         if self.pool is not None:
             fake, asked = self._replayed(fake, label, rng)
         real, fake = self._disturbed(real, rng), self._disturbed(fake, rng)
-        real_score, fake_score = self._scores(real, fake, label, asked, rng)
+        penalty, known = None, dict[str, Tensor]()
+        if self.switches.penalises and self.switches.penalty_every == 1:
+            penalty, known = slope_penalties(
+                self.discriminator, self.switches, real, fake, label, asked, rng=rng
+            )
+        real_score, fake_score = self._scores(real, fake, label, asked, rng, known)
         loss = self.criterion.discriminator(real_score, fake_score, self.switches.label_smoothing)
         if self.switches.drift:
             loss = loss + self.switches.drift * ops.mean(ops.square(real_score))
         if self.switches.together:
             loss = loss / 2  # the mean over both halves of the batch
         figures = {"real_score": ops.mean(real_score), "fake_score": ops.mean(fake_score)}
-        if self.switches.penalises and self.switches.penalty_every == 1:
-            figures["penalty"] = self._penalty(real, fake, label, rng)
-            loss = loss + figures["penalty"]
+        if penalty is not None:
+            figures["penalty"] = penalty
+            loss = loss + penalty
         return loss, figures
 
     def lazy_penalty(self, x: TensorLike, label: Any = None, *, rng: Random) -> Tensor:
@@ -190,7 +195,9 @@ class Adversarial(Model):
         with no_grad():
             fake = self._generate(len(real), label, rng, self.switches.generator_statistics)
         real, fake = self._disturbed(real, rng), self._disturbed(fake, rng)
-        penalty = self._penalty(real, fake, label, rng)
+        penalty, _ = slope_penalties(
+            self.discriminator, self.switches, real, fake, label, label, rng=rng
+        )
         return penalty * float(self.switches.penalty_every)
 
     def generator_loss(self, x: TensorLike, label: Any = None, *, rng: Random) -> Tensor:
@@ -318,41 +325,30 @@ class Adversarial(Model):
         return kept, mixed[:, -1].astype(data_of(label).dtype)
 
     def _scores(
-        self, real: TensorLike, fake: TensorLike, label: Any, asked: Any, rng: Random
+        self,
+        real: TensorLike,
+        fake: TensorLike,
+        label: Any,
+        asked: Any,
+        rng: Random,
+        known: Mapping[str, Tensor],
     ) -> tuple[Tensor, Tensor]:
-        """The scores of reals with their labels and of fakes with those asked for."""
+        """The scores of reals with their labels and of fakes with those asked for.
+
+        Those that a penalty worked out already are `known`; both in one batch are others.
+        """
         if not self.switches.together:
-            return (
-                self.discriminator(real, label, rng=rng),
-                self.discriminator(fake, asked, rng=rng),
+            real_score, fake_score = (
+                known[name] if name in known else self.discriminator(x, labels, rng=rng)
+                for name, x, labels in (("real", real, label), ("fake", fake, asked))
             )
+            return real_score, fake_score
         labels = None
         if label is not None:
             labels = array_module(data_of(label)).concatenate([data_of(asked), data_of(label)])
         both = self.discriminator(ops.concatenate([fake, real]), labels, rng=rng)
         fake_score, real_score = ops.split(both, 2)
         return real_score, fake_score
-
-    def _penalty(self, real: TensorLike, fake: TensorLike, label: Any, rng: Random) -> Tensor:
-        """The penalties on the gradient of the score of a pack in its samples, as D sees them."""
-        switches = self.switches
-        packs = [self.discriminator.pack(v).detach() for v in (real, fake)]
-        total: Tensor | float = 0.0
-
-        def critic(v: Tensor) -> Tensor:
-            return self.discriminator.score(v, label, rng=rng)
-
-        if switches.gradient_penalty:
-            weight = switches.gradient_penalty
-            total = gradient_penalty(critic, *packs, rng=rng, weight=weight)
-        for gamma, of, penalty in ((switches.r1, packs[0], r1), (switches.r2, packs[1], r2)):
-            if gamma:
-                known = (
-                    gamma if gamma != RULE else gamma_rule(packs[0].shape[1], len(data_of(real)))
-                )
-                total = total + penalty(critic, of, gamma=float(known))
-        assert isinstance(total, Tensor)
-        return total
 
     def _scaled(self, x: TensorLike) -> Array:
         """Data in the range that the generator makes."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .. import ops
 from ..backend import Array, beside, device_of
@@ -24,6 +24,8 @@ from ..gradients import grad
 from ..ops.random import Random, default_rng
 from ..promotion import float_type
 from ..ranges import not_negative, whole
+from .discriminator import Judge
+from .remedies import RULE, Remedies
 
 Critic: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -93,6 +95,57 @@ def gamma_rule(resolution: int, batch_size: int) -> float:
     whole("gamma_rule: resolution", resolution)
     whole("gamma_rule: batch_size", batch_size)
     return 0.0002 * resolution**2 / batch_size
+
+
+def slope_penalties(
+    discriminator: Judge,
+    switches: Remedies,
+    real: TensorLike,
+    fake: TensorLike,
+    label: Any = None,
+    asked: Any = None,
+    *,
+    rng: Random,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The penalties that the switches ask for, on what a discriminator sees.
+
+    Args:
+        discriminator: of packs, with labels or without.
+        switches: at least one of gradient_penalty, r1 and r2.
+        real: samples (n, ...).
+        fake: as many.
+        label: of the reals, (n,); also of what lies between both.
+        asked: of the fakes.
+        rng: where noise of the discriminator, and places between reals and fakes, are drawn.
+
+    Returns:
+        Their sum, and the scores that R1 and R2 worked out, "real" and "fake": those of the loss
+        are the same, and need not be worked out again.
+    """
+    scores: dict[str, Tensor] = {}
+    packs = [discriminator.pack(v).detach() for v in (real, fake)]
+    total: Tensor | float = 0.0
+
+    def critic(name: str, labels: Any) -> Critic:
+        def score(v: Tensor) -> Tensor:
+            scores[name] = discriminator.score(v, labels, rng=rng)
+            return scores[name]
+
+        return score
+
+    if switches.gradient_penalty:
+        weight = switches.gradient_penalty
+        total = gradient_penalty(critic("between", label), *packs, rng=rng, weight=weight)
+    for name, gamma, x, labels, penalty in (
+        ("real", switches.r1, packs[0], label, r1),
+        ("fake", switches.r2, packs[1], asked, r2),
+    ):
+        if gamma:
+            by_rule = gamma == RULE
+            known = gamma_rule(x.shape[1], len(data_of(real))) if by_rule else float(gamma)
+            total = total + penalty(critic(name, labels), x, gamma=known)
+    assert isinstance(total, Tensor)
+    return total, scores
 
 
 def path_lengths(
