@@ -207,8 +207,8 @@ def test_the_discriminator_sees_nothing_else(monkeypatch):
     x = images(4, 8, 8, dtype=np.float32) / 2 + 0.5
     model.discriminator_loss(x, rng=Random(0))
     (_, real), (_, fake) = seen
-    assert len(inputs) == 4
-    for given, known in zip(inputs, (real, fake, real, fake), strict=True):
+    # R1 has worked out what the loss needs of the reals
+    for given, known in zip(inputs, (real, fake, fake), strict=True):
         np.testing.assert_array_equal(given, known)
     inputs.clear()
     model.generator_loss(x, rng=Random(0))
