@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .games import DCGAN, GAN, ConditionalGAN, SpectralGAN, WassersteinGAN
+from .growing import ProGAN, StyleGAN
 from .problem import SEED, Array, Layer, Problem, RMSpropProblem, dense_layers
 
 
@@ -205,6 +206,8 @@ class StyleBlock(Problem):
         return 2.0 * self.batch * (first + 3 * places * few * few + 2 * dense)
 
 
+WIDE = (256, 256, 256, 128, 64)  # channels from 4 to 64 pixels
+
 PROBLEMS: dict[str, Problem] = {
     problem.name: problem
     for problem in (
@@ -220,5 +223,9 @@ PROBLEMS: dict[str, Problem] = {
         SpectralGAN("sngan", 32, "RMSprop 0.001", 1e-3),
         ConditionalGAN("cgan", 32, "RMSprop 0.001", 1e-3),
         StyleBlock("style-block", 16, "SGD 0.1"),
+        ProGAN("progan-32", 16, "RMSprop 0.001", 1e-3),
+        ProGAN("progan-64", 16, "RMSprop 0.001", 1e-3, side=64, channels=WIDE),
+        StyleGAN("stylegan-32", 16, "RMSprop 0.001", 1e-3),
+        StyleGAN("stylegan-64", 16, "RMSprop 0.001", 1e-3, side=64, channels=WIDE),
     )
 }

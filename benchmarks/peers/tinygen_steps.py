@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import tinygen
-from benchmarks.peers import tinygen_autoencoders, tinygen_games, tinygen_generative
+from benchmarks.peers import (
+    tinygen_autoencoders,
+    tinygen_games,
+    tinygen_generative,
+    tinygen_growing,
+)
 from benchmarks.problems import PROBLEMS
 from benchmarks.subject import AbsentError, TrainingStep
 
@@ -22,6 +27,10 @@ MODELS: dict[str, Any] = {
     "sngan": tinygen_games.sngan,
     "cgan": tinygen_games.cgan,
     "style-block": tinygen_generative.style_block,
+    "progan-32": tinygen_growing.progan,
+    "progan-64": tinygen_growing.progan,
+    "stylegan-32": tinygen_growing.stylegan,
+    "stylegan-64": tinygen_growing.stylegan,
 }
 
 

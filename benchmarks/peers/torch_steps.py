@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers import torch_autoencoders, torch_games, torch_generative
+from benchmarks.peers import torch_autoencoders, torch_games, torch_generative, torch_growing
 from benchmarks.peers.choice import fastest
 from benchmarks.peers.torch_updates import Candidates
 from benchmarks.problems import PROBLEMS
@@ -26,6 +26,10 @@ MODELS: dict[str, Callable[[Any, bool], Candidates]] = {
     "sngan": torch_games.sngan,
     "cgan": torch_games.cgan,
     "style-block": torch_generative.style_block,
+    "progan-32": torch_growing.progan,
+    "progan-64": torch_growing.progan,
+    "stylegan-32": torch_growing.stylegan,
+    "stylegan-64": torch_growing.stylegan,
 }
 
 
