@@ -11,7 +11,6 @@ from benchmarks.peers import tinygen_growing, tinygen_steps
 from benchmarks.problems import PROBLEMS
 from tinygen import hooks
 
-
 DISTINCT = [name for name in PROBLEMS if not name.endswith("-64")]  # which is -32, larger
 
 
