@@ -257,7 +257,8 @@ def test_a_run_that_stops_anywhere_goes_on_exactly(preset):
     data, valid = [images(34)], [images(9)]
 
     def make(*callbacks):
-        model = create(preset=preset, average=0.9)
+        augment = "translation,color,cutout" if preset is None else ""
+        model = create(preset=preset, average=0.9, augment=augment)
         options = model.recipe().training(epochs=1, batch_size=8, seed=3)
         stages = model.stages(options)
         return Trainer(model, stages, data, options, valid=valid, callbacks=callbacks)

@@ -33,6 +33,9 @@ class GrowingDiscriminator(Growing, Judge):
         stddev: whether the samples of a batch are compared.
         classes: how many labels there are; 0 for none.
         rng: where weights are drawn.
+        residual: whether the maps of each level, halved and through a layer of 1 x 1, are added to
+            what its two convolutions make of them, and the sum divided by sqrt 2, so that its
+            variance stays (StyleGAN2, Karras et al. 2020).
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class GrowingDiscriminator(Growing, Judge):
         stddev: bool,
         classes: int,
         rng: Random,
+        residual: bool = False,
     ) -> None:
         Growing.__init__(self, shape)
         self.pack_size, self.colours, first = pack_size, (*shape, 1)[2], channels[0]
@@ -58,6 +62,10 @@ class GrowingDiscriminator(Growing, Judge):
             ]
             for a, b in pairwise(channels)
         ]
+        self.past: list[EqualizedConv2D] = []
+        if residual:
+            plain: dict[str, Any] = {"resample": "down", "blur": blur, "bias": False, "gain": 1.0}
+            self.past = [EqualizedConv2D(b, a, 1, rng=rng, **plain) for a, b in pairwise(channels)]
         self.stddev = MinibatchStdDev() if stddev else None
         self.last = EqualizedConv2D(first + stddev, first, **given)
         self.dense = EqualizedDense(START * START * first, first, activation, rng=rng)
@@ -77,9 +85,13 @@ class GrowingDiscriminator(Growing, Judge):
 
     def _halved(self, x: Tensor, level: int) -> Tensor:
         """The maps of a level -> those of the level below."""
+        y = x
         for layer in self.body[level - 1]:
-            x = layer(x)
-        return x
+            y = layer(y)
+        if not self.past:
+            return y
+        past: Tensor = self.past[level - 1](x)
+        return (y + past) * math.sqrt(0.5)
 
     def features(
         self, packed: TensorLike, label: Any = None, *, rng: Random | None = None
@@ -95,34 +107,3 @@ class GrowingDiscriminator(Growing, Judge):
         x = self.last(x)
         h: Tensor = self.dense(ops.reshape(x, (len(x.array), -1)))
         return h
-
-
-class ResidualDiscriminator(GrowingDiscriminator):
-    """Residual discriminator of StyleGAN2 (Karras et al. 2020).
-
-    That of progressive growing, with the maps of each level, halved and through a layer of 1 x 1,
-    added to what its two convolutions make of them; sums are divided by sqrt 2, so that their
-    variance stays.
-
-    Args:
-        shape, channels, ...: as for GrowingDiscriminator.
-    """
-
-    def __init__(
-        self,
-        shape: Sequence[int],
-        channels: Sequence[int],
-        activation: ops.Activation,
-        blur: bool,
-        pack_size: int,
-        stddev: bool,
-        classes: int,
-        rng: Random,
-    ) -> None:
-        super().__init__(shape, channels, activation, blur, pack_size, stddev, classes, rng)
-        given: dict[str, Any] = {"resample": "down", "blur": blur, "bias": False, "gain": 1.0}
-        self.past = [EqualizedConv2D(b, a, 1, rng=rng, **given) for a, b in pairwise(channels)]
-
-    def _halved(self, x: Tensor, level: int) -> Tensor:
-        past: Tensor = self.past[level - 1](x)
-        return (super()._halved(x, level) + past) * math.sqrt(0.5)

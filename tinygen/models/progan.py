@@ -140,22 +140,24 @@ class ProGAN(Adversarial):
         """The generator and the discriminator."""
         return (
             GrowingGenerator(latents, shape, channels, activation, blur, self.classes, rng),
-            self._judge(GrowingDiscriminator, shape, channels, activation, blur, switches, rng),
+            self._judge(shape, channels, activation, blur, switches, rng),
         )
 
     def _judge(
         self,
-        kind: type[GrowingDiscriminator],
         shape: Sequence[int],
         channels: Sequence[int],
         activation: ops.Activation,
         blur: bool,
         switches: Remedies,
         rng: Random,
+        residual: bool = False,
     ) -> GrowingDiscriminator:
-        """A discriminator of that kind, with what the remedies build in."""
+        """The discriminator, with what the remedies build in."""
         stddev = switches.minibatch == "stddev"
-        return kind(shape, channels, activation, blur, switches.packing, stddev, self.classes, rng)
+        return GrowingDiscriminator(
+            shape, channels, activation, blur, switches.packing, stddev, self.classes, rng, residual
+        )
 
     @property
     def growing(self) -> list[Growing]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +20,7 @@ from ..nn import (
     Module,
     NoiseInjection,
 )
+from ..nn.equalized import GAIN
 from ..ops.random import Random
 from .growing import START, Growing
 
@@ -61,7 +61,43 @@ class StyleOptions:
             raise ValueError("style 'modulation' goes with constant and blur")
 
 
-class StyledLayer(Module):
+class NoisyLayer(Module):
+    """Base of layers with a style: noise, bias and activation of what a convolution makes.
+
+    Args:
+        outputs: channels.
+        side: pixels of a side.
+        layer_noise: whether there is noise.
+        activation: a name, or a pair of name and parameter.
+        gain: factor of noise and bias.
+        rng: where the fixed noise is drawn.
+    """
+
+    def __init__(
+        self,
+        outputs: int,
+        side: int,
+        layer_noise: bool,
+        activation: ops.Activation,
+        gain: float,
+        rng: Random,
+    ) -> None:
+        self.activation, self.gain = activation, gain
+        self.bias = Parameter(np.zeros((outputs,), np.float32))
+        self.noise = NoiseInjection(outputs) if layer_noise else None
+        self.fixed = Buffer(rng.on("cpu").normal((1, side, side, 1)))
+
+    def activated(self, y: Tensor, noise: TensorLike) -> Tensor:
+        """Maps (n, h, w, outputs) with noise (n or 1, h, w, 1) and bias, then the activation."""
+        bias: Tensor = self.bias
+        if self.gain != 1.0:
+            noise, bias = ops.multiply(noise, self.gain), bias * self.gain
+        if self.noise is not None:
+            y = self.noise(y, noise)
+        return ops.activate(y + bias, self.activation)
+
+
+class StyledLayer(NoisyLayer):
     """Layer of StyleGAN: convolution, noise, bias, activation, adaptive instance norm.
 
     Args:
@@ -86,32 +122,26 @@ class StyledLayer(Module):
         activation: ops.Activation,
         rng: Random,
     ) -> None:
-        self.activation = activation
         self.conv: EqualizedConv2D | None = None
         if inputs:
             way, blur = ("up", options.blur) if upsample else (None, False)
             self.conv = EqualizedConv2D(
                 inputs, outputs, resample=way, blur=blur, bias=False, rng=rng
             )
-        self.bias = Parameter(np.zeros((outputs,), np.float32))
+        super().__init__(outputs, side, options.layer_noise, activation, 1.0, rng)
         self.style = EqualizedDense(styles, 2 * outputs, gain=1.0, rng=rng)
-        self.noise = NoiseInjection(outputs) if options.layer_noise else None
-        self.fixed = Buffer(rng.on("cpu").normal((1, side, side, 1)))
 
-    def forward(self, x: TensorLike, w: TensorLike, noise: TensorLike) -> Tensor:
+    def forward(self, x: Tensor, w: TensorLike, noise: TensorLike) -> Tensor:
         """Maps (n, h, w, inputs), styles (n, styles), noise (n, h', w', 1) -> the layer's maps."""
-        y = x if self.conv is None else self.conv(x)
-        if self.noise is not None:
-            y = self.noise(y, noise)
-        y = ops.activate(ops.add(y, self.bias), self.activation)
+        y = self.activated(x if self.conv is None else self.conv(x), noise)
         scale, shift = ops.split(self.style(w), 2, axis=1)
         return ops.adain(y, scale + 1.0, shift)
 
 
-class ModulatedLayer(Module):
+class ModulatedLayer(NoisyLayer):
     """Layer of StyleGAN2: modulated convolution, noise, bias, activation with a gain of sqrt 2.
 
-    The activations are homogeneous, so the gain is applied before: to the convolution, noise, bias.
+    Activations with a rectifier are homogeneous, so the gain is that of convolution, noise, bias.
 
     Args:
         inputs, outputs, side, upsample, styles, options, activation, rng: as for StyledLayer.
@@ -128,20 +158,12 @@ class ModulatedLayer(Module):
         activation: ops.Activation,
         rng: Random,
     ) -> None:
-        self.activation, self.gain = activation, math.sqrt(2.0)
-        self.conv = ModulatedConv2D(
-            inputs, outputs, styles, upsample=upsample, gain=self.gain, rng=rng
-        )
-        self.bias = Parameter(np.zeros((outputs,), np.float32))
-        self.noise = NoiseInjection(outputs) if options.layer_noise else None
-        self.fixed = Buffer(rng.on("cpu").normal((1, side, side, 1)))
+        self.conv = ModulatedConv2D(inputs, outputs, styles, upsample=upsample, gain=GAIN, rng=rng)
+        super().__init__(outputs, side, options.layer_noise, activation, GAIN, rng)
 
-    def forward(self, x: TensorLike, w: TensorLike, noise: TensorLike) -> Tensor:
+    def forward(self, x: Tensor, w: TensorLike, noise: TensorLike) -> Tensor:
         """Maps (n, h, w, inputs), styles (n, styles), noise (n, h', w', 1) -> the layer's maps."""
-        y = self.conv(x, w)
-        if self.noise is not None:
-            y = self.noise(y, ops.multiply(noise, self.gain))
-        return ops.activate(y + self.bias * self.gain, self.activation)
+        return self.activated(self.conv(x, w), noise)
 
 
 class StyledRGB(Module):
@@ -203,7 +225,7 @@ class StyleGenerator(Growing):
             start = rng.normal if self.modulated else lambda shape: np.ones(shape, np.float32)
             self.constant = Parameter(np.asarray(start((START, START, first)), np.float32))
         else:
-            gain = math.sqrt(2.0) / START
+            gain = GAIN / START
             self.dense = EqualizedDense(self.styles, START * START * first, gain=gain, rng=rng)
         kind = ModulatedLayer if self.modulated else StyledLayer
         given: dict[str, Any] = {

@@ -17,7 +17,7 @@ from ..ops.random import Random
 from ..ranges import not_negative, share, whole
 from .adversarial import Figures
 from .gan import LEAKY
-from .growing_discriminator import GrowingDiscriminator, ResidualDiscriminator
+from .growing_discriminator import GrowingDiscriminator
 from .penalties import path_lengths
 from .progan import ADAM, ProGAN
 from .remedies import RULE, Remedies
@@ -144,10 +144,10 @@ class StyleGAN(ProGAN):
         switches: Remedies,
         rng: Random,
     ) -> tuple[StyleGenerator, GrowingDiscriminator]:
-        kind = ResidualDiscriminator if self._options.network == "skip" else GrowingDiscriminator
+        residual = self._options.network == "skip"
         return (
             StyleGenerator(latents, shape, channels, activation, self._options, self.classes, rng),
-            self._judge(kind, shape, channels, activation, blur, switches, rng),
+            self._judge(shape, channels, activation, blur, switches, rng, residual),
         )
 
     @property
