@@ -139,6 +139,18 @@ def test_a_run_that_stops_in_a_fade_goes_on_exactly(reset):
     resumes_exactly(make, steps=16, every=1)
 
 
+def test_there_are_no_styles_to_truncate():
+    model = create()
+    same = model.sample(2, rng=Random(0), truncation=1.0).numpy()
+    np.testing.assert_array_equal(same, model.sample(2, rng=Random(0)).numpy())
+    np.testing.assert_array_equal(
+        model.synthesize(model.map(np.ones((1, 3), np.float32))).numpy(),
+        model.generate(np.ones((1, 3), np.float32)).numpy(),
+    )
+    with pytest.raises(ValueError, match="progan has no styles to truncate"):
+        model.sample(2, rng=Random(0), truncation=0.7)
+
+
 def test_a_model_in_a_fade_is_sampled_and_loaded():
     model = at(create(average=0.5), 1, 0.3)
     made = model.sample(3, rng=Random(0)).numpy()

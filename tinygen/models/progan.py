@@ -247,8 +247,13 @@ class ProGAN(Adversarial):
                 images = network.mixed(ops.upsample2d(ops.downsample2d(images)), images)
         return images.array.reshape(*images.shape[: array.ndim])
 
-    def sample(self, n: int, *, rng: Random, label: Any = None) -> Tensor:
-        """n new images, pixels in [0, 1]: (n, *image_shape); arguments as for all GANs."""
+    def sample(self, n: int, *, rng: Random, label: Any = None, truncation: float = 1.0) -> Tensor:
+        """n new images, pixels in [0, 1]: (n, *image_shape); arguments as for all GANs.
+
+        Truncation is for styles; raises ValueError where it is not 1.
+        """
+        if truncation != 1:
+            raise ValueError(f"{self.name} has no styles to truncate; stylegan has")
         with no_grad():
             return ops.clip(super().sample(n, rng=rng, label=label), 0.0, 1.0)
 
