@@ -41,19 +41,19 @@ def test_rows_are_a_factors_own_or_the_one_that_moves_it_most() -> None:
 
 def test_a_run_has_a_table_and_a_plate(tmp_path, monkeypatch, capsys) -> None:
     def network(dataset, **_):
-        return models.create("regressor", image_shape=(16, 16, 3), widths=[2], features=3).eval()
+        return models.create("regressor", image_shape=(8, 8, 3), widths=[2], features=3).eval()
 
     monkeypatch.setattr(directions, "judging_model", network)
-    sight = RNG.standard_normal((16 * 16 * 3, 4))  # the regressor knows nothing yet
+    sight = RNG.standard_normal((8 * 8 * 3, 4))  # the regressor knows nothing yet
     monkeypatch.setattr(directions, "attributes", lambda _, x: x.reshape(len(x), -1) @ sight)
-    monkeypatch.setattr(directions, "FITTED", 60)
-    small = ("latents=4", "width=4", "maps=32", "mapping_layers=2", "count=120", "start=16")
-    call = ["train", "stylegan", "--size", "16", "--batch-size", "16", "--steps", "2"]
+    monkeypatch.setattr(directions, "FITTED", 40)
+    small = ("latents=4", "width=4", "maps=16", "mapping_layers=2", "count=60", "start=8")
+    call = ["train", "stylegan", "--size", "8", "--batch-size", "16", "--steps", "2"]
     sets = [word for s in small for word in ("--set", s)]
     assert main([*call, *sets, "--out", str(tmp_path / "run")]) == 0
     capsys.readouterr()
     files = ["--json", str(tmp_path / "a.json"), "--plate", str(tmp_path / "a.png")]
-    assert directions.main([str(tmp_path / "run"), "--codes", "10", *files]) == 0
+    assert directions.main([str(tmp_path / "run"), "--codes", "6", *files]) == 0
     told = capsys.readouterr().out
     records = json.loads((tmp_path / "a.json").read_text())
     assert len(records) == 4 * (3 + 4)  # factors, and ways in z and in w

@@ -63,7 +63,7 @@ def test_there_are_the_commands_that_the_readme_names():
         *("train", "resume", "evaluate", "sample", "interpolate", "report", "gradcheck", "info"),
         *("explore", "explore tsne", "explore activations", "explore look-alikes"),
         *("explore outliers", "explore arithmetic", "explore traverse"),
-        *("pretrain", "sweep"),
+        *("pretrain", "sweep", "style-mix", "project"),
         *("data", "data list", "data fetch", "data show"),
     }
 
