@@ -11,7 +11,7 @@ import pytest
 
 import tinygen
 from tests.training.toys import resumes_exactly
-from tinygen import Random, gradcheck, gradgradcheck, models, nn
+from tinygen import Random, gradcheck, gradgradcheck, hooks, models, nn
 from tinygen.models import Phase
 from tinygen.models.adversarial import Adversarial
 from tinygen.training import Trainer, fit
@@ -190,6 +190,30 @@ def test_a_phase_changes_its_network_alone(case):
         norms = [m for m in getattr(model, other).modules() if isinstance(m, nn.BatchNorm)]
         assert any("running_" in key for key in moved) == (statistics == "batch" and bool(norms))
         before = model.state_dict()
+
+
+@each
+def test_the_frozen_network_costs_no_gradients_of_weights(case):
+    """A hook counts: in the generator's phase one for each kernel of its own, and no other."""
+    model = case.create(critic_steps=1)
+    batch = case.batch()
+    for name, phase in phases(model).items():
+        model.freeze()
+        phase.module.unfreeze()
+        for p in model.parameters():
+            p.grad = None
+        with hooks.Timer() as timer:
+            loss_of(phase, batch).backward()
+        own = {id(p) for p in phase.module.parameters()}
+        learned = [p for p in model.parameters() if p.grad is not None]
+        assert learned
+        assert {id(p) for p in learned} <= own
+        kernels = sum(p.ndim == 4 for p in learned)
+        counted = timer.calls["conv2d_weight_grad", "forward"]
+        if name == "generator":
+            assert counted == kernels
+        else:  # of reals and fakes, and those of a penalty
+            assert kernels <= counted <= 6 * kernels
 
 
 @pytest.mark.parametrize(
