@@ -29,7 +29,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygen import Random
 from tinygen.backend import Array
 from tinygen.data.digits import base_digits, stack_digits
 from tinygen.data.mixtures import SIGMA, centres, draw_mixture
@@ -37,6 +36,7 @@ from tinygen.metrics import mode_histogram, modes_captured
 from tinygen.models import TrainingOptions
 from tinygen.training import Trainer
 from tinygen.training.experiment import Experiment
+from tinygen.training.judge_samples import samples_of
 from tinygen.training.settings import settings
 
 from . import report
@@ -102,11 +102,7 @@ def train(name: str, remedy: str, seed: int, steps: int) -> Run:
         return {**run, "seconds": time.perf_counter() - start, "error": str(broken),
                 **figures(name, None)}  # fmt: skip
     seconds = time.perf_counter() - start
-    model.eval()
-    rng, parts = Random(seed, "remedies"), []
-    for left in range(bench.samples, 0, -2_500):
-        parts.append(model.sample(min(left, 2_500), rng=rng).numpy())  # type: ignore[attr-defined]
-    return {**run, "seconds": seconds, **figures(name, np.concatenate(parts))}
+    return {**run, "seconds": seconds, **figures(name, samples_of(model, bench.samples, seed))}
 
 
 def figures(name: str, samples: Array | None) -> dict[str, float]:
