@@ -15,7 +15,6 @@ missed. Hours on two cores; beside busy processes TINYGEN_THREADS=1 is faster.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import statistics
@@ -40,6 +39,7 @@ from tinygen.training.judge_samples import samples_of
 from tinygen.training.settings import settings
 
 from . import report
+from .command_line import parser_for
 from .recipes import Book, Run
 from .remedy_rows import DIGITS, PLAIN, POINTS, PUBLISHED, Remedy
 
@@ -272,11 +272,7 @@ def rounds(
 
 def main(arguments: list[str] | None = None) -> int:
     """Train what is not done yet, and print a table of each bench."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.remedies",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("remedies", __doc__)
     known = list(dict.fromkeys(r for b in BENCHES.values() for r in b.remedies))
     parser.add_argument("bench", nargs="*", metavar="BENCH", help=", ".join(BENCHES))
     parser.add_argument("--only", nargs="+", default=[], metavar="REMEDY", help=", ".join(known))
