@@ -13,7 +13,6 @@ factor's own.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -38,6 +37,7 @@ from tinygen.training.feature_network import judging_model
 from tinygen.view import plate, save_png
 
 from . import report
+from .command_line import parser_for
 from .style_ablation import ATTRIBUTES, attributes
 
 FITTED = 5_000  # codes that directions are fitted to
@@ -169,11 +169,7 @@ def draw(model: Any, records: Sequence[Mapping[str, Any]], size: float, path: Pa
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.directions",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("directions", __doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder")
     parser.add_argument("--codes", type=int, default=1000, metavar="N", help="default 1000")
     parser.add_argument("--size", type=float, default=2.0, metavar="S", help="default 2")

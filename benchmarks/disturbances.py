@@ -10,7 +10,6 @@ disturbance that moves it by less than 2 % of what the one that moves it most do
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from tinygen.training.feature_network import feature_network
 from tinygen.training.judging import NAMES, judge
 
 from . import machine, report
+from .command_line import parser_for
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 BLIND = 0.02  # of the largest response of a metric
@@ -91,11 +91,7 @@ def draw(found: Study, path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the table, and draw the picture."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.disturbances",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("disturbances", __doc__)
     parser.add_argument("--n", type=int, default=2_000, help="samples (default: %(default)s)")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the responses, a .png")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")

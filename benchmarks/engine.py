@@ -17,6 +17,7 @@ import contextlib
 from typing import Any
 
 from . import libraries, machine, report
+from .command_line import parser_for
 from .harness import Contestant, Quietness, Worker, disagreement, ratio, take_turns
 from .peers.chains import LENGTH
 
@@ -53,11 +54,7 @@ def row(name: str, contestants: list[Contestant], nodes: int) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure all operations, in chains and alone."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.engine",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("engine", __doc__)
     libraries.add_arguments(parser, seconds=0.1)
     chosen = parser.parse_args(arguments)
     description = machine.description()

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from . import libraries, machine, report
+from .command_line import parser_for
 from .harness import Contestant, Quietness, Worker, ratio, take_turns
 
 MODELS = ("conv-ae", "recurrent-ae")
@@ -98,11 +99,7 @@ def write_images(folder: Path, samples: int) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the models named, or both."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.epochs",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("epochs", __doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(MODELS))
     parser.add_argument(
         "--samples", type=int, default=SAMPLES, metavar="N", help="default: %(default)s"

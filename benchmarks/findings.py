@@ -12,7 +12,6 @@ The command ends with 1 if a fault is not named. About 15 minutes on two cores.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from tinygen.training.findings import findings_of
 from tinygen.training.settings import settings
 
 from . import machine, report
+from .command_line import parser_for
 
 SMALL = {"size": 16, "channels": 1, "count": 4000}
 FACES = {"size": 16, "channels": 3, "count": 4000}
@@ -167,11 +167,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train, and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.findings",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("findings", __doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="in the runs' names")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
     chosen = parser.parse_args(arguments)

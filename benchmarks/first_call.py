@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import libraries, machine, report
+from .command_line import parser_for
 from .fresh import Fresh, first_steps
 from .harness import WorkerDiedError
 from .problems import PROBLEMS
@@ -93,11 +94,7 @@ def show(name: str, runs: dict[str, list[Fresh]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the models named, or the convolutional autoencoder."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.first_call",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("first_call", __doc__)
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help=f"(default: conv-ae) {', '.join(PROBLEMS)}"
     )

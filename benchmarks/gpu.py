@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 from . import libraries, machine, report
+from .command_line import parser_for
 from .harness import Contestant, Worker, WorkerDiedError, disagreement, take_turns
 from .peers.card import CALLS
 from .problems import PROBLEMS
@@ -243,11 +244,7 @@ SECTIONS = {f.__name__: f for f in (ceilings, tune, convolutions, launches, step
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure all sections, or those asked for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gpu",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("gpu", __doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", choices=[[], *SECTIONS])
     parser.add_argument("--rehearse", action="store_true", help="a few of each, on the CPU")
     libraries.add_arguments(parser, seconds=0.05, blocks=3)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import libraries, machine, report
+from .command_line import parser_for
 from .harness import Contestant, Quietness, Worker, WorkerDiedError, cpu_seconds, take_turns
 from .problems import PROBLEMS
 from .steps import STEPS_COMPARED, Outcome, compare
@@ -158,11 +159,7 @@ def show(found: Loaded) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the models named, or both."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.loaded",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("loaded", __doc__)
     names = ", ".join(PROBLEMS)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"{names} (default: two)")
     parser.add_argument(

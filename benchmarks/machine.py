@@ -9,7 +9,6 @@ caches, reading and writing counted. Takes about 10 seconds.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import time
@@ -17,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from .command_line import parser_for
 from .harness import Contestant, Worker, wait_until_idle
 from .subject import Subject
 
@@ -166,11 +166,7 @@ def describe_ceilings(ceilings: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the description and the ceilings."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.machine",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("machine", __doc__)
     parser.add_argument("--threads", type=int, default=2, help="(default: 2)")
     chosen = parser.parse_args(arguments)
     print(describe(description()), describe_ceilings(measure(chosen.threads)), sep="\n")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from . import libraries, machine, report
+from .command_line import parser_for
 from .fresh import Fresh, first_steps, forget_peak
 from .harness import WorkerDiedError, disagreement, spread
 from .problems import PROBLEMS
@@ -208,11 +209,7 @@ def how() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the models named, or all."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.memory",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("memory", __doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(PROBLEMS))
     peers = [name for name in libraries.LIBRARIES if name != "tinygen"]
     parser.add_argument("--only", nargs="+", choices=peers, help="these peers and no others")

@@ -33,6 +33,7 @@ from tinygen.ops.random import Random
 from tinygen.training.feature_network import feature_network
 
 from . import libraries, machine, report
+from .command_line import parser_for
 from .libraries import ROOT
 
 PEERS = {
@@ -139,11 +140,7 @@ def disagreements(
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the table, or that of the study."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.metrics",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("metrics", __doc__)
     parser.add_argument("--n", type=int, default=10_000, help="samples (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=1, help="turns of each (default: 1)")
     parser.add_argument("--threads", type=int, default=2, help="of all (default: %(default)s)")

@@ -9,12 +9,12 @@ ends with 1. A SHAPE is any part of a name, such as "512-512" or "5x5".
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import statistics
 from typing import Any
 
 from . import libraries, machine, report
+from .command_line import parser_for
 from .harness import Contestant, Quietness, Worker, disagreement, take_turns
 from .shapes import CONVOLUTIONS
 
@@ -32,11 +32,7 @@ def best(contestants: list[Contestant], part: str) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure all shapes, or those asked for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.ops",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("ops", __doc__)
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help="a part of a shape's name")
     libraries.add_arguments(parser, seconds=0.15, blocks=7)
     chosen = parser.parse_args(arguments)

@@ -13,7 +13,6 @@ repeated, so the same command goes on after an interruption. All of it takes abo
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -32,6 +31,7 @@ from tinygen.training.experiment import Experiment
 from tinygen.training.settings import settings
 
 from . import machine, report
+from .command_line import parser_for
 
 BELOW, ABOVE = 0.98, 1.015  # of the published loss: what is within
 PCA_LOSS, PCA_ANGLE = 1.01, 0.01  # at most so many times PCA's loss, and radians
@@ -203,11 +203,7 @@ def _pca_line(key: Key, runs: Sequence[Run]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train what is named, or everything."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.recipes",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("recipes", __doc__)
     parser.add_argument("names", nargs="*", metavar="MODEL", help="a model, or MODEL:PRESET")
     parser.add_argument("--seeds", type=int, default=3, help="from 0 on (default: %(default)s)")
     parser.add_argument(

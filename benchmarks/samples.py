@@ -17,7 +17,6 @@ It ends with 1 if a bar is missed. Up to an hour for each run on one core.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import statistics
@@ -44,6 +43,7 @@ from tinygen.training.settings import settings
 from tinygen.view.plate import plate
 
 from . import libraries
+from .command_line import parser_for
 from .libraries import ROOT
 from .recipes import Book, Run
 
@@ -272,11 +272,7 @@ def table(runs: Sequence[Run], limits: Mapping[str, Mapping[str, Any]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train what is not done yet, and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.samples",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("samples", __doc__)
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=", ".join(RECIPES))
     parser.add_argument("--seeds", type=int, default=SEEDS, help="default: %(default)s")
     parser.add_argument("--epochs", type=int, metavar="N", help="of all, for a trial")

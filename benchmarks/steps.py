@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import libraries, machine, report
+from .command_line import parser_for
 from .harness import (
     Contestant,
     Quietness,
@@ -159,11 +160,7 @@ def show(outcome: Outcome, ceiling: float) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the models named, or all."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.steps",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("steps", __doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(PROBLEMS))
     peers = [name for name in libraries.LIBRARIES if name != "tinygen"]
     parser.add_argument("--only", nargs="+", choices=peers, help="these peers and no others")

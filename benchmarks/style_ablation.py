@@ -14,7 +14,6 @@ Hours on two cores.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -40,6 +39,7 @@ from tinygen.training.judging import judge
 from tinygen.training.settings import settings
 
 from . import report
+from .command_line import parser_for
 from .recipes import Book, Run
 
 SMALL = {"width": 32, "maps": 256, "latents": 32}
@@ -211,11 +211,7 @@ def interval(values: Sequence[float]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train what is not done yet, one seed of each row after the other, and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.style_ablation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("style_ablation", __doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="in the rows' names")
     parser.add_argument("--size", type=int, default=16, metavar="P", help="pixels (default 16)")
     parser.add_argument("--images", type=int, default=200_000, metavar="N", help="default 200,000")

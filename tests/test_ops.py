@@ -159,6 +159,11 @@ def backwards(a):
     return np.flip(np.flip(a).copy())
 
 
+def strides(arrays, layout):
+    """The steps in memory that tell layouts of these arrays apart."""
+    return tuple(layout(a).strides for a in arrays)
+
+
 def both_orders(variant, layout):
     """Outputs, gradients by either way, and gradients of the gradients, all of one layout."""
     inputs = tensors([layout(a) for a in variant.sample()])
@@ -180,7 +185,12 @@ def test_layout_in_memory_does_not_matter(variant, backend):
     """Nor for the gradients of either order, nor that of what backward starts with."""
     with using(backend):
         expected = both_orders(variant, by_rows)
+        arrays = [*variant.sample(), *expected]
+        tried = {strides(arrays, by_rows)}
         for layout in (by_columns, transposed, strided, backwards):
+            if strides(arrays, layout) in tried:  # with few axes two of them are the same
+                continue
+            tried.add(strides(arrays, layout))
             assert_close(both_orders(variant, layout), expected, variant.bounds("float64", 10))
 
 

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from benchmarks import libraries, machine, report
+from benchmarks.command_line import parser_for
 from benchmarks.harness import Contestant, Quietness, Worker, WorkerDiedError, take_turns
 
 from .ladder import LADDERS, TOLERANCE
@@ -53,11 +54,7 @@ def climb(name: str, sizes: list[int], chosen: argparse.Namespace) -> tuple[str,
 
 def main(arguments: list[str] | None = None) -> int:
     """Climb both ladders, or one."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.ladders",
-        description=sys.modules[__package__].__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("ladders", sys.modules[__package__].__doc__)
     parser.add_argument("ladder", nargs="?", choices=list(LADDERS), help="(default: both)")
     parser.add_argument("--sizes", nargs="+", type=int, help="of the ladder named: " + all_sizes())
     libraries.add_arguments(parser, seconds=0.2, blocks=5)

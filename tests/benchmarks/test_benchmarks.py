@@ -9,6 +9,7 @@ import itertools
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,58 @@ def test_workers_take_turns_and_never_overlap() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the time of other processes")
-def test_a_turn_waits_until_threads_of_the_others_have_stopped() -> None:
+def test_the_time_of_a_worker_is_that_of_all_its_threads() -> None:
     with toy_worker() as worker:
         c = Contestant.load("toy", worker, "toys", "spinning")
+        before = worker.cpu()
         worker.ask(do="block", key=c.key, seconds=0.0)
-        assert c.check(0) == [1.0]
-        harness.wait_until_idle([worker])
-        assert c.check(0) == [0.0]
+        (spent,) = c.check(0)  # by a thread of its own, after the block as well
+        assert worker.cpu() - before >= spent >= 0.05
+
+
+class Timetable:
+    """A clock that only sleeping moves, and a worker whose threads take a core up to some time."""
+
+    def __init__(self, until: float) -> None:
+        self.now, self.until = 0.0, until
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def cpu(self) -> float:
+        return min(self.now, self.until)
+
+
+@pytest.mark.parametrize("spinning", [0.0, 0.2, harness.IDLE_WITHIN + 1.0])
+def test_a_turn_waits_until_threads_of_the_others_have_stopped(
+    monkeypatch: pytest.MonkeyPatch, spinning: float
+) -> None:
+    worker = Timetable(until=spinning)
+    monkeypatch.setattr(harness, "time", worker)
+    waited = harness.wait_until_idle([worker])  # type: ignore[list-item]
+    due = min(spinning, harness.IDLE_WITHIN)
+    assert due <= waited == worker.now < due + 2.5 * harness.IDLE_WINDOW
+
+
+def test_every_turn_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Noted:
+        def ask(self, **command: Any) -> dict[str, Any]:
+            done.append(command["do"])
+            return {}
+
+        def cpu(self) -> float:
+            return 0.0
+
+    monkeypatch.setattr(harness, "wait_until_idle", lambda workers: done.append("wait"))
+    monkeypatch.setattr(harness, "others_seconds", lambda workers: 0.0)
+    a, b = (Contestant("toy", Noted(), 0, {}) for _ in range(2))  # type: ignore[arg-type]
+    harness.take_turns([a, b], blocks=2, seconds=0.0)
+    assert done == ["wait", "warm"] * 2 + ["wait", "block"] * 4
 
 
 def test_parts_that_a_subject_times_itself() -> None:
@@ -129,6 +175,7 @@ def test_training_steps_agree_and_are_written_down(
     monkeypatch.setattr(
         steps, "PEERS", {k: v for k, v in steps.PEERS.items() if k in ("tinygen", "torch eager")}
     )
+    monkeypatch.setattr(steps, "take_turns", partial(harness.take_turns, warm_up=0.0))
     file = tmp_path / "out.json"
     names = ["stacked-ae", "gan"]
     status = steps.main([*names, "--blocks", "2", "--seconds", "0.005", "--json", str(file)])

@@ -52,6 +52,7 @@ def test_steps_are_measured_beside_busy_processes(
 ) -> None:
     shown = ("tinygen", "one thread", "1,000 turns", "torch eager")
     monkeypatch.setattr(loaded, "SETTINGS", {k: loaded.SETTINGS[k] for k in shown})
+    monkeypatch.setattr(loaded, "WARM_UP", 0.0)
     file = tmp_path / "out.json"
     call = ["stacked-ae", "--processes", "0", "1", "--blocks", "2", "--seconds", "0.01"]
     status = loaded.main([*call, "--json", str(file)])

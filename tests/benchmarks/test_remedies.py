@@ -87,15 +87,27 @@ def test_intervals_are_standard_errors() -> None:
 
 def test_bars_compare_seed_by_seed() -> None:
     ring = [run("plain", 0, 6), run("packing 2", 0, 8), run("packing 2", 1, 7), run("modern", 0, 8)]
-    assert [holds for _, holds in remedies.bars("ring", ring)] == [True, True, True]
+    assert [bar.holds for bar in remedies.bars("ring", ring)] == [True, True, True]
     worse = [run("plain", 0, 8), run("packing 2", 0, 7), run("modern", 0, 8), run("modern", 1, 7)]
-    assert [holds for _, holds in remedies.bars("ring", worse)] == [False, False, False]
+    assert [bar.holds for bar in remedies.bars("ring", worse)] == [False, False, False]
     digits = [run("plain", s, 100, "stacked-digits") for s in (0, 1)]
     digits += [run("packing 2", s, m, "stacked-digits") for s, m in enumerate((101, 99))]
-    ((text, holds),) = remedies.bars("stacked-digits", digits)
-    assert "1 of 2 seeds" in text
-    assert not holds
+    (bar,) = remedies.bars("stacked-digits", digits)
+    assert "1 of 2 seeds" in bar.text
+    assert not bar.holds
     assert not remedies.bars("grid", [run("plain", 0, 1, "grid")])
+
+
+def test_a_bar_says_how_many_seeds_are_due_still() -> None:
+    every = [run(remedy, s, 8) for remedy in ("packing 2", "modern") for s in range(10)]
+    assert [bar.verdict for bar in remedies.bars("ring", every)] == ["holds", "holds"]
+    part = [*every[:12], run("plain", 0, 7)]
+    assert [bar.verdict for bar in remedies.bars("ring", part)] == [
+        "holds", "holds so far, 9 more seeds are due", "holds so far, 8 more seeds are due",
+    ]  # fmt: skip
+    missed = [run(remedy, 0, 100, "stacked-digits") for remedy in ("plain", "packing 2")]
+    (bar,) = remedies.bars("stacked-digits", missed)
+    assert bar.verdict == "MISSED so far, 4 more seeds are due"
 
 
 def test_a_run_that_was_done_is_not_done_again(
@@ -121,7 +133,7 @@ def test_a_run_that_was_done_is_not_done_again(
     assert trained == [*expected[:3], *expected[2:]]
     shown = capsys.readouterr().out
     assert "PacGAN 2" in shown
-    assert "and plain 8.0, fewer are due: MISSED" in shown
+    assert "and plain 8.0, fewer are due: MISSED so far, 8 more seeds are due" in shown
     assert remedies.main([*asked, "--json", str(path)]) == 1
     assert len(trained) == 5
 

@@ -146,7 +146,7 @@ def test_data_that_does_not_fill_a_batch(capsys, call, message):
     assert not Path("none").exists()
 
 
-def test_images_that_are_not_square_are_cropped_for_growing_networks(capsys):
+def test_images_that_are_not_square_are_cropped_for_growing_networks(capsys, no_pictures):
     Path("wide").mkdir()
     for i in range(20):
         image = Random(i).integers(0, 255, (6, 12)).astype(np.uint8)

@@ -165,7 +165,7 @@ def test_runs_get_folders_of_their_own(tmp_path, capsys):
         (["--quick", "--epochs", "3"], [3, 6, 9]),
     ],
 )
-def test_how_long_to_train(tmp_path, arguments, steps):
+def test_how_long_to_train(tmp_path, no_pictures, arguments, steps):
     """48 samples in batches of 16, unless told otherwise."""
     folder = str(tmp_path / "run")
     size = [] if "--batch-size" in arguments else ["--batch-size", "16"]
@@ -174,7 +174,7 @@ def test_how_long_to_train(tmp_path, arguments, steps):
     assert [row["step"] for row in metrics(folder)] == steps
 
 
-def test_settings_of_model_recipe_and_optimiser(tmp_path):
+def test_settings_of_model_recipe_and_optimiser(tmp_path, no_pictures):
     settings = ["widths=[7,5]", "codings=3", "loss=mse", "optimizer=adam", "beta1=0.5"]
     settings += ["learning_rate=0.01", "patience=1", "accumulate=2", "size=5"]
     folder = trained(tmp_path, *(part for s in settings for part in ("--set", s)))
@@ -187,12 +187,12 @@ def test_settings_of_model_recipe_and_optimiser(tmp_path):
     assert [layer.weight.shape for layer in model.down] == [(25, 7), (7, 5), (5, 3)]
 
 
-def test_the_greedy_preset(tmp_path):
+def test_the_greedy_preset(tmp_path, no_pictures):
     folder = trained(tmp_path, "--preset", "greedy", "--epochs", "1")
     assert [row["stage"] for row in metrics(folder)] == ["layer 1", "layer 2", "fine-tune"]
 
 
-def test_the_seed_decides(tmp_path):
+def test_the_seed_decides(tmp_path, no_pictures):
     losses = []
     for number, seed in enumerate(("3", "3", "4")):
         out = str(tmp_path / str(number))
@@ -244,7 +244,7 @@ def test_resume_a_run_for_more_epochs(tmp_path, capsys):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
-def test_resume_a_run_that_was_measured_in_steps(tmp_path):
+def test_resume_a_run_that_was_measured_in_steps(tmp_path, no_pictures):
     folder = str(tmp_path / "run")
     assert main(["train", "stacked-ae", *small(tmp_path), "--steps", "3", "--out", folder]) == 0
     assert [row["step"] for row in metrics(folder)] == [2, 3]
@@ -252,7 +252,7 @@ def test_resume_a_run_that_was_measured_in_steps(tmp_path):
     assert [row["step"] for row in metrics(folder)] == [2, 4, 6]
 
 
-def test_resume_a_checkpoint(tmp_path, capsys):
+def test_resume_a_checkpoint(tmp_path, capsys, no_pictures):
     folder = trained(tmp_path)
     rows = metrics(folder)
     checkpoint = f"{folder}/checkpoints/00000004.safetensors"
@@ -265,7 +265,7 @@ def test_resume_a_checkpoint(tmp_path, capsys):
     assert "is in epoch 3 already; a total of 1 is too few" in capsys.readouterr().err
 
 
-def test_resume_may_not_change_the_epochs_of_stages(tmp_path, capsys):
+def test_resume_may_not_change_the_epochs_of_stages(tmp_path, capsys, no_pictures):
     folder = trained(tmp_path, "--preset", "greedy", "--epochs", "1")
     assert main(["resume", folder, "--epochs", "5"]) == 1
     assert "has several stages" in capsys.readouterr().err
@@ -275,7 +275,7 @@ def test_resume_may_not_change_the_epochs_of_stages(tmp_path, capsys):
 # sample
 
 
-def test_sample_shows_originals_and_reconstructions(tmp_path, capsys):
+def test_sample_shows_originals_and_reconstructions(tmp_path, capsys, no_pictures):
     folder = trained(tmp_path)
     capsys.readouterr()
     assert main(["sample", folder]) == 0
@@ -290,7 +290,7 @@ def test_sample_shows_originals_and_reconstructions(tmp_path, capsys):
         assert picture.height == two_rows
 
 
-def test_sample_takes_the_best_weights_of_a_stopped_run(tmp_path):
+def test_sample_takes_the_best_weights_of_a_stopped_run(tmp_path, no_pictures):
     settings = ["patience=1", "learning_rate=8.0", "momentum=0.9"]
     folder = trained(tmp_path, "--epochs", "30", *(p for s in settings for p in ("--set", s)))
     losses = [row["valid_loss"] for row in metrics(folder)]
@@ -302,7 +302,7 @@ def test_sample_takes_the_best_weights_of_a_stopped_run(tmp_path):
     assert evaluate(experiment.model, *experiment.valid)["loss"] == pytest.approx(min(losses))
 
 
-def test_sample_needs_images(tmp_path, capsys):
+def test_sample_needs_images(tmp_path, capsys, no_pictures):
     assert main(["train", "linear-ae", "--steps", "1", "--out", str(tmp_path / "run")]) == 0
     assert main(["sample", str(tmp_path / "run")]) == 1
     assert "trained on points, not on images" in capsys.readouterr().err

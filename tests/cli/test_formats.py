@@ -15,7 +15,7 @@ from tinygen.training import Run
 from tinygen.training.experiment import restore
 
 
-def test_images_of_another_format_are_told(capsys, tmp_path, monkeypatch):
+def test_images_of_another_format_are_told(capsys, tmp_path, monkeypatch, no_pictures):
     monkeypatch.chdir(tmp_path)
     images = np.zeros((20, 8, 8, 3), np.uint8)
     np.savez("rgb.npz", images=images)

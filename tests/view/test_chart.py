@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ElementTree
+from importlib import resources
 
 import numpy as np
 import pytest
 
 from tinygen.view.chart import even_ticks, line_chart
-from tinygen.view.curves import Curve, grouped, stage_starts
+from tinygen.view.curves import Curve, Stroke, grouped, stage_starts, strokes
 
 
 def texts(svg, anchor: str) -> list[tuple[str, float, float]]:
@@ -61,6 +62,33 @@ def test_names_levels_and_stages():
     assert float(level.get("d").split("H")[0].split()[1]) == pytest.approx(ticks[1.0], abs=0.1)
     two, three = (x for text, x, _ in texts(svg, "middle") if text in "23")
     assert float(start.get("d")[1:].split()[0]) == pytest.approx((two + three) / 2, abs=0.1)
+
+
+def curves_of(*names: str) -> list[Curve]:
+    return [Curve(name, (1, 2), (1.0, 2.0)) for name in names]
+
+
+def test_one_curve_of_validation_has_a_colour_of_its_own_and_several_those_of_their_twins():
+    alone = curves_of("loss", "penalty", "valid_loss")
+    assert strokes(alone) == [Stroke(0, False), Stroke(1, False), Stroke(None, False)]
+    several = curves_of("loss", "valid_loss", "kl_loss", "valid_kl_loss", "valid_other")
+    dashed = [Stroke(0, False), Stroke(0, True), Stroke(1, False), Stroke(1, True)]
+    assert strokes(several) == [*dashed, Stroke(None, False)]
+    svg = ElementTree.fromstring(line_chart(several))
+    kinds = [c.get("class") for c in svg.iter("circle")][::2]  # each curve has two dots
+    assert kinds == [
+        "training", "training held", "training2", "training2 held", "validation"
+    ]  # fmt: skip
+
+
+def test_every_colour_of_a_curve_is_in_the_style_sheet_of_the_report():
+    sheet = (resources.files("tinygen.view") / "templates" / "report.html").read_text("utf-8")
+    svg = ElementTree.fromstring(line_chart(curves_of(*"abcde", "valid_a", "valid_b")))
+    kinds = {c.get("class").split()[0] for c in svg.iter("circle")}
+    assert kinds == {"training", "training2", "training3"}
+    for kind in {*kinds, "validation"}:
+        assert f"circle.{kind} " in sheet
+        assert f".line.{kind} " in sheet
 
 
 @pytest.mark.parametrize("values", [(3.0,), (0.0,), (2.0, 2.0)])

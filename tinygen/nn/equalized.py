@@ -65,11 +65,15 @@ class Equalized(Module):
         return weight, self.bias * self.multiplier
 
     def describe(self) -> str:
-        """Sizes, activation, and a multiplier other than 1."""
-        parts = [*map(str, self.weight.shape[-2:])]
+        """Inputs, outputs, what is the layer's own, activation, a multiplier other than 1."""
+        parts = [*map(str, self.weight.shape[-2:]), *self._own_options()]
         parts += [repr(self.activation)] if self.activation else []
         parts += [f"multiplier={self.multiplier:g}"] if self.multiplier != 1.0 else []
         return ", ".join(parts)
+
+    def _own_options(self) -> list[str]:
+        """What `describe` says of the layer alone."""
+        return []
 
 
 class EqualizedDense(Equalized):
@@ -187,15 +191,10 @@ class EqualizedConv2D(Equalized):
         y = ops.blur2d(ops.conv2d_transpose(x, kernel, None, 2, padding=padding))
         return ops.activate(y if bias is None else y + bias, self.activation)
 
-    def describe(self) -> str:
-        """Channels, the kernel's side, resampling, activation."""
-        inputs, outputs = self.weight.shape[-2:]
-        parts = [f"{inputs}, {outputs}, {len(self.weight.array)}"]
-        parts += [self.resample] if self.resample else []
-        parts += ["blur"] if self.blur else []
-        parts += [repr(self.activation)] if self.activation else []
-        parts += [f"multiplier={self.multiplier:g}"] if self.multiplier != 1.0 else []
-        return ", ".join(parts)
+    def _own_options(self) -> list[str]:
+        """The kernel's side, and resampling."""
+        side = str(len(self.weight.array))
+        return [side, *([self.resample] if self.resample else []), *(["blur"] if self.blur else [])]
 
 
 def widened(kernel: Tensor) -> Tensor:

@@ -89,10 +89,7 @@ class ModulatedConv2D(Equalized):
         y = ops.conv2d_transpose(x, kernel, None, 2, padding="valid")
         return ops.upfirdn2d(y, SMOOTH, padding=1, gain=4.0)
 
-    def describe(self) -> str:
-        """Channels, the kernel's side, and whether it enlarges or leaves out demodulation."""
-        inputs, outputs = self.weight.shape[-2:]
-        parts = [f"{inputs}, {outputs}, {len(self.weight.array)}"]
-        parts += ["up"] if self.upsample else []
-        parts += [] if self.demodulate else ["no demodulation"]
-        return ", ".join(parts)
+    def _own_options(self) -> list[str]:
+        """The kernel's side, and whether it enlarges or leaves out demodulation."""
+        parts = [str(len(self.weight.array)), *(["up"] if self.upsample else [])]
+        return parts if self.demodulate else [*parts, "no demodulation"]

@@ -110,6 +110,13 @@ class Experiment:
         """What to show: the samples to validate with, if there are any."""
         return (self.valid or self.train)[0]
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes of the data; empty without labels."""
+        if self.dataset is None or self.dataset.labels is None:
+            return ()
+        return class_labels(self.dataset)[1]
+
     def brought(self) -> str:
         """In words, what became of images that a folder or file has in another format; or ""."""
         if self.dataset is None or not self.dataset.found:

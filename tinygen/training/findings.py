@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..data import centres, class_labels
+from ..data import centres
 from ..data.mixtures import SIGMA
 from ..models import Adversarial
 
@@ -324,10 +324,9 @@ def findings_of(experiment: Experiment, rows: Rows) -> list[Finding]:
     if not isinstance(model, Adversarial):
         return []
     name = "" if dataset is None else dataset.name
-    labelled = dataset is not None and dataset.labels is not None
     return findings(
         rows,
         loss=model.switches.loss,
         modes=len(centres(name)) if name in SIGMA else 0,
-        classes=len(class_labels(dataset)[1]) if labelled and dataset is not None else 0,
+        classes=len(experiment.class_names),
     )

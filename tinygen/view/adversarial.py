@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,17 +54,11 @@ def samples(subject: Subject) -> Image.Image:
     n = SAMPLES if labels is None else len(labels)
     with no_grad():
         made = model.sample(n, rng=rng, label=labels).numpy()
-    captions = class_names(subject) if model.classes else ()
+    captions: Sequence[str] = ()
+    if model.classes:
+        numbers = [str(i) for i in range(model.classes)]
+        captions = subject.experiment.class_names or numbers
     return plate(made, SHOWN, captions=captions)
-
-
-def class_names(subject: Subject) -> list[str]:
-    """The names of the classes, or their numbers."""
-    classes = subject.classes
-    names = list(classes.names) if classes else []
-    return (names + [str(i) for i in range(len(names), subject.model.classes)])[
-        : subject.model.classes
-    ]
 
 
 def of_plane(model: Adversarial, points: Array, dataset: Dataset | None) -> Figure:

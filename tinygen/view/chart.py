@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from .curves import FEW, Curve, spans_far
+from .curves import FEW, Curve, Stroke, spans_far, strokes
 
 WIDTH, HEIGHT = 440, 280
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 42
@@ -43,7 +43,7 @@ def line_chart(
         parts.append(f'<path class="start" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
     if level is not None:
         parts.append(f'<path class="level" d="M{LEFT} {down(level):.1f}H{WIDTH - RIGHT}"/>')
-    kinds = _kinds(curves)
+    kinds = [_kind(stroke) for stroke in strokes(curves)]
     for curve, kind in zip(curves, kinds, strict=True):
         parts += _drawn(curve, kind, across, down)
     named = [(f"line {kind}", curve.title) for curve, kind in zip(curves, kinds, strict=True)]
@@ -54,22 +54,12 @@ def line_chart(
     return "\n".join([head, *parts, *legend, "</svg>"])
 
 
-def _kinds(curves: Sequence[Curve]) -> list[str]:
-    """A class for each curve: "training", "training2" and so on, and "validation" for one alone.
-
-    Several of validation have the classes of their twins in training, and "held" for their dashes.
-    """
-    plain = iter(["training", *(f"training{i}" for i in range(2, len(curves) + 1))])
-    trained = {curve.name: next(plain) for curve in curves if not curve.of_validation}
-    single = sum(curve.of_validation for curve in curves) == 1
-    return [
-        "validation"
-        if curve.of_validation and single
-        else f"{trained.get(curve.name.removeprefix('valid_'), 'validation')} held"
-        if curve.of_validation
-        else trained[curve.name]
-        for curve in curves
-    ]
+def _kind(stroke: Stroke) -> str:
+    """The class of a curve: "training", "training2" ..., or "validation"; "held" for dashes."""
+    if stroke.place is None:
+        return "validation"
+    number = str(stroke.place + 1) if stroke.place else ""
+    return f"training{number}" + (" held" if stroke.dashed else "")
 
 
 def _drawn(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..training.judging import NAMES
@@ -23,6 +23,7 @@ WATCHED = (
     "high_quality",
 )  # see training.Monitor
 FEW = 20  # values that get a dot each
+COLORS = (BLUE, GREEN, GREY)  # of curves of training, in turn
 FAR = 20  # values further apart than this factor are drawn on a logarithmic axis
 
 
@@ -43,6 +44,18 @@ class Curve(NamedTuple):
         """The name as a person would say it."""
         plain = self.name.replace("_", " ").replace("valid ", "validation ")
         return plain.replace("frechet", "Fréchet").replace("ms ssim", "MS-SSIM")
+
+
+class Stroke(NamedTuple):
+    """How a curve is drawn.
+
+    Attributes:
+        place: of its colour among those of training; None for the colour of validation.
+        dashed: whether it is.
+    """
+
+    place: int | None
+    dashed: bool
 
 
 def grouped(rows: Sequence[Mapping[str, Any]]) -> list[list[Curve]]:
@@ -82,7 +95,7 @@ def _axis(name: str) -> str:
 
 def stage_starts(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The rows in which another stage of training begins."""
-    return [b for a, b in pairwise(rows) if a["stage"] != b["stage"]]
+    return [b for a, b in itertools.pairwise(rows) if a["stage"] != b["stage"]]
 
 
 def curves(subject: Subject) -> Figure:
@@ -93,9 +106,10 @@ def curves(subject: Subject) -> Figure:
     groups, starts = grouped(rows), stage_starts(rows)
     figure, axes = side_by_side(len(groups))
     for axis, group in zip(axes, groups, strict=True):
-        for curve, color in zip(group, _colors(group), strict=True):
-            line = "--" if curve.of_validation and color != ORANGE else "-"
+        for curve, stroke in zip(group, strokes(group), strict=True):
+            line = "--" if stroke.dashed else "-"
             look = f"o{line}" if len(curve.values) <= FEW else line
+            color = ORANGE if stroke.place is None else COLORS[stroke.place]
             axis.plot(curve.epochs, curve.values, look, ms=4, color=color, label=curve.title)
         if spans_far(group):
             axis.set_yscale("log")
@@ -115,14 +129,18 @@ def spans_far(group: Sequence[Curve]) -> bool:
     return 0 < FAR * min(values) < max(values)
 
 
-def _colors(group: Sequence[Curve]) -> list[str]:
-    """Blue, green, grey for what was measured in training, orange or theirs for validation."""
-    plain = iter([BLUE, GREEN, GREY] * len(group))
-    trained = {curve.name: next(plain) for curve in group if not curve.of_validation}
+def strokes(group: Sequence[Curve]) -> list[Stroke]:
+    """How the curves of one axis are told apart.
+
+    Those of training have colours in turn. One of validation that is alone, or has no twin in
+    training, has the colour of validation; several have those of their twins, and are dashed.
+    """
+    places = (place % len(COLORS) for place in itertools.count())
+    trained = {curve.name: next(places) for curve in group if not curve.of_validation}
     single = sum(curve.of_validation for curve in group) == 1
-    return [
-        trained.get(curve.name.removeprefix("valid_"), ORANGE)
-        if not (curve.of_validation and single)
-        else ORANGE
-        for curve in group
-    ]
+    found = []
+    for curve in group:
+        twin = trained.get(curve.name.removeprefix("valid_"))
+        place = None if curve.of_validation and single else twin
+        found.append(Stroke(place, dashed=curve.of_validation and place is not None))
+    return found

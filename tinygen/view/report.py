@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.dataset import TEXT, class_labels
+from ..data.dataset import TEXT
 from ..models import PUBLISHED, Model, Published
 from ..models.kinds import check_kind
 from ..system import require
@@ -128,7 +128,9 @@ def contents(run: Run, source: str | Path) -> dict[str, Any]:
         "columns": columns,
         "rows": [[_readable(row.get(column, "")) for column in columns] for row in rows],
         "scores": read_scores(
-            run.folder, _class_names(experiment), weights_digest(model) if model else None
+            run.folder,
+            experiment.class_names if experiment else (),
+            weights_digest(model) if model else None,
         ),
         "scarce": SCARCE,
         "sections": [("Pictures", _pictures(run, rows, experiment))],
@@ -153,12 +155,6 @@ def _restored(run: Run, source: str | Path) -> tuple[Experiment | None, Model | 
         experiment, _ = restore(source)
         return experiment, experiment.model
     return None, load(source) if (run.folder / MODEL).is_file() else None
-
-
-def _class_names(experiment: Experiment | None) -> Sequence[str]:
-    """The names of the classes of the data, if it has any."""
-    dataset = experiment.dataset if experiment else None
-    return class_labels(dataset)[1] if dataset is not None and dataset.labels is not None else ()
 
 
 def _is_done(run: Run, rows: Sequence[Mapping[str, Any]]) -> bool:
