@@ -46,33 +46,10 @@ def test_what_is_right_passes():
     assert gradgradcheck(cube(), normal_leaf(2, 3)) is True
 
 
-@pytest.mark.parametrize("elements", [0, ELEMENTS])
 @pytest.mark.parametrize("shape", [(), (2, 3), (ELEMENTS + 1,), (30, 50)], ids=str)
-def test_one_wrong_element_is_found(shape, elements):
-    def constant_in_one_element(x, gy, gx):
-        return off_in_one_element(x, 1e3 * Tensor(x.data) * gy, gx)
-
-    for check, spoil in (
-        (gradcheck, off_in_one_element),
-        (gradgradcheck, constant_in_one_element),
-    ):
-        with pytest.raises(GradientError):
-            check(cube(spoil), normal_leaf(*shape), elements=elements)
-
-
-def test_how_many_elements_move_alone():
-    calls = []
-
-    def counted(x):
-        calls.append(1)
-        return x * 2.0
-
-    counts = []
-    for elements in (0, 5, 6):
-        calls.clear()
-        assert gradcheck(counted, normal_leaf(2, 3), elements=elements)
-        counts.append(len(calls))
-    assert counts == [2 + 4 * 4, 2 + 4 * 4, 2 + 4 * (4 + 6)]  # four differences a direction
+def test_one_wrong_element_is_found(shape):
+    with pytest.raises(GradientError):
+        gradcheck(cube(off_in_one_element), normal_leaf(*shape))
 
 
 def test_the_message_names_the_input_the_place_and_both_numbers():

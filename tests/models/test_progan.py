@@ -122,9 +122,8 @@ def test_gradients_of_the_whole_losses(level, alpha):
         loss().backward()
         used = [p for p in network.parameters() if p.grad is not None]
         assert len(used) >= 6 + 2 * level
-        given = {"epsilon": 1e-5, "rtol": 1e-5}
-        assert gradcheck(lambda *_, loss=loss: loss(), used, **given)
-        assert gradgradcheck(lambda *_, loss=loss: loss(), used, **given, elements=0)
+        assert gradcheck(lambda *_, loss=loss: loss(), used, epsilon=1e-5, rtol=1e-5)
+        assert gradgradcheck(lambda *_, loss=loss: loss(), used, epsilon=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("reset", [True, False])

@@ -243,9 +243,8 @@ def test_gradients_of_the_whole_losses(variant, level, alpha):
         loss().backward()
         used = [p for p in network.parameters() if p.grad is not None]
         assert len(used) >= 4
-        given = {"epsilon": 1e-5, "rtol": 1e-5}
-        assert gradcheck(lambda *_, loss=loss: loss(), used, **given)
-        assert gradgradcheck(lambda *_, loss=loss: loss(), used, **given, elements=0)
+        assert gradcheck(lambda *_, loss=loss: loss(), used, epsilon=1e-5, rtol=1e-5)
+        assert gradgradcheck(lambda *_, loss=loss: loss(), used, epsilon=1e-5, rtol=1e-5)
 
 
 def lengths_of(model: StyleGAN) -> Tensor:

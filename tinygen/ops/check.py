@@ -31,7 +31,7 @@ Differentiable: TypeAlias = Callable[..., Tensor | Sequence[Tensor]]
 
 STENCIL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
 DIRECTIONS = 4  # random directions in which every input moves
-ELEMENTS = 100  # an input of up to so many also moves element by element
+ELEMENTS = 100  # an input of up to so many elements also moves element by element
 
 
 class GradientError(AssertionError):
@@ -45,7 +45,6 @@ class _Check(NamedTuple):
     epsilon: float
     rtol: float
     atol: float
-    elements: int
     rng: Random
 
 
@@ -56,7 +55,6 @@ def gradcheck(
     epsilon: float = 1e-3,
     rtol: float = 1e-6,
     atol: float = 1e-8,
-    elements: int = ELEMENTS,
     rng: Random | None = None,
 ) -> bool:
     """True if backward gives the gradient of `fn`; else a GradientError says where it does not.
@@ -70,8 +68,6 @@ def gradcheck(
         epsilon: the step h of the differences; kinks of `fn` must be further off than 2 h.
         rtol: how far off backward may be, relative to the difference.
         atol: how far off it may be in any case.
-        elements: an input of up to so many elements also moves element by element, which tells
-            where an error is; with 0 all inputs move along random directions alone.
         rng: where cotangents and directions are drawn; by default the same ones every time.
 
     >>> from tinygen import ops, tensor
@@ -79,7 +75,7 @@ def gradcheck(
     >>> gradcheck(lambda x: x * ops.log(x), x)
     True
     """
-    check = _Check("gradcheck", epsilon, rtol, atol, elements, rng or Random(0, "gradcheck"))
+    check = _Check("gradcheck", epsilon, rtol, atol, rng or Random(0, "gradcheck"))
     tensors = _listed(check, inputs)
     _compare(check, fn, tensors, [f"input {i}" for i in range(len(tensors))])
     return True
@@ -92,7 +88,6 @@ def gradgradcheck(
     epsilon: float = 1e-3,
     rtol: float = 1e-6,
     atol: float = 1e-8,
-    elements: int = ELEMENTS,
     rng: Random | None = None,
 ) -> bool:
     """The same for the second order: whether the gradients of `fn` have the right gradients.
@@ -105,8 +100,7 @@ def gradgradcheck(
     >>> gradgradcheck(lambda x: x**3, x)
     True
     """
-    rng = rng or Random(0, "gradgradcheck")
-    check = _Check("gradgradcheck", epsilon, rtol, atol, elements, rng)
+    check = _Check("gradgradcheck", epsilon, rtol, atol, rng or Random(0, "gradgradcheck"))
     tensors = _listed(check, inputs)
     n = len(tensors)
     cotangents = [Tensor(_normal(check, y), requires_grad=True) for y in _outputs(fn, tensors)]
@@ -167,7 +161,7 @@ def _directions(check: _Check, x: Tensor) -> Iterator[tuple[str, Array]]:
     for i in range(DIRECTIONS if x.size else 0):
         signs = check.rng.integers(0, 2, x.shape) * 2.0 - 1.0
         yield f"along random direction {i}", signs
-    for place in np.ndindex(x.shape) if x.size <= check.elements else ():
+    for place in np.ndindex(x.shape) if x.size <= ELEMENTS else ():
         alone = np.zeros(x.shape)
         alone[place] = 1.0
         yield f"at {place}", alone
